@@ -1,0 +1,110 @@
+"""A deterministic engine without a model: its verdicts are written into the criteria, or follow from word overlap.
+
+It sits behind the same Protocol as the real engines, so that every hop is tested and measured without one. A
+criterion's text may carry a script in double brackets:
+
+    [[fully]] [[partially]] [[not]]      that label, with probability 0.9
+    [[p=0.2,0.3,0.5]]                    these probabilities of not, partially, fully
+    [[unscored=too_long]]                no verdict, for that reason
+    [[crash]]                            the whole batch fails
+    [[slow=0.05]]                        the batch takes that many seconds longer
+
+Any other criterion is fully satisfied as far as the report contains its words.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+
+from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
+from judger.types import Case, Criterion, Probabilities, Reason, Span, Unscored
+from judger.verdict import IDENTITY, Calibration
+from judger.version import __version__
+
+SCRIPT = re.compile(r"\[\[(\w+)(?:=([^\]]*))?\]\]")
+WORD = re.compile(r"\w+")
+CERTAIN = {
+    "fully": Probabilities(0.05, 0.05, 0.9),
+    "partially": Probabilities(0.05, 0.9, 0.05),
+    "not": Probabilities(0.9, 0.05, 0.05),
+}
+
+
+class ScriptedCrash(RuntimeError):
+    """What a `[[crash]]` raises: stands for a dying engine."""
+
+
+class ScriptedEngine:
+    """The deterministic stand-in. `delay` seconds per run imitate a slow model."""
+
+    def __init__(self, *, delay: float = 0.0, calibration: Calibration = IDENTITY) -> None:
+        self.identity = Identity(
+            engine="scripted",
+            model="scripted",
+            engine_version=__version__,
+            weights="none",
+            tokenizer="words",
+            prompt="none",
+        )
+        self.calibration = calibration
+        self.capabilities = Capabilities()
+        self.delay = delay
+        self.batches: list[tuple[int, int]] = []
+        """(cases, criteria) of every run, for tests."""
+
+    def plan(self, case: Case, tier: Tier) -> Plan:
+        # Four characters a token: the usual rule of thumb, and all that a budget needs here.
+        tokens = len(case.report) // 4 + sum(len(criterion.text) // 4 + 1 for criterion in case.criteria) + 1
+        return Plan(case=case, tier=tier, tokens=tokens)
+
+    def run(self, plans: Sequence[Plan]) -> list[list[Outcome]]:
+        self.batches.append((len(plans), sum(len(plan.case.criteria) for plan in plans)))
+        wait = self.delay
+        for plan in plans:
+            for criterion in plan.case.criteria:
+                for command, argument in SCRIPT.findall(criterion.text):
+                    if command == "crash":
+                        raise ScriptedCrash("scripted crash")
+                    if command == "slow":
+                        wait += float(argument)
+        if wait:
+            time.sleep(wait)
+        return [self._judge(plan) for plan in plans]
+
+    def close(self) -> None:
+        pass
+
+    def _judge(self, plan: Plan) -> list[Outcome]:
+        words: set[str] | None = None
+        outcomes = []
+        for criterion in plan.case.criteria:
+            result = scripted_result(criterion)
+            if result is None:
+                if words is None:
+                    words = set(WORD.findall(plan.case.report.lower()))
+                wanted = WORD.findall(criterion.text.lower())
+                share = sum(word in words for word in wanted) / max(1, len(wanted))
+                result = Probabilities((1 - share) ** 2, 2 * share * (1 - share), share**2)
+            outcomes.append(
+                Outcome(
+                    result=result,
+                    evidence=(Span(0, min(80, len(plan.case.report))),),
+                    prompt_tokens=len(criterion.text) // 4 + 1,
+                )
+            )
+        return outcomes
+
+
+def scripted_result(criterion: Criterion) -> Probabilities | Unscored | None:
+    """What the criterion's script says, or None where it has none."""
+    for command, argument in SCRIPT.findall(criterion.text):
+        if command in CERTAIN:
+            return CERTAIN[command]
+        if command == "p":
+            p_not, p_partial, p_full = map(float, argument.split(","))
+            return Probabilities(p_not, p_partial, p_full)
+        if command == "unscored":
+            return Unscored(Reason(argument), "scripted")
+    return None

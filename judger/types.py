@@ -1,0 +1,203 @@
+"""The nouns of the service, as frozen values. Imports nothing of ours.
+
+A case is a query, a report and a rubric (ordered criteria). A judge answers every criterion with a verdict: a score
+(three probabilities and the label they give) or unscored (a typed reason why there is none, never a zero). Verdicts
+become a reward. Names follow the Step-DeepResearch report (arXiv 2512.20491, section 4.3.2).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+
+class Label(enum.StrEnum):
+    """The ternary verdict. Of a negative criterion, "satisfied" means that the flaw is present."""
+
+    NOT_SATISFIED = "not_satisfied"
+    PARTIALLY_SATISFIED = "partially_satisfied"
+    FULLY_SATISFIED = "fully_satisfied"
+
+
+class Role(enum.StrEnum):
+    """Where a criterion comes from: stated in the query, a bonus, or a flaw."""
+
+    EXPLICIT = "explicit"
+    IMPLICIT = "implicit"
+    NEGATIVE = "negative"
+
+
+class Mapping(enum.StrEnum):
+    """How a verdict becomes a number in [0, 1] (`judger.reward`)."""
+
+    STRICT = "strict"
+    TERNARY = "ternary"
+    EXPECTED = "expected"
+
+
+class Explain(enum.StrEnum):
+    """Which criteria get a written reason before their verdict."""
+
+    NEVER = "never"
+    UNDER_MARGIN = "under_margin"
+    ALWAYS = "always"
+
+
+class Lane(enum.StrEnum):
+    """Whose work it is; the lanes share the engine by weight."""
+
+    TRAINING = "training"
+    EVALUATION = "evaluation"
+    BULK = "bulk"
+
+
+class Reason(enum.StrEnum):
+    """Why a criterion has no verdict."""
+
+    TOO_LONG = "too_long"
+    UNPARSABLE = "unparsable"
+    DEADLINE = "deadline"
+    UNSUPPORTED_LANGUAGE = "unsupported_language"
+    ENGINE_ERROR = "engine_error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    """One checkable statement with a signed weight. A negative weight makes it a flaw."""
+
+    id: str
+    text: str
+    weight: float = 1.0
+    role: Role = Role.EXPLICIT
+    axis: str = ""
+    fatal: bool = False
+    label: Label | None = None
+    """The human verdict, in labelled files only."""
+
+    @property
+    def is_negative(self) -> bool:
+        return self.weight < 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A query, one report and its rubric."""
+
+    id: str
+    query: str
+    report: str
+    criteria: tuple[Criterion, ...]
+    language: str = ""
+    """BCP 47 tag, where the caller knows it."""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters `report[start:end]`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Probabilities:
+    """P(not), P(partially), P(fully), as the engine gives them: finite, non-negative, summing to 1."""
+
+    p_not: float
+    p_partial: float
+    p_full: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unscored:
+    """No valid verdict, and why. Never a zero."""
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Calibrated probabilities, the label they give, the strict bit, and P(satisfied)'s distance from its threshold."""
+
+    label: Label
+    p_not: float
+    p_partial: float
+    p_full: float
+    satisfied: bool
+    margin: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The judge's answer to one criterion."""
+
+    criterion_id: str
+    result: Score | Unscored
+    rationale: str | None = None
+    evidence: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reward:
+    """The weighted scalar with its parts. The first four are None unless every criterion that counts was scored."""
+
+    value: float | None
+    raw: float | None
+    normalized: float | None
+    clamped: float | None
+    positive_weight: float
+    negative_weight: float
+    mapping: Mapping
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a case cost: prompt tokens, those of them shared or cached, seconds waited and worked."""
+
+    prompt_tokens: int = 0
+    shared_tokens: int = 0
+    queue_seconds: float = 0.0
+    engine_seconds: float = 0.0
+    joined_criteria: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a case is to be judged."""
+
+    mapping: Mapping = Mapping.STRICT
+    explain: Explain = Explain.NEVER
+    explain_margin: float = 0.0
+    trials: int = 1
+    allow_unscored: bool = False
+    lane: Lane = Lane.TRAINING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """One judged case: a verdict per criterion in order, and the reward."""
+
+    case_id: str
+    verdicts: tuple[Verdict, ...]
+    reward: Reward
+    judge_id: str
+    usage: Usage = field(default_factory=Usage)
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is refused before any work; stated in GetJudge and the README."""
+
+    report_bytes: int = 2 * 2**20
+    criteria: int = 512
+    message_bytes: int = 64 * 2**20
+    group_reports: int = 1024
+    query_bytes: int = 2**18
+    criterion_bytes: int = 2**15
+
+
+LIMITS = Limits()

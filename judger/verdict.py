@@ -1,0 +1,106 @@
+"""From label probabilities to a verdict: calibration, thresholds, margin. Pure functions.
+
+Temperature scaling follows Guo et al. 2017 (arXiv 1706.04599), with a bias per class. The strict bit is the one of
+the Step-DeepResearch report, section 4.3.2: a requirement counts when fully satisfied, a flaw when there is any trace.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from judger.types import Criterion, Label, Probabilities, Reason, Score, Span, Unscored, Verdict
+
+TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """p' = softmax((log p + bias) / temperature) over (not, partially, fully), and where "satisfied" begins.
+
+    The identity leaves probabilities as they are. It is part of `judge_id`.
+    """
+
+    temperature: float = 1.0
+    bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    positive_threshold: float = 0.5
+    negative_threshold: float = 0.5
+    partial_threshold: float = 0.5
+    fitted_on: str = ""
+
+    def __post_init__(self) -> None:
+        numbers = (self.temperature, *self.bias)
+        if len(self.bias) != 3 or not all(map(math.isfinite, numbers)) or self.temperature <= 0:
+            raise ValueError("calibration: temperature must be positive and finite, bias three finite numbers")
+        for name in ("positive_threshold", "negative_threshold", "partial_threshold"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise ValueError(f"calibration: {name} must lie between 0 and 1")
+
+    def apply(self, p: Probabilities) -> Probabilities:
+        """Calibrated probabilities."""
+        return self._scale(p, 1.0 / self.temperature, self.bias)
+
+    def invert(self, p: Probabilities) -> Probabilities:
+        """What the engine said before `apply`."""
+        return self._scale(p, self.temperature, tuple(-b / self.temperature for b in self.bias))
+
+    @staticmethod
+    def _scale(p: Probabilities, factor: float, bias: tuple[float, ...]) -> Probabilities:
+        logits = [
+            (math.log(max(value, TINY)) + shift) * factor
+            for value, shift in zip((p.p_not, p.p_partial, p.p_full), bias, strict=True)
+        ]
+        top = max(logits)
+        weights = [math.exp(logit - top) for logit in logits]
+        total = sum(weights)
+        return Probabilities(*(weight / total for weight in weights))
+
+
+IDENTITY = Calibration()
+
+
+def p_satisfied(p: Probabilities | Score, *, negative: bool) -> float:
+    """P(the strict bit is set)."""
+    return p.p_partial + p.p_full if negative else p.p_full
+
+
+def score(p: Probabilities, *, negative: bool, calibration: Calibration = IDENTITY) -> Score | Unscored:
+    """The score of one criterion. Probabilities that are no distribution become ENGINE_ERROR, never a number."""
+    values = (p.p_not, p.p_partial, p.p_full)
+    if not all(map(math.isfinite, values)) or min(values) < 0 or abs(sum(values) - 1) > 1e-3:
+        return Unscored(Reason.ENGINE_ERROR, f"the engine gave no distribution over the labels: {values}")
+    if calibration is not IDENTITY:
+        p = calibration.apply(p)
+    threshold = calibration.negative_threshold if negative else calibration.positive_threshold
+    above = p_satisfied(p, negative=negative)
+    satisfied = above >= threshold
+    if satisfied and not negative:
+        label = Label.FULLY_SATISFIED
+    elif negative and not satisfied:
+        label = Label.NOT_SATISFIED
+    else:  # two labels are left: the lower and the higher of the pair on this side of the strict bit
+        low, high = (p.p_partial, p.p_full) if negative else (p.p_not, p.p_partial)
+        names = (
+            (Label.PARTIALLY_SATISFIED, Label.FULLY_SATISFIED)
+            if negative
+            else (Label.NOT_SATISFIED, Label.PARTIALLY_SATISFIED)
+        )
+        label = names[high >= calibration.partial_threshold * max(low + high, TINY)]
+    return Score(label, p.p_not, p.p_partial, p.p_full, satisfied, abs(above - threshold))
+
+
+def verdict(
+    criterion: Criterion,
+    outcome: Probabilities | Unscored,
+    *,
+    calibration: Calibration = IDENTITY,
+    rationale: str | None = None,
+    evidence: tuple[Span, ...] = (),
+) -> Verdict:
+    """The verdict on one criterion from what the engine gave for it."""
+    result = (
+        outcome
+        if isinstance(outcome, Unscored)
+        else score(outcome, negative=criterion.is_negative, calibration=calibration)
+    )
+    return Verdict(criterion_id=criterion.id, result=result, rationale=rationale, evidence=evidence)
