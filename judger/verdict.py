@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from judger.types import Criterion, Label, Probabilities, Reason, Score, Span, Unscored, Verdict
 
-TINY = 1e-12
+TINY = 1e-300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

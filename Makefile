@@ -1,0 +1,51 @@
+# A fresh machine needs Python 3.11+ and make. Users with an index of their own: make demo TORCH_PIP_ARGS="--index-url ..."
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+TORCH_PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PROTOC_VENV := .venv-proto
+
+.PHONY: demo test check bench proto clean
+
+# torch first and alone: anything else first would pull gigabytes of CUDA.
+$(VENV)/.judge: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing torch (a few minutes on a fresh machine)"
+	@$(PIP) $(TORCH_PIP_ARGS) "$(TORCH)"
+	@echo "installing the judge"
+	@$(PIP) -e ".[judge]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.judge
+	@echo "installing what the tests need"
+	@$(PIP) -e ".[dev]"
+	@touch $@
+
+demo: $(VENV)/.judge
+	@$(BIN)/python -m judger.demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/check_proto.py
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.benchmarks.bench_service
+
+# Generated with the oldest protoc whose code runs beside protobuf 4.25 up to 7.
+proto:
+	@test -x $(PROTOC_VENV)/bin/python || $(PYTHON) -m venv $(PROTOC_VENV)
+	@$(PROTOC_VENV)/bin/python -m pip install --quiet "grpcio-tools==1.62.3" "googleapis-common-protos<1.66" "setuptools<80"
+	$(PROTOC_VENV)/bin/python -m grpc_tools.protoc -Iproto \
+		-I"$$($(PROTOC_VENV)/bin/python -c 'import google.rpc, pathlib; print(pathlib.Path(list(google.rpc.__path__)[0]).parents[1])')" \
+		--python_out=. --grpc_python_out=. --pyi_out=. judger/v1/judger.proto
+
+clean:
+	rm -rf $(VENV) $(PROTOC_VENV) build dist *.egg-info

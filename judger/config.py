@@ -1,0 +1,36 @@
+"""Configuration: parsed once, frozen, unknown keys refused. Nothing below reads the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+EngineName = Literal["mini", "torch", "vllm", "openai", "scripted"]
+
+
+class EngineConfig(BaseModel):
+    """Which engine judges, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: EngineName = "mini"
+    model: str | None = Field(None, description="a folder of weights, or the model's name at the endpoint")
+    device: str = Field("auto", description="cpu, cuda, cuda:1 ...; auto takes CUDA where there is one")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    threads: int | None = Field(None, ge=1, description="CPU threads of the engine; default: all cores")
+    max_batch_tokens: int = Field(16_384, ge=1, description="token budget of one batch")
+    max_wait: float = Field(0.002, ge=0, le=10, description="seconds a case waits for company")
+    calibration: Path | None = Field(None, description="a file of judger calibrate, instead of the engine's own")
+
+
+class ServeConfig(EngineConfig):
+    """The server around the engine."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(50051, ge=0, le=65535, description="0 takes a free one")
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="Prometheus metrics; none: not served")
+    grace: float = Field(30.0, ge=0, description="seconds that running work gets to finish after SIGTERM")
+    stream_in_flight: int = Field(64, ge=1, description="requests of one JudgeStream call judged at a time")
+    allow_remote: bool = Field(False, description="listen on other than loopback addresses, in the clear")

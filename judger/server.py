@@ -1,0 +1,141 @@
+"""The process around the service: gRPC server, health, reflection, metrics, signals.
+
+Health is NOT_SERVING until a warm-up verdict has succeeded and from the first SIGTERM or SIGINT on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+
+from judger.config import ServeConfig
+from judger.engines import build_engine
+from judger.engines.base import Engine, SelfBatching
+from judger.errors import InvalidRequest
+from judger.judge import Judge
+from judger.metrics import Metrics
+from judger.service import JudgerService
+from judger.types import LIMITS
+from judger.v1 import judger_pb2 as pb
+from judger.v1 import judger_pb2_grpc
+
+logger = logging.getLogger(__name__)
+SERVICE = pb.DESCRIPTOR.services_by_name["Judger"].full_name
+OPTIONS = (
+    ("grpc.max_receive_message_length", LIMITS.message_bytes),
+    ("grpc.max_send_message_length", LIMITS.message_bytes),
+    ("grpc.so_reuseport", 0),  # a second server on the port fails instead of taking half of the calls
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that serves: its address for clients, and the judge inside."""
+
+    address: str
+    judge: Judge
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def running(config: ServeConfig, engine: Engine | SelfBatching | None = None) -> AsyncIterator[Running]:
+    """Starts a server, warms it up, and ends it when the block is left: within `config.grace` seconds.
+
+    Args:
+        engine: judges instead of the one that `config` names; owned by the server from here on.
+
+    Raises:
+        InvalidRequest: a setting is wrong, the port is taken.
+        EngineError: the engine could not be loaded, or gave no warm-up verdict.
+    """
+    if not config.allow_remote and not is_loopback(config.host):
+        raise InvalidRequest("host", f"{config.host} is not a loopback address; --allow-remote serves it in the clear")
+    calibration = None
+    if config.calibration is not None:
+        from judger.calibrate import load_calibration  # scipy comes with it: only for those who need it
+
+        calibration = load_calibration(config.calibration)
+    if engine is None:
+        engine = await asyncio.get_running_loop().run_in_executor(None, build_engine, config)
+    judge = Judge(
+        engine, calibration=calibration, max_batch_tokens=config.max_batch_tokens, max_wait=config.max_wait
+    )
+    metrics = Metrics(judge)
+    server = grpc.aio.server(options=OPTIONS)
+    judger_pb2_grpc.add_JudgerServicer_to_server(
+        JudgerService(judge, metrics, stream_in_flight=config.stream_in_flight), server
+    )
+    checks = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    try:
+        try:
+            port = server.add_insecure_port(f"{host}:{config.port}")
+        except RuntimeError as error:
+            raise InvalidRequest("port", f"{host}:{config.port} can't be listened on; is it taken?") from error
+        await report_health(checks, health_pb2.HealthCheckResponse.NOT_SERVING)
+        await server.start()
+        await judge.warm_up()
+        await report_health(checks, health_pb2.HealthCheckResponse.SERVING)
+        yield Running(f"{host}:{port}", judge, metrics)
+    finally:
+        await checks.enter_graceful_shutdown()
+        await server.stop(config.grace)
+        await judge.close()
+
+
+async def report_health(checks: health.aio.HealthServicer, status: int) -> None:
+    """Sets the health of the service and of the server as a whole."""
+    for name in ("", SERVICE):
+        await checks.set(name, status)
+
+
+def is_loopback(host: str) -> bool:
+    """True for addresses that only this machine reaches."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def serve(config: ServeConfig, *, on_ready: Callable[[Running], None] | None = None) -> None:
+    """Serves until SIGTERM or SIGINT, then lets running work finish within the grace period."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    async with running(config) as server:
+        with serving_metrics(config, server.metrics):
+            if on_ready is not None:
+                on_ready(server)
+            await stop.wait()
+            logger.info("stopping: running work has %.0f s to finish", config.grace)
+
+
+@contextmanager
+def serving_metrics(config: ServeConfig, metrics: Metrics) -> Iterator[None]:
+    """Prometheus metrics over HTTP, where a port is set."""
+    if config.metrics_port is None:
+        yield
+        return
+    try:
+        httpd, thread = start_http_server(config.metrics_port, addr=config.host, registry=metrics.registry)
+    except OSError as error:
+        raise InvalidRequest("metrics_port", f"{config.host}:{config.metrics_port}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        httpd.shutdown()
+        httpd.server_close()
+        thread.join()

@@ -1,0 +1,140 @@
+"""What is refused before any work: the rules for a case, as pure functions over plain values.
+
+The server (`judger.wire`), the client and the file loader share them, so a fault names a field path such as
+`criteria[3].weight` and a reason that reads well behind it. A limit is met or the case is refused: nothing is cut.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from judger.errors import InvalidRequest
+from judger.types import LIMITS, Criterion, Limits, Role
+
+__all__ = [
+    "check",
+    "check_compare",
+    "check_group",
+    "count_fault",
+    "criteria_faults",
+    "faults",
+    "role_and_weight",
+    "text_fault",
+]
+
+
+def role_and_weight(role: Role | None, weight: float | None) -> tuple[Role, float]:
+    """The defaults where one or both are left out: a flaw weighs -1, anything else 1, and the sign tells the role."""
+    if weight is None:
+        weight = -1.0 if role is Role.NEGATIVE else 1.0
+    if role is None:
+        role = Role.NEGATIVE if weight < 0 else Role.EXPLICIT
+    return role, weight
+
+
+def text_fault(text: str, max_bytes: int, *, may_be_blank: bool = False) -> str | None:
+    """What is wrong with a text: empty or blank, more than `max_bytes` of UTF-8, or not encodable. None if nothing."""
+    if not may_be_blank and (not text or text.isspace()):
+        return "is empty" if not text else "is blank"
+    # An ASCII string knows that it is one: the usual report is never encoded here.
+    if text.isascii():
+        size = len(text)
+    else:
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError as error:
+            return f"character {error.start} is a lone surrogate ({text[error.start]!r}), which is no Unicode text"
+    if size > max_bytes:
+        return f"has {size:,} bytes of UTF-8, more than the limit of {max_bytes:,}"
+    return None
+
+
+def count_fault(number: int, limit: int) -> str | None:
+    """What is wrong with the length of a list of criteria or reports. None if nothing."""
+    if number == 0:
+        return "is empty: there is nothing to judge"
+    return f"has {number:,} entries, more than the limit of {limit:,}" if number > limit else None
+
+
+def criteria_faults(criteria: Sequence[Criterion], limits: Limits = LIMITS) -> Iterator[tuple[str, str]]:
+    """(field path, reason) for everything wrong with a rubric."""
+    if fault := count_fault(len(criteria), limits.criteria):
+        yield "criteria", fault
+        return
+    seen: dict[str, int] = {}
+    positive = total = 0.0
+    for i, criterion in enumerate(criteria):
+        identifier, weight = criterion.id, criterion.weight
+        if fault := text_fault(identifier, limits.criterion_bytes):
+            yield f"criteria[{i}].id", fault
+        elif (first := seen.setdefault(identifier, i)) != i:
+            yield f"criteria[{i}].id", f"{_shown(identifier)} is a duplicate: criteria[{first}] has it already"
+        if fault := text_fault(criterion.text, limits.criterion_bytes):
+            yield f"criteria[{i}].text", fault
+        if criterion.axis and (fault := text_fault(criterion.axis, limits.criterion_bytes)):
+            yield f"criteria[{i}].axis", fault
+        if not math.isfinite(weight):
+            yield f"criteria[{i}].weight", f"must be a finite number, not {weight}"
+        elif weight == 0:
+            yield f"criteria[{i}].weight", "must not be zero: leave the criterion out instead"
+        elif weight < 0 and criterion.role is not Role.NEGATIVE:
+            yield f"criteria[{i}].weight", f"is negative ({weight:g}), but the role is {criterion.role}"
+        elif weight > 0 and criterion.role is Role.NEGATIVE:
+            yield f"criteria[{i}].weight", f"is positive ({weight:g}), but the role is negative"
+        else:
+            total += abs(weight)
+            positive += max(weight, 0.0)
+        if criterion.fatal and criterion.role is not Role.NEGATIVE:
+            yield f"criteria[{i}].fatal", f"only a negative criterion can be fatal, but the role is {criterion.role}"
+    # Each weight may be finite and the reward, a ratio of their sums, still not.
+    if total and not math.isfinite(total / (positive or total)):
+        yield "criteria", "the weights differ by so many orders of magnitude that no finite reward exists"
+
+
+def faults(
+    query: str, report: str, criteria: Sequence[Criterion], limits: Limits = LIMITS
+) -> Iterator[tuple[str, str]]:
+    """(field path, reason) for everything wrong with a case, in the order of its fields."""
+    if fault := text_fault(query, limits.query_bytes, may_be_blank=True):
+        yield "query", fault
+    if fault := text_fault(report, limits.report_bytes):
+        yield "report", fault
+    yield from criteria_faults(criteria, limits)
+
+
+def check(query: str, report: str, criteria: Sequence[Criterion], limits: Limits = LIMITS) -> None:
+    """Raises InvalidRequest for the first fault of a case."""
+    for field, reason in faults(query, report, criteria, limits):
+        raise InvalidRequest(field, reason)
+
+
+def check_group(query: str, reports: Sequence[str], criteria: Sequence[Criterion], limits: Limits = LIMITS) -> None:
+    """Raises InvalidRequest for the first fault of a group: one query and rubric, several reports."""
+    if not reports:
+        raise InvalidRequest("reports", "is empty: there is nothing to judge")
+    if len(reports) > limits.group_reports:
+        raise InvalidRequest(
+            "reports", f"has {len(reports):,} entries, more than the limit of {limits.group_reports:,}"
+        )
+    for i, report in enumerate(reports):
+        if fault := text_fault(report, limits.report_bytes):
+            raise InvalidRequest(f"reports[{i}]", fault)
+    check(query, reports[0], criteria, limits)
+
+
+def check_compare(
+    query: str, report_a: str, report_b: str, criteria: Sequence[Criterion], limits: Limits = LIMITS
+) -> None:
+    """Raises InvalidRequest for the first fault of a comparison. Its rubric may be empty."""
+    for field, report in (("report_a", report_a), ("report_b", report_b)):
+        if fault := text_fault(report, limits.report_bytes):
+            raise InvalidRequest(field, fault)
+    if fault := text_fault(query, limits.query_bytes, may_be_blank=True):
+        raise InvalidRequest("query", fault)
+    for field, reason in criteria_faults(criteria, limits) if criteria else ():
+        raise InvalidRequest(field, reason)
+
+
+def _shown(text: str, width: int = 60) -> str:
+    return repr(text if len(text) <= width else text[: width - 3] + "...")

@@ -1,0 +1,34 @@
+"""Protobuf <-> our types, both ways: the only place of conversion. Works with protobuf 4.25 up to 7.
+
+Reading a request validates it (`judger.validate`): what comes out of `read_*` can be judged.
+"""
+
+from judger.status import DETAILS_TRAILER, code_name, error_from_status, error_status
+from judger.wire.as_json import to_json
+from judger.wire.requests import (
+    MAX_TRIALS,
+    read_compare,
+    read_group,
+    read_request,
+    write_compare,
+    write_group,
+    write_request,
+)
+from judger.wire.responses import read_response, write_response
+
+__all__ = [
+    "DETAILS_TRAILER",
+    "MAX_TRIALS",
+    "code_name",
+    "error_from_status",
+    "error_status",
+    "read_compare",
+    "read_group",
+    "read_request",
+    "read_response",
+    "to_json",
+    "write_compare",
+    "write_group",
+    "write_request",
+    "write_response",
+]

@@ -1,0 +1,170 @@
+"""Requests: read and validated by a server, written by a client.
+
+Messages are filled in place (`add`, then assignment): half the time of nested constructors.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from judger.errors import InvalidRequest
+from judger.types import LIMITS, Case, Criterion, Explain, Lane, Mapping, Options
+from judger.v1 import judger_pb2 as pb
+from judger.validate import check, check_compare, check_group, count_fault, role_and_weight, text_fault
+from judger.wire.enums import (
+    EXPLAIN_NUMBERS,
+    EXPLAINS,
+    LANE_NUMBERS,
+    LANES,
+    MAPPING_NUMBERS,
+    MAPPINGS,
+    ROLE_NUMBERS,
+    ROLES,
+    read_enum,
+    unknown_value,
+)
+
+MAX_TRIALS = 32
+REMEMBERED_CHARACTERS = 2048
+MAX_TAG_BYTES = 1024  # of a request_id, a judge_id or a language
+
+
+# Requests, as a server reads them.
+
+
+def read_request(request: pb.JudgeRequest) -> tuple[Case, Options]:
+    """The case and how to judge it. Raises InvalidRequest."""
+    criteria = _read_criteria(request.criteria)
+    report = request.report
+    check(request.query, report, criteria)
+    return _case(request, report, criteria), _read_options(request)
+
+
+def read_group(request: pb.JudgeGroupRequest) -> tuple[list[Case], Options]:
+    """One case per report, in order, all with the request's id. Raises InvalidRequest."""
+    criteria = _read_criteria(request.criteria)
+    if fault := count_fault(len(request.reports), LIMITS.group_reports):
+        raise InvalidRequest("reports", fault)
+    reports = list(request.reports)
+    check_group(request.query, reports, criteria)
+    return [_case(request, report, criteria) for report in reports], _read_options(request)
+
+
+def read_compare(request: pb.CompareRequest) -> tuple[Case, Case, Options]:
+    """The two cases, both with the request's id; without criteria a pairwise prompt is meant. Raises InvalidRequest."""
+    criteria = _read_criteria(request.criteria)
+    check_compare(request.query, request.report_a, request.report_b, criteria)
+    options = Options(
+        mapping=read_enum("mapping", request.mapping, MAPPINGS, Mapping.STRICT),
+        lane=read_enum("lane", request.lane, LANES, Lane.TRAINING),
+    )
+    return _case(request, request.report_a, criteria), _case(request, request.report_b, criteria), options
+
+
+def _case(request: Any, report: str, criteria: tuple[Criterion, ...]) -> Case:
+    for field in ("request_id", "judge_id", "language"):
+        if fault := text_fault(getattr(request, field), MAX_TAG_BYTES, may_be_blank=True):
+            raise InvalidRequest(field, fault)
+    return Case(id=request.request_id, query=request.query, report=report, criteria=criteria, language=request.language)
+
+
+def _read_criteria(messages: Sequence[pb.Criterion]) -> tuple[Criterion, ...]:
+    # Counted before anything is made of them: a message has room for millions of empty ones.
+    if messages and (fault := count_fault(len(messages), LIMITS.criteria)):
+        raise InvalidRequest("criteria", fault)
+    criteria = []
+    for i, message in enumerate(messages):
+        number, text = message.role, message.text
+        if number and number not in ROLES:
+            raise InvalidRequest(f"criteria[{i}].role", unknown_value(number, ROLES))
+        make = _remembered if len(text) <= REMEMBERED_CHARACTERS else _criterion
+        weight = message.weight if message.HasField("weight") else None
+        criteria.append(make(message.id or f"c{i + 1}", text, weight, number, message.axis, message.fatal))
+    return tuple(criteria)
+
+
+def _criterion(identifier: str, text: str, weight: float | None, number: int, axis: str, fatal: bool) -> Criterion:
+    role, weight = role_and_weight(ROLES.get(number), weight)
+    return Criterion(id=identifier, text=text, weight=weight, role=role, axis=axis, fatal=fatal)
+
+
+# A trainer sends the same rubric with every rollout of a task: looking a criterion up costs a quarter of making it.
+_remembered = functools.lru_cache(maxsize=4096)(_criterion)
+
+
+def _read_options(request: Any) -> Options:
+    margin, trials = request.explain_margin, request.trials
+    if not 0.0 <= margin <= 1.0:
+        raise InvalidRequest("explain_margin", f"must lie in [0, 1], not {margin}")
+    if trials > MAX_TRIALS:
+        raise InvalidRequest("trials", f"at most {MAX_TRIALS}, not {trials}")
+    return Options(
+        mapping=read_enum("mapping", request.mapping, MAPPINGS, Mapping.STRICT),
+        explain=read_enum("explain", request.explain, EXPLAINS, Explain.NEVER),
+        explain_margin=margin,
+        trials=trials or 1,
+        allow_unscored=request.allow_unscored,
+        lane=read_enum("lane", request.lane, LANES, Lane.TRAINING),
+    )
+
+
+# Requests, as a client writes them.
+
+
+def write_request(case: Case, options: Options, judge_id: str = "") -> pb.JudgeRequest:
+    """One case. Validate it first: a lone surrogate raises UnicodeEncodeError here."""
+    request = pb.JudgeRequest(report=case.report)
+    _write_rubric(request, case.id, case.query, case.criteria, options, judge_id, case.language)
+    _write_tier(request, options)
+    return request
+
+
+def write_group(
+    query: str,
+    reports: Sequence[str],
+    criteria: Iterable[Criterion],
+    options: Options,
+    judge_id: str = "",
+    *,
+    request_id: str = "",
+    language: str = "",
+) -> pb.JudgeGroupRequest:
+    """One query and rubric, several reports."""
+    request = pb.JudgeGroupRequest(reports=reports)
+    _write_rubric(request, request_id, query, criteria, options, judge_id, language)
+    _write_tier(request, options)
+    return request
+
+
+def write_compare(a: Case, b: Case, options: Options, judge_id: str = "") -> pb.CompareRequest:
+    """Two reports; id, query, rubric and language are those of `a`."""
+    request = pb.CompareRequest(report_a=a.report, report_b=b.report)
+    _write_rubric(request, a.id, a.query, a.criteria, options, judge_id, a.language)
+    return request
+
+
+def _write_rubric(
+    request: Any,
+    request_id: str,
+    query: str,
+    criteria: Iterable[Criterion],
+    options: Options,
+    judge_id: str,
+    language: str,
+) -> None:
+    request.request_id, request.query, request.judge_id, request.language = request_id, query, judge_id, language
+    request.mapping, request.lane = MAPPING_NUMBERS[options.mapping], LANE_NUMBERS[options.lane]
+    add = request.criteria.add
+    for criterion in criteria:
+        message = add()
+        message.id, message.text, message.weight = criterion.id, criterion.text, criterion.weight
+        message.role, message.fatal = ROLE_NUMBERS[criterion.role], criterion.fatal
+        if criterion.axis:
+            message.axis = criterion.axis
+
+
+def _write_tier(request: Any, options: Options) -> None:
+    request.explain, request.explain_margin = EXPLAIN_NUMBERS[options.explain], options.explain_margin
+    request.trials, request.allow_unscored = options.trials, options.allow_unscored

@@ -1,0 +1,94 @@
+"""Responses: written by a server, read by a client."""
+
+from __future__ import annotations
+
+from judger.errors import EngineError
+from judger.types import Judgement, Reason, Reward, Score, Span, Unscored, Usage, Verdict
+from judger.v1 import judger_pb2 as pb
+from judger.wire.enums import LABEL_NUMBERS, LABELS, MAPPING_NUMBERS, MAPPINGS, REASON_NUMBERS, REASONS
+
+
+def write_response(judgement: Judgement, *, index: int = 0) -> pb.JudgeResponse:
+    """One judged case; `index` is its report's position in its group, or its request's in its stream."""
+    response = pb.JudgeResponse(
+        request_id=judgement.case_id, index=index, judge_id=judgement.judge_id, flags=judgement.flags
+    )
+    add = response.verdicts.add
+    for verdict in judgement.verdicts:
+        message, result = add(), verdict.result
+        message.criterion_id = verdict.criterion_id
+        if isinstance(result, Score):
+            score = message.score
+            score.label, score.satisfied, score.margin = LABEL_NUMBERS[result.label], result.satisfied, result.margin
+            score.p_not, score.p_partial, score.p_full = result.p_not, result.p_partial, result.p_full
+        else:
+            message.unscored.reason, message.unscored.detail = REASON_NUMBERS[result.reason], result.detail
+        if verdict.rationale is not None:
+            message.rationale = verdict.rationale
+        for span in verdict.evidence:
+            evidence = message.evidence.add()
+            evidence.start, evidence.end = span.start, span.end
+    usage, spent = response.usage, judgement.usage
+    usage.prompt_tokens, usage.shared_tokens, usage.joined_criteria = (
+        spent.prompt_tokens,
+        spent.shared_tokens,
+        spent.joined_criteria,
+    )
+    usage.queue_seconds, usage.engine_seconds = spent.queue_seconds, spent.engine_seconds
+    reward, ours = response.reward, judgement.reward
+    for name in ("value", "raw", "normalized", "clamped"):
+        if (number := getattr(ours, name)) is not None:
+            setattr(reward, name, number)
+    reward.positive_weight, reward.negative_weight = ours.positive_weight, ours.negative_weight
+    reward.mapping, reward.fatal = MAPPING_NUMBERS[ours.mapping], ours.fatal
+    return response
+
+
+def read_response(response: pb.JudgeResponse) -> Judgement:
+    """The judgement; `index` and `error` are the caller's to read. Raises EngineError where it makes no sense."""
+    reward, usage = response.reward, response.usage
+    if reward.mapping not in MAPPINGS:
+        raise EngineError(f"the server answered with mapping {reward.mapping}, which this client does not know")
+    return Judgement(
+        case_id=response.request_id,
+        verdicts=tuple(map(_read_verdict, response.verdicts)),
+        reward=Reward(
+            value=reward.value if reward.HasField("value") else None,
+            raw=reward.raw if reward.HasField("raw") else None,
+            normalized=reward.normalized if reward.HasField("normalized") else None,
+            clamped=reward.clamped if reward.HasField("clamped") else None,
+            positive_weight=reward.positive_weight,
+            negative_weight=reward.negative_weight,
+            mapping=MAPPINGS[reward.mapping],
+            fatal=reward.fatal,
+        ),
+        judge_id=response.judge_id,
+        usage=Usage(
+            prompt_tokens=usage.prompt_tokens,
+            shared_tokens=usage.shared_tokens,
+            queue_seconds=usage.queue_seconds,
+            engine_seconds=usage.engine_seconds,
+            joined_criteria=usage.joined_criteria,
+        ),
+        flags=tuple(response.flags),
+    )
+
+
+def _read_verdict(message: pb.Verdict) -> Verdict:
+    kind = message.WhichOneof("result")
+    result: Score | Unscored | None = None
+    if kind == "score":
+        score = message.score
+        if label := LABELS.get(score.label):
+            result = Score(label, score.p_not, score.p_partial, score.p_full, score.satisfied, score.margin)
+    elif kind == "unscored" and (reason := REASONS.get(message.unscored.reason)):
+        result = Unscored(reason, message.unscored.detail)
+    if result is None:  # a newer server's result is no verdict here, and certainly no zero
+        shown = " ".join(str(message).split())
+        result = Unscored(Reason.UNPARSABLE, f"a result that this client does not know: {shown}")
+    return Verdict(
+        criterion_id=message.criterion_id,
+        result=result,
+        rationale=message.rationale if message.HasField("rationale") else None,
+        evidence=tuple([Span(span.start, span.end) for span in message.evidence]),
+    )

@@ -1,0 +1,20 @@
+"""A real server on a loopback port, for whatever needs one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from judger.config import ServeConfig
+from judger.engines.scripted import ScriptedEngine
+from judger.server import Running, running
+
+SERVE = ServeConfig(engine="scripted", port=0, grace=5.0)
+
+
+@pytest.fixture
+async def scripted_server() -> AsyncIterator[Running]:
+    """A server with the scripted engine, on the test's own event loop."""
+    async with running(SERVE, ScriptedEngine()) as server:
+        yield server
