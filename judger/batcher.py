@@ -79,7 +79,7 @@ class Batcher:
         self._planning += 1
         try:
             plan = await loop.run_in_executor(self._planners, self.engine.plan, case, tier)
-        except Exception as error:  # noqa: BLE001 - the boundary to any engine, as in _run_batch
+        except Exception as error:
             logger.warning("a case could not be planned: %r", error, exc_info=True)
             return Ran(failed(error, case), time.perf_counter() - since, 0.0)
         finally:
@@ -141,7 +141,7 @@ class Batcher:
             if [len(one) for one in outcomes] != [len(plan.case.criteria) for plan in plans]:
                 raise RuntimeError("the engine returned another number of outcomes than there are criteria")
             return outcomes
-        except Exception as error:  # noqa: BLE001 - the boundary to any engine: classified here, once
+        except Exception as error:
             logger.warning("a batch of %d cases failed: %r", len(plans), error, exc_info=True)
             if len(plans) > 1:
                 return [self._run_batch([plan])[0] for plan in plans]

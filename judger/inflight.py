@@ -8,7 +8,6 @@ with its last waiter: a caller who leaves does not end what others wait for.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -16,12 +15,13 @@ from judger.batcher import Ran
 from judger.engines.base import Outcome, Tier
 from judger.types import Case
 
-Key = tuple[bytes, str, bool, Tier]
+# The texts themselves are the key: a string's hash is computed once and kept, and equal hashes are compared in full.
+Context = tuple[str, str, str, Tier]
+Statement = tuple[str, bool]
 
 
 @dataclass(eq=False, slots=True)
 class _Work:
-    keys: list[Key]
     task: asyncio.Task[Ran]
     waiters: int = 0
 
@@ -41,16 +41,20 @@ class InFlight:
 
     def __init__(self, run: Callable[[Case, Tier], Awaitable[Ran]]) -> None:
         self._run = run
-        self._works: dict[Key, tuple[_Work, int]] = {}
+        self._works: dict[Context, dict[Statement, tuple[_Work, int]]] = {}
 
     async def run(self, case: Case, tier: Tier) -> Joined:
         """The outcomes of a case."""
-        context = digest(case)
-        keys: list[Key] = [(context, criterion.text, criterion.is_negative, tier) for criterion in case.criteria]
-        new = [key for key in dict.fromkeys(keys) if key not in self._works]
-        if new:
-            self._start(case, tier, keys, new)
-        places = [self._works[key] for key in keys]
+        context = (case.query, case.report, case.language, tier)
+        under_way = self._works.setdefault(context, {})
+        statements = [(criterion.text, criterion.is_negative) for criterion in case.criteria]
+        first: dict[Statement, int] = {}
+        for position, statement in enumerate(statements):
+            if statement not in under_way:
+                first.setdefault(statement, position)
+        if first:
+            self._start(case, tier, context, first)
+        places = [under_way[statement] for statement in statements]
         works = list(dict.fromkeys(work for work, _ in places))
         for work in works:
             work.waiters += 1
@@ -59,42 +63,35 @@ class InFlight:
         finally:
             for work in works:
                 work.waiters -= 1
-                if not work.waiters:
-                    work.task.cancel()  # does nothing to a task that is done
-                    self._forget(work)
+                if not work.waiters and not work.task.done():
+                    work.task.cancel()
+                    self._forget(context, work)
         outcomes = [ran[work].outcomes[position] for work, position in places]
         return Joined(
             outcomes,
-            len(keys) - len(new),
+            len(statements) - len(first),
             max(one.queue_seconds for one in ran.values()),
             max(one.engine_seconds for one in ran.values()),
         )
 
-    def _start(self, case: Case, tier: Tier, keys: list[Key], new: list[Key]) -> None:
-        if len(new) < len(keys):
-            first = {key: position for position, key in reversed(list(enumerate(keys)))}
-            case = replace(case, criteria=tuple(case.criteria[first[key]] for key in new))
-        work = _Work(new, asyncio.ensure_future(self._run(case, tier)))
-        for position, key in enumerate(new):
-            self._works[key] = (work, position)
-        work.task.add_done_callback(lambda task: self._end(work, task))
+    def _start(self, case: Case, tier: Tier, context: Context, first: dict[Statement, int]) -> None:
+        if len(first) < len(case.criteria):
+            case = replace(case, criteria=tuple(case.criteria[position] for position in first.values()))
+        work = _Work(asyncio.ensure_future(self._run(case, tier)))
+        for position, statement in enumerate(first):
+            self._works[context][statement] = (work, position)
+        work.task.add_done_callback(lambda task: self._end(context, work, task))
 
-    def _end(self, work: _Work, task: asyncio.Task[Ran]) -> None:
-        self._forget(work)
+    def _end(self, context: Context, work: _Work, task: asyncio.Task[Ran]) -> None:
+        self._forget(context, work)
         if not task.cancelled():
             task.exception()  # whoever waited has it; with nobody left it needs no complaint
 
-    def _forget(self, work: _Work) -> None:
-        for key in work.keys:
-            if self._works.get(key, (None, 0))[0] is work:
-                del self._works[key]
-
-
-def digest(case: Case) -> bytes:
-    """What the verdict of a criterion depends on beside the criterion: query, report and declared language."""
-    hashed = hashlib.blake2b(digest_size=16)
-    for text in (case.query, case.report, case.language):
-        data = text.encode()
-        hashed.update(len(data).to_bytes(8, "little"))
-        hashed.update(data)
-    return hashed.digest()
+    def _forget(self, context: Context, work: _Work) -> None:
+        under_way = self._works.get(context)
+        if under_way is None:
+            return
+        for statement in [statement for statement, (one, _) in under_way.items() if one is work]:
+            del under_way[statement]
+        if not under_way:
+            del self._works[context]

@@ -84,9 +84,7 @@ class Judge:
         return Judgement(
             case_id=case.id,
             verdicts=verdicts,
-            reward=reward(
-                case.criteria, verdicts, mapping=options.mapping, allow_unscored=options.allow_unscored
-            ),
+            reward=reward(case.criteria, verdicts, mapping=options.mapping, allow_unscored=options.allow_unscored),
             judge_id=self.judge_id,
             usage=Usage(
                 prompt_tokens=sum(outcome.prompt_tokens for outcome in ran.outcomes),
@@ -123,7 +121,7 @@ class Judge:
         started = time.perf_counter()
         try:
             outcomes = await self._alone.judge(case, tier)
-        except Exception as error:  # noqa: BLE001 - the boundary to any engine: classified here, once
+        except Exception as error:
             logger.warning("a case failed: %r", error, exc_info=True)
             outcomes = failed(error, case)
         return Ran(outcomes, 0.0, time.perf_counter() - started)

@@ -21,7 +21,9 @@ class Metrics:
         self.seconds = Histogram(
             "judger_stage_seconds", "Seconds a case spent by stage", ["stage"], buckets=SECONDS, registry=self.registry
         )
-        self.verdicts = Counter("judger_verdicts", "Verdicts by label and sign", ["label", "sign"], registry=self.registry)
+        self.verdicts = Counter(
+            "judger_verdicts", "Verdicts by label and sign", ["label", "sign"], registry=self.registry
+        )
         self.unscored = Counter("judger_unscored", "Unscored criteria by reason", ["reason"], registry=self.registry)
         self.rewards = Histogram(
             "judger_reward",

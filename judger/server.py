@@ -67,9 +67,7 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
         calibration = load_calibration(config.calibration)
     if engine is None:
         engine = await asyncio.get_running_loop().run_in_executor(None, build_engine, config)
-    judge = Judge(
-        engine, calibration=calibration, max_batch_tokens=config.max_batch_tokens, max_wait=config.max_wait
-    )
+    judge = Judge(engine, calibration=calibration, max_batch_tokens=config.max_batch_tokens, max_wait=config.max_wait)
     metrics = Metrics(judge)
     server = grpc.aio.server(options=OPTIONS)
     judger_pb2_grpc.add_JudgerServicer_to_server(

@@ -23,10 +23,10 @@ from judger.v1 import judger_pb2_grpc
 from judger.version import __version__
 
 logger = logging.getLogger(__name__)
-Context = grpc.aio.ServicerContext
+Context = Any  # a grpc.aio.ServicerContext; grpc has no types
 
 
-class JudgerService(judger_pb2_grpc.JudgerServicer):  # type: ignore[misc]
+class JudgerService(judger_pb2_grpc.JudgerServicer):
     """The five RPCs in front of one `Judge`.
 
     Args:
@@ -40,7 +40,8 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):  # type: ignore[misc]
         self.stream_in_flight = stream_in_flight
 
     async def Judge(self, request: pb.JudgeRequest, context: Context) -> pb.JudgeResponse:
-        return await self._answer("Judge", context, self._judge_one(request))
+        response: pb.JudgeResponse = await self._answer("Judge", context, self._judge_one(request))
+        return response
 
     async def JudgeGroup(self, request: pb.JudgeGroupRequest, context: Context) -> AsyncIterator[pb.JudgeResponse]:
         cases, options = await self._answer("JudgeGroup", context, self._read_group(request))
@@ -87,7 +88,8 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):  # type: ignore[misc]
             await reader
 
     async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
-        return await self._answer("Compare", context, self._compare(request))
+        response: pb.CompareResponse = await self._answer("Compare", context, self._compare(request))
+        return response
 
     async def GetJudge(self, request: pb.GetJudgeRequest, context: Context) -> pb.JudgeInfo:
         judge, engine = self.judge, self.judge.engine
@@ -173,5 +175,3 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):  # type: ignore[misc]
             raise
         self.metrics.requests.labels(method, "OK").inc()
         return result
-
-

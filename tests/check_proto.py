@@ -68,9 +68,7 @@ def stubs_fault() -> str | None:
     return None
 
 
-def breaking(
-    old: descriptor_pb2.FileDescriptorProto, new: descriptor_pb2.FileDescriptorProto
-) -> Iterator[str]:
+def breaking(old: descriptor_pb2.FileDescriptorProto, new: descriptor_pb2.FileDescriptorProto) -> Iterator[str]:
     """What a client built on `old` would miss or misread."""
     messages = {message.name: message for message in new.message_type}
     for message in old.message_type:
@@ -91,7 +89,9 @@ def breaking(
                 field.proto3_optional,
             ):
                 yield f"{place} has another name, type or presence"
-        enums = {enum.name: {value.name: value.number for value in enum.value} for enum in messages[message.name].enum_type}
+        enums = {
+            enum.name: {value.name: value.number for value in enum.value} for enum in messages[message.name].enum_type
+        }
         for enum in message.enum_type:
             for value in enum.value:
                 if enums.get(enum.name, {}).get(value.name) != value.number:
@@ -114,7 +114,11 @@ def main() -> int:
     if fault := stubs_fault():
         print(f"{fault}: run `make proto`", file=sys.stderr)
         return 1
-    faults = list(breaking(descriptor_pb2.FileDescriptorProto.FromString(BASELINE.read_bytes()), now)) if BASELINE.exists() else []
+    faults = (
+        list(breaking(descriptor_pb2.FileDescriptorProto.FromString(BASELINE.read_bytes()), now))
+        if BASELINE.exists()
+        else []
+    )
     for fault in faults:
         print(f"breaking change: {fault}", file=sys.stderr)
     if faults:

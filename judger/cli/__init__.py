@@ -1,0 +1,80 @@
+"""The command line: one file a command, the same client and server behind each.
+
+    exit codes   0  done
+                 1  done, but something is unscored, was refused or has advice against it
+                 2  the input, the usage or a file is wrong
+                 3  the judge can't be reached, can't be loaded or failed
+               130  interrupted (Ctrl-C);  141  whoever read the output has left (a closed pipe)
+
+Starting up loads no torch, transformers or scikit-learn: a command imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import inspect
+import logging
+import sys
+from collections.abc import Sequence
+
+from judger.cli import agree, calibrate, evaluate, lint, score, serve
+from judger.cli import filter as filter_
+from judger.cli.exits import BAD_INPUT, report
+from judger.errors import JudgerError
+from judger.version import __version__
+
+COMMANDS = (serve, score, agree, filter_, evaluate, calibrate, lint)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `judger` with all its commands."""
+    parser = argparse.ArgumentParser(
+        prog="judger",
+        description="Which items of this checklist does this report satisfy?",
+        epilog="Exit codes: 0 done; 1 done, but something is unscored or refused; 2 the input, the usage or a file "
+        "is wrong; 3 the judge can't be reached or failed; 130 interrupted.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"judger {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code. Errors become a line on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # a stand-in for them may not have it
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        args = build_parser().parse_args(argv)
+        log_plainly(getattr(args, "log_level", "warning"))
+        result = args.run(args)
+        code: int = asyncio.run(result) if inspect.iscoroutine(result) else result
+        sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
+    except SystemExit as error:  # argparse: wrong usage, --help, --version
+        return error.code if isinstance(error.code, int) else BAD_INPUT
+    except (KeyboardInterrupt, BaseExceptionGroup, JudgerError, ModuleNotFoundError, OSError) as error:
+        return report(error)
+    return code
+
+
+def log_plainly(level: str) -> None:
+    """The log as lines on standard error, without tracebacks: those are for whoever develops an engine."""
+
+    class Plain(logging.Formatter):
+        def formatException(self, ei: object) -> str:
+            return ""
+
+        def format(self, record: logging.LogRecord) -> str:
+            return super().format(record).rstrip()
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(Plain("judger: %(levelname)s: %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+__all__ = ["build_parser", "main"]

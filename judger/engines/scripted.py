@@ -24,7 +24,7 @@ from judger.verdict import IDENTITY, Calibration
 from judger.version import __version__
 
 SCRIPT = re.compile(r"\[\[(\w+)(?:=([^\]]*))?\]\]")
-WORD = re.compile(r"\w+")
+PUNCTUATION = str.maketrans(dict.fromkeys(".,;:!?()\"'", " "))
 CERTAIN = {
     "fully": Probabilities(0.05, 0.05, 0.9),
     "partially": Probabilities(0.05, 0.9, 0.05),
@@ -64,7 +64,7 @@ class ScriptedEngine:
         wait = self.delay
         for plan in plans:
             for criterion in plan.case.criteria:
-                for command, argument in SCRIPT.findall(criterion.text):
+                for command, argument in script(criterion):
                     if command == "crash":
                         raise ScriptedCrash("scripted crash")
                     if command == "slow":
@@ -83,9 +83,9 @@ class ScriptedEngine:
             result = scripted_result(criterion)
             if result is None:
                 if words is None:
-                    words = set(WORD.findall(plan.case.report.lower()))
-                wanted = WORD.findall(criterion.text.lower())
-                share = sum(word in words for word in wanted) / max(1, len(wanted))
+                    words = words_of(plan.case.report)
+                wanted = words_of(criterion.text)
+                share = len(wanted & words) / max(1, len(wanted))
                 result = Probabilities((1 - share) ** 2, 2 * share * (1 - share), share**2)
             outcomes.append(
                 Outcome(
@@ -97,9 +97,19 @@ class ScriptedEngine:
         return outcomes
 
 
+def words_of(text: str) -> set[str]:
+    """Words by white space, without case and punctuation."""
+    return set(text.lower().translate(PUNCTUATION).split())
+
+
+def script(criterion: Criterion) -> list[tuple[str, str]]:
+    """The commands in a criterion's text, with their arguments."""
+    return SCRIPT.findall(criterion.text) if "[[" in criterion.text else []
+
+
 def scripted_result(criterion: Criterion) -> Probabilities | Unscored | None:
     """What the criterion's script says, or None where it has none."""
-    for command, argument in SCRIPT.findall(criterion.text):
+    for command, argument in script(criterion):
         if command in CERTAIN:
             return CERTAIN[command]
         if command == "p":

@@ -20,10 +20,10 @@ import numpy as np
 
 from judger.v1 import judger_pb2 as pb
 
-WORDS = (
+WORDS = tuple(
     "the report of a study on market growth energy policy cost model data price city water health risk supply chain "
-    "2024 2025 percent million trend analysis source evidence method result table figure region demand capacity"
-).split()
+    "2024 2025 percent million trend analysis source evidence method result table figure region demand capacity".split()
+)
 
 
 def requests(number: int, *, words: int, criteria: int, seed: int) -> list[bytes]:
@@ -39,7 +39,10 @@ def requests(number: int, *, words: int, criteria: int, seed: int) -> list[bytes
     ]
     return [
         pb.JudgeRequest(
-            request_id=str(i), query="How large is it?", report=f"{i} {' '.join(chance.choices(WORDS, k=words))}", criteria=rubric
+            request_id=str(i),
+            query="How large is it?",
+            report=f"{i} {' '.join(chance.choices(WORDS, k=words))}",
+            criteria=rubric,
         ).SerializeToString()
         for i in range(number)
     ]
@@ -105,7 +108,9 @@ def main() -> None:
     parser.add_argument("address")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rate", type=float, help="arrivals a second; without it the loop is closed")
-    parser.add_argument("--at-most", type=float, default=900, help="closed loop: the highest rate requests are made for")
+    parser.add_argument(
+        "--at-most", type=float, default=900, help="closed loop: the highest rate requests are made for"
+    )
     parser.add_argument("--concurrency", type=int, default=16)
     parser.add_argument("--words", type=int, default=2000)
     parser.add_argument("--criteria", type=int, default=26)

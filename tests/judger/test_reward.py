@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -151,7 +152,7 @@ def test_a_better_verdict_never_costs_and_a_worse_one_never_pays(
         values.append(reward(criteria, verdicts, mapping=mapping).value)
     if one.is_negative:
         values.reverse()
-    assert all(a <= b + 1e-12 for a, b in zip(values, values[1:], strict=False))  # type: ignore[operator]
+    assert all(a <= b + 1e-12 for a, b in itertools.pairwise(values))  # type: ignore[operator]
 
 
 @given(st.lists(weights, min_size=1, max_size=8), st.floats(-10, -1e-3), mappings)

@@ -166,7 +166,7 @@ async def test_a_stream_whose_reader_stalls_is_not_read_to_its_end(stub: Any, sc
     async def requests() -> AsyncIterator[pb.JudgeRequest]:
         nonlocal sent
         for i in range(5000):
-            # A response repeats the criterion's id: 16 KB each, so the transport's own buffers are small beside the stream.
+            # A response repeats the criterion's id: 16 KB each, so the transport's buffers are small beside the stream.
             yield request(criteria=[pb.Criterion(id="x" * 16_000, text="[[fully]]")], report=f"report {i}")
             sent += 1
 
@@ -187,7 +187,10 @@ async def test_a_stream_whose_reader_stalls_is_not_read_to_its_end(stub: Any, sc
 
 async def test_compare_judges_both_reports_and_says_which_earns_more(stub: Any) -> None:
     compare = pb.CompareRequest(
-        request_id="x", report_a="alpha beta", report_b="alpha", criteria=[pb.Criterion(text="alpha"), pb.Criterion(text="beta")]
+        request_id="x",
+        report_a="alpha beta",
+        report_b="alpha",
+        criteria=[pb.Criterion(text="alpha"), pb.Criterion(text="beta")],
     )
     response = await stub.Compare(compare)
     assert response.preference == pb.CompareResponse.A

@@ -61,7 +61,8 @@ def test_a_requirement_that_misses_its_threshold_is_partially_or_not_satisfied()
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"temperature": 0.0}, {"temperature": math.nan}, {"bias": (0.0, math.inf, 0.0)}, {"positive_threshold": 1.0}]
+    "wrong",
+    [{"temperature": 0.0}, {"temperature": math.nan}, {"bias": (0.0, math.inf, 0.0)}, {"positive_threshold": 1.0}],
 )
 def test_a_calibration_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="calibration"):

@@ -1,0 +1,128 @@
+"""judger agree: how far the judge agrees with people, on labelled cases."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from judger.cli.console import output
+from judger.cli.exits import INCOMPLETE, OK
+from judger.cli.labelled import judge_labelled
+from judger.cli.options import check_judge, judge_flags, judging_flags, output_flags
+from judger.errors import InvalidRequest
+from judger.types import Lane
+
+if TYPE_CHECKING:
+    from judger.agreement import Agreement
+    from judger.figures import Figure, Row
+
+LEGEND = (
+    "How to read it: each figure has its 95% interval below it, from {resamples:,} resamples of whole reports. "
+    "balanced accuracy: mean share of met and of unmet criteria that the judge gets right, 0.5 is chance; word "
+    "overlap: the same of that baseline; macro-F1: mean of both classes' F1, in brackets of the three labels'; kappa: agreement "
+    "beyond chance; ECE: how far P(satisfied) is from the share that is satisfied, 0 is best; passed: share that the "
+    "judge, and in brackets that people, call satisfied. A dash is undefined. Unscored criteria count in no figure."
+)
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "agree",
+        help="agreement with human labels",
+        description="Judges labelled cases and compares with people, per file and in the mean over files, beside two "
+        "baselines: the majority class and word overlap (fitted by cross-validation over reports).",
+        parents=[judge_flags(), judging_flags(mapping=None, lane=Lane.EVALUATION), output_flags()],
+        allow_abbrev=False,
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="LABELLED.jsonl", help="each file is one source")
+    parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap; default: 1000")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the bootstrap; default: 0")
+    parser.set_defaults(run=run)
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    check_judge(args)
+    if args.resamples < 1 or args.seed < 0:
+        raise InvalidRequest("--resamples, --seed", "must be positive")
+    session, observations = await judge_labelled(args)
+    from judger.agreement import agreement
+
+    result = agreement(session.judge_id, observations, resamples=args.resamples, seed=args.seed)
+    if args.json:
+        print(json.dumps(result.to_json(), allow_nan=False))
+    else:
+        show(result)
+    return INCOMPLETE if any(result.unscored.values()) else OK
+
+
+def show(result: Agreement) -> None:
+    """The table, for people."""
+    console = output()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table.add_column("source", overflow="fold")
+    for head in ("criteria", "balanced\naccuracy", "word\noverlap", "macro-F1\n(ternary)", "kappa", "ECE"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("passed\n(people)", justify="right", no_wrap=True)
+    overlap_rows, overlap_mean = result.baselines["word_overlap"]
+    for name, row in result.sources.items():
+        table.add_row(*_cells(name, row, overlap_rows.get(name), f"{result.reports[name]:,} reports"))
+    table.add_section()
+    table.add_row(*_cells("mean", result.mean, overlap_mean, f"{len(result.sources)} sources"), style="bold")
+    for name, (_, mean) in result.baselines.items():
+        table.add_row(*_cells(name.replace("_", " "), mean, None, "baseline"), style="dim")
+    console.print(table)
+    flaws = result.mean.figures["positive_rate_of_flaws"]
+    if flaws.value is not None:
+        console.print(_by_sign(result.mean))
+    for name, reasons in result.unscored.items():
+        if reasons:
+            share = result.sources[name].figures["unscored"].value or 0.0
+            parts = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+            console.print(Text(f"{name}: {share:.1%} unscored ({parts})", style="magenta"))
+    console.print(Text(f"judge {result.judge_id}", style="dim"))
+    console.print(Text(LEGEND.format(resamples=result.resamples), style="dim"))
+
+
+def _cells(name: str, row: Row, overlap: Row | None, note: str) -> list[Text]:
+    figures = row.figures
+    beside = overlap.figures["balanced_accuracy"] if overlap else None
+    f1, ternary = figures["macro_f1"], figures["ternary_macro_f1"]
+    return [
+        Text.assemble(name, "\n", (note, "dim")),
+        Text(f"{row.n:,}"),
+        _figure(figures["balanced_accuracy"]),
+        _figure(beside) if beside else Text(""),
+        _figure(f1, f" ({number(ternary.value)})"),
+        _figure(figures["kappa"]),
+        _figure(figures["ece"]),
+        _figure(figures["positive_rate"], f" ({number(figures['human_positive_rate'].value)})"),
+    ]
+
+
+def _figure(figure: Figure, beside: str = "") -> Text:
+    text = Text(number(figure.value) + beside)
+    if figure.low is not None:
+        text.append(f"\n{number(figure.low)}–{number(figure.high)}", style="dim not bold")
+    return text
+
+
+def number(value: float | None) -> str:
+    """Two decimals, a dash where there is no number."""
+    return "–" if value is None else f"{value:.2f}".replace("-", "−")
+
+
+def _by_sign(mean: Row) -> Text:
+    text = Text("called satisfied, by sign of weight:")
+    for kind in ("requirements", "flaws"):
+        judge = mean.figures[f"positive_rate_of_{kind}"].value
+        people = mean.figures[f"human_positive_rate_of_{kind}"].value
+        text.append(f"  {kind} {number(judge)} (people {number(people)})")
+    return text

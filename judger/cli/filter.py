@@ -1,0 +1,139 @@
+"""judger filter: keep the cases of a file by their reward. Killed at any moment, it goes on where it was."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+from rich.text import Text
+
+from judger.cli.console import check_writable, count_lines, output, progress
+from judger.cli.exits import INCOMPLETE, OK
+from judger.cli.journal import Journal, Outcome, journal_path
+from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags
+from judger.cli.session import Answer, in_order, judge_session
+from judger.errors import InvalidRequest
+from judger.rubric import iter_records, read_rubric
+
+KEPT = (Outcome.KEPT, Outcome.UNSCORED_KEPT)
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "filter",
+        help="keep cases by their reward",
+        description="Writes the cases whose reward lies within the bounds, with a `judgement` beside their own keys. "
+        "A run that was ended is continued by the same command: OUT.jsonl.journal says how far it came.",
+        parents=[judge_flags(), judging_flags(), output_flags()],
+        allow_abbrev=False,
+    )
+    parser.add_argument("cases", type=Path, metavar="IN.jsonl", help="one case a line; may be gzip-compressed")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT.jsonl", required=True)
+    parser.add_argument("--min-reward", type=float, metavar="X", help="keep rewards of at least X")
+    parser.add_argument("--max-reward", type=float, metavar="X", help="keep rewards of at most X")
+    parser.add_argument("--rubric", type=Path, metavar="FILE", help="judge every case by this rubric, not by its own")
+    parser.add_argument("--keep-unscored", action="store_true", help="keep cases without a reward, too")
+    parser.add_argument("--restart", action="store_true", help="begin anew: what OUT.jsonl holds is lost")
+    parser.set_defaults(run=run)
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    check_judge(args)
+    options = judging_options(args)
+    low, high = bounds(args)
+    if args.output.suffix == ".gz":
+        raise InvalidRequest(str(args.output), "can't be gzip-compressed: a run could not be continued in it")
+    check_writable(args.output, args.cases, *([args.rubric] if args.rubric else []))
+    check_writable(journal_path(args.output), args.cases)
+    rubric = None if args.rubric is None else read_rubric(args.rubric)
+    records = iter_records(args.cases, rubric=rubric)
+    settings = asdict(options) | {
+        "min_reward": args.min_reward,
+        "max_reward": args.max_reward,
+        "keep_unscored": args.keep_unscored,
+    }
+    async with judge_session(args, options) as session:
+        key = {
+            "input": digest(args.cases),
+            "rubric": digest(args.rubric) if args.rubric else None,
+            "judge_id": session.judge_id,
+            "settings": settings,
+        }
+        with (
+            Journal(args.output, key, restart=args.restart) as journal,
+            progress("judging", count_lines(args.cases), quiet=args.quiet) as advance,
+        ):
+            resumed = journal.num_done
+            advance(resumed)
+            async for answer in in_order(session, islice(records, resumed, None), options):
+                outcome = decide(answer, low, high, keep_unscored=args.keep_unscored)
+                journal.add(outcome, kept_line(answer) if outcome in KEPT else None)
+                advance()
+    counts = {outcome.value: journal.counts[outcome] for outcome in Outcome}
+    tell(counts, resumed, args, session.judge_id)
+    is_complete = journal.counts.total() == counts["kept"] + counts["dropped"]
+    return OK if is_complete else INCOMPLETE
+
+
+def bounds(args: argparse.Namespace) -> tuple[float, float]:
+    """The lowest and the highest reward that is kept. Raises InvalidRequest."""
+    if args.min_reward is None and args.max_reward is None:
+        raise InvalidRequest("--min-reward", "give it, or --max-reward: without either everything would be kept")
+    low = -math.inf if args.min_reward is None else args.min_reward
+    high = math.inf if args.max_reward is None else args.max_reward
+    if math.isnan(low) or math.isnan(high) or low > high:
+        raise InvalidRequest("--min-reward", f"no reward lies between {low:g} and {high:g}")
+    return low, high
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes. Raises InvalidRequest for what is no file: it could not be read again."""
+    if not path.is_file():
+        raise InvalidRequest(str(path), "must be a file: a run on anything else could not be continued")
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def decide(answer: Answer, low: float, high: float, *, keep_unscored: bool) -> Outcome:
+    """What becomes of a case."""
+    if answer.judgement is None:
+        return Outcome.REFUSED
+    value = answer.judgement.reward.value
+    if value is None:
+        return Outcome.UNSCORED_KEPT if keep_unscored else Outcome.UNSCORED
+    return Outcome.KEPT if low <= value <= high else Outcome.DROPPED
+
+
+def kept_line(answer: Answer) -> str:
+    """The input's own object with the response beside it. A task of several reports becomes one line for each."""
+    own = dict(answer.record.raw)
+    if "reports" in own and "report" not in own:
+        del own["reports"]
+        own |= {"id": answer.case.id, "report": answer.case.report}
+    return json.dumps(own | {"judgement": json.loads(answer.to_json())}, ensure_ascii=False)
+
+
+def tell(counts: dict[str, int], resumed: int, args: argparse.Namespace, judge_id: str) -> None:
+    """The last line: what became of all cases, those of earlier runs too."""
+    if args.json:
+        print(json.dumps({"judge_id": judge_id, **counts, "resumed_from": resumed, "output": str(args.output)}))
+        return
+    unscored = counts["unscored"] + counts["unscored_kept"]
+    text = Text(f"kept {counts['kept'] + counts['unscored_kept']:,}", style="bold")
+    text.append(f" of {sum(counts.values()):,} cases, dropped {counts['dropped']:,}", style="not bold")
+    if unscored:
+        kept = "kept" if args.keep_unscored else "dropped"
+        text.append(f" · {unscored:,} unscored and {kept}", style="magenta not bold")
+    if counts["refused"]:
+        text.append(f" · {counts['refused']:,} refused", style="red not bold")
+    if resumed:
+        text.append(f" · continued behind {resumed:,}", style="dim not bold")
+    text.append(f" → {args.output}", style="not bold")
+    output().print(text)

@@ -1,0 +1,141 @@
+"""Flags that several commands share, and what they mean: who judges, and how."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from judger.config import EngineConfig, EngineName, ServeConfig
+from judger.errors import InvalidRequest
+from judger.types import Explain, Lane, Mapping, Options
+
+MAX_TRIALS = 32
+"""The contract's limit, as in `judger.wire`."""
+ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
+ENGINE_FLAGS = ("engine", "model", "device", "dtype", "threads", "max_batch_tokens", "max_wait", "calibration")
+
+
+def engine_flags() -> argparse.ArgumentParser:
+    """A parent with serve's engine flags. What is left out has the default of `judger.config`."""
+    parent = argparse.ArgumentParser(add_help=False)
+    group = parent.add_argument_group("the judge, in this process")
+    help_of = {name: field.description for name, field in EngineConfig.model_fields.items()}
+    group.add_argument("--engine", choices=get_args(EngineName), help="which engine judges (default: mini)")
+    group.add_argument("--model", metavar="NAME_OR_PATH", help=help_of["model"])
+    group.add_argument("--device", metavar="D", help=help_of["device"])
+    group.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"))
+    group.add_argument("--threads", type=int, metavar="N", help=help_of["threads"])
+    group.add_argument("--max-batch-tokens", type=int, metavar="N", help=help_of["max_batch_tokens"])
+    group.add_argument("--max-wait", type=float, metavar="SECONDS", help=help_of["max_wait"])
+    group.add_argument("--calibration", type=Path, metavar="FILE", help=help_of["calibration"])
+    return parent
+
+
+def judge_flags() -> argparse.ArgumentParser:
+    """A parent with both ways to a judge: a server's address, or the engine flags."""
+    parent = argparse.ArgumentParser(add_help=False, parents=[engine_flags()])
+    group = parent.add_argument_group("the judge, on a server (instead)")
+    group.add_argument("--addr", type=address, metavar="HOST:PORT", help="a running judger serve")
+    group.add_argument("--judge-id", default="", metavar="ID", help="refuse any other judge than this one")
+    return parent
+
+
+def output_flags() -> argparse.ArgumentParser:
+    """A parent with `--json` and `--quiet`."""
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument("--json", action="store_true", help="for machines: one JSON object a line, nothing else")
+    parent.add_argument("-q", "--quiet", action="store_true", help="no progress on standard error")
+    return parent
+
+
+def judging_flags(*, mapping: Mapping | None = Mapping.STRICT, lane: Lane = Lane.BULK) -> argparse.ArgumentParser:
+    """A parent with how a case is judged; `mapping` None where the command itself decides about rewards."""
+    parent = argparse.ArgumentParser(add_help=False)
+    group = parent.add_argument_group("how to judge")
+    if mapping is not None:
+        group.add_argument(
+            "--mapping", choices=[m.value for m in Mapping], default=mapping.value, help=_default(mapping)
+        )
+        group.add_argument(
+            "--allow-unscored", action="store_true", help="a reward over the scored criteria alone, instead of none"
+        )
+    group.add_argument(
+        "--lane", choices=[m.value for m in Lane], default=lane.value, help=f"whose work it is; {_default(lane)}"
+    )
+    group.add_argument("--explain", choices=[m.value for m in Explain], default=Explain.NEVER.value)
+    group.add_argument("--explain-margin", type=share, default=0.0, metavar="M", help="for --explain under_margin")
+    group.add_argument("--trials", type=int, default=1, metavar="N", help="independent verdicts, averaged; default: 1")
+    return parent
+
+
+def judging_options(args: argparse.Namespace, *, mapping: Mapping | None = None) -> Options:
+    """What `judging_flags` say. Raises InvalidRequest."""
+    if not 1 <= args.trials <= MAX_TRIALS:
+        raise InvalidRequest("--trials", f"must lie between 1 and {MAX_TRIALS}, not {args.trials}")
+    return Options(
+        mapping=mapping or Mapping(args.mapping),
+        explain=Explain(args.explain),
+        explain_margin=args.explain_margin,
+        trials=args.trials,
+        allow_unscored=mapping is None and args.allow_unscored,
+        lane=Lane(args.lane),
+    )
+
+
+def _default(value: str) -> str:
+    return f"default: {value}"
+
+
+def engine_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The engine flags that were given."""
+    return {name: getattr(args, name) for name in ENGINE_FLAGS if getattr(args, name) is not None}
+
+
+def check_judge(args: argparse.Namespace) -> None:
+    """Refuses an address with engine flags, and settings that can't be, before any file is read.
+
+    Raises InvalidRequest, or InvalidFile for the calibration file.
+    """
+    given = engine_settings(args)
+    if args.addr and given:
+        names = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise InvalidRequest("--addr", f"the server has its own engine: leave out {names}, or --addr")
+    if not args.addr:
+        serve_config(given)
+        if args.calibration is not None:
+            from judger.calibration import load_calibration
+
+            load_calibration(args.calibration)
+
+
+def serve_config(settings: dict[str, Any]) -> ServeConfig:
+    """A checked configuration. Raises InvalidRequest with the flag's name."""
+    try:
+        return ServeConfig(**settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = "--" + str(first["loc"][0]).replace("_", "-")
+        raise InvalidRequest(flag, f"{first['msg']}, not {first['input']!r}") from error
+
+
+def address(text: str) -> str:
+    """HOST:PORT, or [IPv6]:PORT."""
+    match = ADDRESS.fullmatch(text)
+    if match is None or not 0 < int(match[1]) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, such as localhost:50051")
+    return text
+
+
+def share(text: str) -> float:
+    """A number in [0, 1]."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number between 0 and 1")
+    return value

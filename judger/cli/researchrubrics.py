@@ -1,0 +1,112 @@
+"""The ResearchRubrics score of a set of reports: per task, by axis and by domain. Pure functions.
+
+Per task: the sum of the signed weights that were earned, over the sum of the positive weights, with half of a weight
+for "partially" (arXiv 2511.07685). The score of several tasks, and of a domain, is the mean of theirs. An
+axis has few criteria in one task, often with no positive weight among them: there the sums are taken over all tasks.
+Intervals are bootstrap intervals over tasks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from judger.baselines import Floats
+from judger.figures import Figure, draws, figure, ratio
+from judger.reward import credit
+from judger.types import Case, Criterion, Judgement, Label, Mapping, Score
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One judged task."""
+
+    case: Case
+    domain: str
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The score of all tasks, of a domain or of an axis."""
+
+    tasks: int
+    criteria: int
+    labels: dict[str, int]
+    """How often each label was given."""
+    score: Figure
+
+    def to_json(self) -> dict[str, Any]:
+        return {"tasks": self.tasks, "criteria": self.criteria, "labels": self.labels, "score": self.score.to_json()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """Everything that `judger eval researchrubrics` shows."""
+
+    overall: Part
+    axes: dict[str, Part]
+    domains: dict[str, Part]
+    unscored: list[str]
+    """Tasks without a score: a criterion of theirs has no verdict. They count in no figure."""
+
+
+def evaluate(tasks: Sequence[Task], *, resamples: int = RESAMPLES, seed: int = 0) -> Scores:
+    """The scores of the tasks that were wholly scored; the others are named."""
+    scored = [task for task in tasks if task.judgement.reward.normalized is not None]
+    weights = draws(len(scored), resamples, np.random.default_rng(seed))
+    domains = sorted({task.domain for task in scored})
+    axes = sorted({criterion.axis for task in scored for criterion in task.case.criteria})
+    return Scores(
+        overall=_mean(scored, weights, None),
+        axes={axis: _pooled(scored, weights, axis) for axis in axes},
+        domains={domain: _mean(scored, weights, domain) for domain in domains},
+        unscored=[task.case.id for task in tasks if task.judgement.reward.normalized is None],
+    )
+
+
+def _mean(tasks: Sequence[Task], weights: Floats, domain: str | None) -> Part:
+    chosen = np.array([domain in (None, task.domain) for task in tasks], dtype=np.float64)
+    values = np.array([task.judgement.reward.normalized for task in tasks], dtype=np.float64)
+    members = [task for task in tasks if domain in (None, task.domain)]
+    return _part(members, None, weights, values * chosen, chosen)
+
+
+def _pooled(tasks: Sequence[Task], weights: Floats, axis: str) -> Part:
+    earned, positive = np.zeros(len(tasks)), np.zeros(len(tasks))
+    for i, task in enumerate(tasks):
+        for criterion, score in _scores(task, axis):
+            earned[i] += criterion.weight * credit(score, negative=criterion.is_negative, mapping=Mapping.TERNARY)
+            positive[i] += max(criterion.weight, 0.0)
+    return _part([task for task in tasks if _scores(task, axis)], axis, weights, earned, positive)
+
+
+def _part(
+    tasks: Sequence[Task],
+    axis: str | None,
+    weights: Floats,
+    above: Floats,
+    below: Floats,
+) -> Part:
+    scores = [score for task in tasks for _, score in _scores(task, axis)]
+    counts = Counter(score.label for score in scores)
+    labels = {label.value: counts[label] for label in Label}
+    values = ratio(weights @ above, weights @ below)
+    return Part(len(tasks), len(scores), labels, figure(values, has_interval=len(tasks) > 1))
+
+
+def _scores(task: Task, axis: str | None) -> list[tuple[Criterion, Score]]:
+    return [
+        (criterion, verdict.result)
+        for criterion, verdict in zip(task.case.criteria, task.judgement.verdicts, strict=True)
+        if isinstance(verdict.result, Score) and axis in (None, criterion.axis)
+    ]
+
+
+__all__ = ["Part", "Scores", "Task", "evaluate"]

@@ -1,0 +1,119 @@
+"""judger score: judge cases; a table to read, or a line of JSON for each."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from rich.text import Text
+
+from judger.cli.console import check_writable, count_lines, line_writer, output, progress
+from judger.cli.exits import INCOMPLETE, OK
+from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags
+from judger.cli.session import Answer, in_order, judge_session
+from judger.cli.table import case_table, legend, number, plural, refused_case
+from judger.rubric import iter_records, read_rubric
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "score",
+        help="judge cases from a file",
+        description="Judges every case of a file and shows verdicts and rewards. Exit code 1: something is unscored.",
+        parents=[judge_flags(), judging_flags(), output_flags()],
+        allow_abbrev=False,
+    )
+    parser.add_argument("cases", type=Path, metavar="CASES.jsonl", help="one case a line; may be gzip-compressed")
+    parser.add_argument("--rubric", type=Path, metavar="FILE", help="judge every case by this rubric, not by its own")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT.jsonl", help="write the lines of --json here")
+    parser.set_defaults(run=run)
+
+
+@dataclass
+class Tally:
+    """What the last line says."""
+
+    cases: int = 0
+    refused: int = 0
+    without_reward: int = 0
+    unscored: int = 0
+    criteria: int = 0
+    total: float = 0.0
+
+    def add(self, answer: Answer) -> None:
+        """Counts one case."""
+        self.cases += 1
+        self.criteria += len(answer.case.criteria)
+        if answer.judgement is None:
+            self.refused += 1
+            return
+        self.unscored += answer.num_unscored
+        if answer.judgement.reward.value is None:
+            self.without_reward += 1
+        else:
+            self.total += answer.judgement.reward.value
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.refused and not self.unscored
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    check_judge(args)
+    options = judging_options(args)
+    if args.output is not None:
+        check_writable(args.output, args.cases)
+    rubric = None if args.rubric is None else read_rubric(args.rubric)
+    records = iter_records(args.cases, rubric=rubric)
+    tally = Tally()
+    async with judge_session(args, options) as session:
+        with (
+            line_writer(args.output) as file,
+            progress("judging", count_lines(args.cases), quiet=args.quiet) as advance,
+        ):
+            async for answer in in_order(session, records, options):
+                emit(answer, as_json=args.json, file=file)
+                tally.add(answer)
+                advance()
+    if not args.json:
+        console = output()
+        if args.output is None:
+            console.print(legend(options.mapping))
+        if args.output is not None or tally.cases > 1:
+            console.print(summary(tally, args.output))
+    return OK if tally.is_complete else INCOMPLETE
+
+
+def emit(answer: Answer, *, as_json: bool, file: IO[str] | None) -> None:
+    """Writes one case to where it is wanted."""
+    if as_json:
+        print(answer.to_json())
+    if file is not None:
+        file.write(answer.to_json() + "\n")
+    elif not as_json:
+        console = output()
+        if answer.judgement is None:
+            console.print(refused_case(answer.case, str(answer.error), width=console.width))
+        else:
+            console.print(case_table(answer.case, answer.judgement, width=console.width))
+
+
+def summary(tally: Tally, path: Path | None) -> Text:
+    """The last line."""
+    rewarded = tally.cases - tally.refused - tally.without_reward
+    text = Text(f"{plural(tally.cases, 'case')}, {plural(tally.criteria, 'criterion')}")
+    if rewarded:
+        text.append(f" · mean reward {number(tally.total / rewarded)}", style="bold")
+    if tally.unscored:
+        text.append(f" · {plural(tally.unscored, 'criterion')} unscored", style="magenta")
+    if tally.without_reward:
+        text.append(f" · {plural(tally.without_reward, 'case')} without a reward", style="magenta")
+    if tally.refused:
+        text.append(f" · {tally.refused:,} refused", style="red")
+    if path is not None:
+        text.append(f" → {path}")
+    return text

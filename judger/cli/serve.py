@@ -1,0 +1,55 @@
+"""judger serve: the judging service, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from judger.cli.exits import OK
+from judger.cli.options import engine_flags, engine_settings, serve_config
+from judger.config import ServeConfig
+
+if TYPE_CHECKING:
+    from judger.server import Running
+
+SERVER_FLAGS = ("host", "port", "metrics_port", "grace", "stream_in_flight", "allow_remote")
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "serve",
+        help="run the gRPC server",
+        description="Serves the Judger service until SIGTERM or Ctrl-C; then running work may finish.",
+        parents=[engine_flags()],
+        allow_abbrev=False,
+    )
+    group = parser.add_argument_group("the server")
+    fields = ServeConfig.model_fields
+    group.add_argument("--host", metavar="ADDRESS", help=_help(fields, "host"))
+    group.add_argument("--port", type=int, metavar="N", help=_help(fields, "port"))
+    group.add_argument("--metrics-port", type=int, metavar="N", help=_help(fields, "metrics_port"))
+    group.add_argument("--grace", type=float, metavar="SECONDS", help=_help(fields, "grace"))
+    group.add_argument("--stream-in-flight", type=int, metavar="N", help=_help(fields, "stream_in_flight"))
+    group.add_argument("--allow-remote", action="store_true", default=None, help=_help(fields, "allow_remote"))
+    group.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    parser.set_defaults(run=run)
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    settings = {name: getattr(args, name) for name in SERVER_FLAGS if getattr(args, name) is not None}
+    config = serve_config(engine_settings(args) | settings)
+    from judger.server import serve
+
+    def on_ready(server: Running) -> None:
+        print(f"judger: serving {server.judge.judge_id} on {server.address}", file=sys.stderr, flush=True)
+
+    await serve(config, on_ready=on_ready)
+    return OK
+
+
+def _help(fields: Any, name: str) -> str:
+    field = fields[name]
+    return f"{field.description} (default: {'none' if field.default is None else field.default})"

@@ -1,0 +1,175 @@
+"""A judge for a command: a server that runs somewhere, or the same server in this process on a loopback port.
+
+Either way it is asked through the same client, so that there is one path from a file to a verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from judger.cli.console import loading
+from judger.cli.options import engine_settings, serve_config
+from judger.errors import JudgeMismatch, JudgerError, Unsupported
+from judger.rubric import Record
+from judger.types import Case, Explain, Judgement, Options, Reason, Unscored, Verdict
+
+WINDOW = 128
+"""Cases between the one that is read and the one that is given out: bounds memory where a slow case holds up others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A judge that answers, and who it is."""
+
+    client: Any
+    info: Any
+    """What GetJudge says."""
+
+    @property
+    def judge_id(self) -> str:
+        return str(self.info.judge_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for one case: a judgement, or why there is none. Exactly one of the two is set."""
+
+    index: int
+    record: Record
+    judgement: Judgement | None = None
+    error: JudgerError | None = None
+
+    @property
+    def case(self) -> Case:
+        return self.record.case
+
+    @property
+    def num_unscored(self) -> int:
+        """Criteria without a verdict; all of them where the case was refused."""
+        if self.judgement is None:
+            return len(self.case.criteria)
+        return sum(isinstance(verdict.result, Unscored) for verdict in self.judgement.verdicts)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """One per criterion; of a refused case all are unscored."""
+        if self.judgement is not None:
+            return self.judgement.verdicts
+        refused = Unscored(Reason.ENGINE_ERROR, f"refused: {self.error}")
+        return tuple(Verdict(criterion_id=criterion.id, result=refused) for criterion in self.case.criteria)
+
+    def to_json(self) -> str:
+        """The response message as protobuf-JSON on one line."""
+        from judger import wire
+        from judger.status import error_status
+        from judger.v1 import judger_pb2 as pb
+
+        if self.judgement is not None:
+            message = wire.write_response(self.judgement, index=self.index)
+        else:
+            assert self.error is not None
+            message = pb.JudgeResponse(request_id=self.case.id, index=self.index, error=error_status(self.error))
+        return wire.to_json(message)
+
+
+@asynccontextmanager
+async def judge_session(args: argparse.Namespace, options: Options) -> AsyncIterator[Session]:
+    """A judge that answers and can do what is asked; ends with the block.
+
+    Raises:
+        JudgeMismatch: `--judge-id` names another one.
+        Unsupported: it can't explain.
+        Unavailable, EngineError: no server, or no engine.
+    """
+    async with AsyncExitStack() as stack:
+        with loading("loading the judge", quiet=args.quiet):
+            address = args.addr
+            if not address:
+                from judger.server import running
+
+                config = serve_config(engine_settings(args) | {"host": "127.0.0.1", "port": 0, "grace": 0.0})
+                address = (await stack.enter_async_context(running(config))).address
+            client = await stack.enter_async_context(connect(address))
+            session = Session(client, await client.get_judge())
+        if args.judge_id and args.judge_id != session.judge_id:
+            raise JudgeMismatch(args.judge_id, session.judge_id)
+        if options.explain is not Explain.NEVER and not session.info.can_explain:
+            raise Unsupported(f"--explain: this judge ({session.info.engine}) writes no rationales")
+        yield session
+
+
+async def in_order(session: Session, records: Iterable[Record], options: Options) -> AsyncIterator[Answer]:
+    """An answer for each record, in the order of the records, many of them judged at a time.
+
+    What was refused comes as an answer with an error. Raises what ends the whole stream: Unavailable, EngineError.
+    """
+    permits = asyncio.Semaphore(WINDOW)
+    asked: dict[int, Record] = {}
+    ready: dict[int, Answer] = {}
+
+    async def ask() -> AsyncIterator[Case]:
+        for index, record in enumerate(records):
+            await permits.acquire()
+            asked[index] = record
+            yield record.case
+
+    next_index = 0
+    async for index, answer in stream(session, ask(), options):
+        record = asked.pop(index)
+        if isinstance(answer, JudgerError):
+            ready[index] = Answer(index, record, error=answer)
+        else:
+            ready[index] = Answer(index, record, judgement=answer)
+        while next_index in ready:
+            yield ready.pop(next_index)
+            next_index += 1
+            permits.release()
+
+
+# SHIM until the client is there
+
+
+@asynccontextmanager
+async def connect(address):
+    import grpc
+
+    from judger.v1 import judger_pb2 as pb
+    from judger.v1 import judger_pb2_grpc
+
+    class C:
+        pass
+
+    async with grpc.aio.insecure_channel(address) as channel:
+        c = C()
+        c.stub = judger_pb2_grpc.JudgerStub(channel)
+
+        async def get_judge():
+            try:
+                return await c.stub.GetJudge(pb.GetJudgeRequest(), timeout=5)
+            except grpc.aio.AioRpcError as error:
+                from judger.errors import Unavailable
+
+                raise Unavailable(str(error.details()))
+
+        c.get_judge = get_judge
+        yield c
+
+
+async def stream(session, cases, options):
+    from judger import wire
+    from judger.status import error_from_status
+
+    async def requests():
+        async for case in cases:
+            yield wire.write_request(case, options)
+
+    async for response in session.client.stub.JudgeStream(requests()):
+        if response.HasField("error"):
+            yield response.index, error_from_status(response.error.code, response.error.message, response.error)
+        else:
+            yield response.index, wire.read_response(response)

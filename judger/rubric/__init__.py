@@ -1,0 +1,28 @@
+"""Cases, rubrics and reports from files, and advice on rubrics."""
+
+from judger.rubric.files import (
+    Record,
+    iter_cases,
+    iter_records,
+    read_cases,
+    read_report,
+    read_reports,
+    read_rubric,
+    read_rubrics,
+)
+from judger.rubric.formats import Rubric
+from judger.rubric.lint import Advice, lint
+
+__all__ = [
+    "Advice",
+    "Record",
+    "Rubric",
+    "iter_cases",
+    "iter_records",
+    "lint",
+    "read_cases",
+    "read_report",
+    "read_reports",
+    "read_rubric",
+    "read_rubrics",
+]
