@@ -205,7 +205,7 @@ def examine(report: Report, crit: Criterion, sims: Similarity, idf: Floats) -> E
     core = weight > 0
     unit_best = np.maximum.reduceat(sim, units[:, 0], axis=1)
     alone = weight @ unit_best
-    best = int((alone + 0.5 * sims.core).argmax())
+    best = int((1.25 * alone + 0.5 * sims.core).argmax())  # `select` takes it first
     chosen = select(unit_best, sims.core, weight, units, min(PASSAGE_TOKENS + len(cids), PASSAGE_TOKENS_MAX))
     rows = np.concatenate([np.arange(*units[u]) for u in chosen])
     unit_rows = np.arange(*units[best])
