@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What came of one case: an outcome per criterion in order, and the seconds it waited and was worked on."""
+    """What came of one case: an outcome per criterion in order, the seconds it waited, and those of the engine (its
+    planning and its batch)."""
 
     outcomes: list[Outcome]
     queue_seconds: float
@@ -37,6 +38,8 @@ class _Waiting:
     plan: Plan
     future: asyncio.Future[Ran]
     since: float
+    planned_in: float
+    """Seconds: the engine's own work already."""
 
 
 class Batcher:
@@ -84,7 +87,8 @@ class Batcher:
             return Ran(failed(error, case), time.perf_counter() - since, 0.0)
         finally:
             self._planning -= 1
-        waiting = _Waiting(plan, loop.create_future(), since)
+        now = time.perf_counter()
+        waiting = _Waiting(plan, loop.create_future(), now, now - since)
         self._queue.append(waiting)
         self._queued_tokens += plan.tokens
         self._arrived.set()
@@ -110,7 +114,7 @@ class Batcher:
             seconds = time.perf_counter() - started
             for waiting, result in zip(batch, outcomes, strict=True):
                 if not waiting.future.done():
-                    waiting.future.set_result(Ran(result, started - waiting.since, seconds))
+                    waiting.future.set_result(Ran(result, started - waiting.since, waiting.planned_in + seconds))
 
     async def _next_batch(self) -> list[_Waiting]:
         while not self._queue:
