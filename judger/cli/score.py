@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -75,10 +76,11 @@ async def run(args: argparse.Namespace) -> int:
             line_writer(args.output) as file,
             progress("judging", count_lines(args.cases), quiet=args.quiet) as advance,
         ):
-            async for answer in in_order(session, records, options):
-                emit(answer, as_json=args.json, file=file)
-                tally.add(answer)
-                advance()
+            async with aclosing(in_order(session, records, options)) as answers:
+                async for answer in answers:
+                    emit(answer, as_json=args.json, file=file)
+                    tally.add(answer)
+                    advance()
     if not args.json:
         console = output()
         if args.output is None:
@@ -91,7 +93,7 @@ async def run(args: argparse.Namespace) -> int:
 def emit(answer: Answer, *, as_json: bool, file: IO[str] | None) -> None:
     """Writes one case to where it is wanted."""
     if as_json:
-        print(answer.to_json())
+        print(answer.to_json(), flush=True)  # whoever reads a pipe gets each case as it is ready
     if file is not None:
         file.write(answer.to_json() + "\n")
     elif not as_json:

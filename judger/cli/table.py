@@ -60,6 +60,11 @@ def number(value: float, *, sign: bool = False) -> str:
     return text.replace("-", "−")
 
 
+def decimal(value: float | None) -> str:
+    """A figure: two decimals, a dash where there is none."""
+    return "–" if value is None else f"{value:.2f}".replace("-", "−")
+
+
 def plural(count: int, noun: str) -> str:
     """A count with its noun."""
     irregular = {"criterion": "criteria", "piece of advice": "pieces of advice"}
