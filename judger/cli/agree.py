@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from judger.figures import Figure, Row
 
 WIDE = 98
-"""Columns from which the table has all of `HEADS`; below, it leaves out the first two."""
-HEADS = ("criteria", "word\noverlap", "balanced\naccuracy", "macro-F1\n(ternary)", "kappa", "ECE", "passed\n(people)")
+"""Terminal columns from which the table has all of `HEADS`; below, it leaves out those of `SPARED`."""
+HEADS = ("criteria", "balanced\naccuracy", "word\noverlap", "macro-F1\n(ternary)", "kappa", "ECE", "passed\n(people)")
+SPARED = (0, 2)
 LEGEND = (
     "How to read it: each figure has its 95% interval below it, from {resamples:,} resamples of whole reports. "
     "balanced accuracy: mean share of met and of unmet criteria that the judge gets right, 0.5 is chance; "
@@ -71,16 +72,16 @@ async def run(args: argparse.Namespace) -> int:
 def show(result: Agreement) -> None:
     """The table, for people."""
     console = output()
-    is_wide = console.width >= WIDE
+    columns = [i for i in range(len(HEADS)) if console.width >= WIDE or i not in SPARED]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), header_style="bold")
     table.add_column("source", overflow="fold")
-    for head in HEADS if is_wide else HEADS[2:]:
-        table.add_column(head, justify="right", no_wrap=True)
+    for i in columns:
+        table.add_column(HEADS[i], justify="right", no_wrap=True)
     overlap_rows, overlap_mean = result.baselines["word_overlap"]
 
     def add(name: str, note: str, row: Row, overlap: Row | None, style: str = "") -> None:
         cells = _cells(row, overlap)
-        table.add_row(Text.assemble(name, "\n", (note, "dim")), *(cells if is_wide else cells[2:]), style=style)
+        table.add_row(Text.assemble(name, "\n", (note, "dim")), *(cells[i] for i in columns), style=style)
 
     for name, row in result.sources.items():
         add(name, plural(result.reports[name], "report"), row, overlap_rows.get(name))
@@ -106,8 +107,8 @@ def _cells(row: Row, overlap: Row | None) -> list[Text]:
     f1, ternary = figures["macro_f1"], figures["ternary_macro_f1"]
     return [
         Text(f"{row.n:,}"),
-        Text("") if overlap is None else _figure(overlap.figures["balanced_accuracy"]),
         _figure(figures["balanced_accuracy"]),
+        Text("") if overlap is None else _figure(overlap.figures["balanced_accuracy"]),
         _figure(f1, f" ({decimal(ternary.value)})"),
         _figure(figures["kappa"]),
         _figure(figures["ece"]),

@@ -67,14 +67,18 @@ class Shard:
 
 
 def choose(cases: Iterable[LabelledCase], limits: Limits, seed: int) -> list[LabelledCase]:
-    """Reports that are not too long, up to a number of words, with criteria of each label in equal parts."""
+    """Reports that are not too long, up to a number of words, with criteria of each label in equal parts.
+
+    Of a source that a model labelled, a third of that.
+    """
     pool = [case for case in cases if len(case.report.split()) <= limits.report_words]
     random.Random(f"{seed}/cases").shuffle(pool)
     kept: list[LabelledCase] = []
     words = 0
+    room = limits.words if all(case.label_source == "human" for case in pool[:1]) else limits.words // 3
     for case in pool:
         words += len(case.report.split())
-        if words > limits.words and kept:
+        if words > room and kept:
             break
         kept.append(case)
     by_label: dict[int, list[tuple[str, str]]] = {}
@@ -108,9 +112,11 @@ def write_shard(folder: Path, cases: Sequence[LabelledCase], tools: Tools, title
     figures: list[Floats] = []
     sizes: list[int] = []
     vectors: list[np.ndarray] = []
-    with (draft / "own.f16").open("wb") as own, (draft / "other.f16").open("wb") as other, (
-        draft / "marks.f16"
-    ).open("wb") as marks:
+    with (
+        (draft / "own.f16").open("wb") as own,
+        (draft / "other.f16").open("wb") as other,
+        (draft / "marks.f16").open("wb") as marks,
+    ):
         for example, found, mine, theirs in _evidence(cases, tools, title):
             items.append(_describe(example))
             figures.append(found.values)

@@ -152,7 +152,11 @@ class Draw:
         for s in all_:
             train = np.flatnonzero(s.split == "train")
             sides = [
-                [pool for label in range(3) if len(pool := train[(s.labels[train] == label) & (s.satisfied[train] == side)])]
+                [
+                    pool
+                    for label in range(3)
+                    if len(pool := train[(s.labels[train] == label) & (s.satisfied[train] == side)])
+                ]
                 for side in (False, True)
             ]
             sides = [side for side in sides if side]
@@ -202,7 +206,9 @@ def fit(all_: Sequence[Source], recipe: Recipe, shape: ReaderShape, folder: Path
         reader.scale.copy_(torch.from_numpy(train.std(0) + 1e-3))
     steps = recipe.epochs * recipe.epoch // recipe.batch
     optimizer = torch.optim.AdamW(reader.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps + 1, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=steps + 1, pct_start=0.1
+    )
     draw = Draw(all_, recipe, rng)
     step, best = 0, -1.0
     state_file, best_file = folder / "state.pt", folder / "best.pt"
@@ -217,7 +223,9 @@ def fit(all_: Sequence[Source], recipe: Recipe, shape: ReaderShape, folder: Path
     bar = tqdm(total=steps, initial=step, desc=folder.name, unit="step", mininterval=5)
     began = time.monotonic()
     while step < steps:
-        many = sorted((draw() for _ in range(recipe.batch * 8)), key=lambda x: x[0].shard.at[x[1] + 1] - x[0].shard.at[x[1]])
+        many = sorted(
+            (draw() for _ in range(recipe.batch * 8)), key=lambda x: x[0].shard.at[x[1] + 1] - x[0].shard.at[x[1]]
+        )
         for k in rng.permutation(8):
             items = many[k * recipe.batch : (k + 1) * recipe.batch]
             reader.train()
@@ -245,8 +253,17 @@ def fit(all_: Sequence[Source], recipe: Recipe, shape: ReaderShape, folder: Path
             if mean >= best:
                 best = mean
                 torch.save(reader.state_dict(), best_file)
-            state = {"reader": reader.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
-            state |= {"step": step, "best": best, "rng": json.dumps(rng.bit_generator.state), "torch": torch.get_rng_state()}
+            state = {
+                "reader": reader.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "schedule": schedule.state_dict(),
+            }
+            state |= {
+                "step": step,
+                "best": best,
+                "rng": json.dumps(rng.bit_generator.state),
+                "torch": torch.get_rng_state(),
+            }
             torch.save(state, state_file)
     bar.close()
     log.close()

@@ -13,28 +13,43 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import multiprocessing
 import random
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from scipy.special import log_softmax
 from tqdm import tqdm
 
+from judger.engines.mini.compute import encode
 from judger.engines.mini.encoder import EncoderShape, from_bert
+from judger.engines.mini.model import Reader, ReaderShape
 from judger.engines.mini.text import tokenize
-from judger.engines.mini.weights import digest, load_tokenizer
+from judger.engines.mini.weights import digest, load_tokenizer, save
+from judger.verdict import Calibration
+from train.judge.calibrate import fit_calibration, gather
 from train.judge.data import LabelledCase, case_files, read_cases
 from train.judge.evidence import Limits, Shard, Tools, choose, read_shard, write_shard
+from train.judge.fit import Recipe, Source, fit, predict, sources
+from train.judge.measure import by_kind, measure
 from train.judge.synthesis import Corpus, synthesize
+
+Shards = dict[str, Shard]
 
 SAME_REPORT = ("other_report", "swapped", "negated", "flaws")
 OTHER_REPORT = ("removed", "padded", "moved", "plain", "praised")
 CORPUS_REPORTS = 400
 """Reports of each source that the idf weights are counted on, and words of each."""
-CORPUS_WORDS = 700
-MEAN_REPORTS = 40
+CORPUS_WORDS = 400
+MEAN_REPORTS = 8
+READERS = 1
+"""Readers of different seeds whose answers are averaged."""
 
 
 def base_folder() -> Path:
@@ -61,8 +76,6 @@ def make_tools(out: Path, corpus: Sequence[LabelledCase], device: str) -> Tools:
 
 
 def _count(corpus: Sequence[LabelledCase], tools: Tools) -> tuple[np.ndarray, torch.Tensor]:
-    from judger.engines.mini.compute import encode
-
     by_source: dict[str, list[str]] = {}
     for case in corpus:
         by_source.setdefault(case.source, []).append(case.report)
@@ -83,32 +96,53 @@ def _count(corpus: Sequence[LabelledCase], tools: Tools) -> tuple[np.ndarray, to
     return np.log((units + 1) / (frequency + 1)).astype(np.float32), total / count
 
 
-def make_evidence(data: Path, out: Path, seed: int, device: str, limits: Limits) -> tuple[Tools, dict[str, Shard]]:
+@dataclass(slots=True)
+class Job:
+    """A shard to write."""
+
+    folder: Path
+    cases: list[LabelledCase]
+
+
+def write_all(jobs: Sequence[Job], tools: Tools, workers: int) -> None:
+    """Writes shards, each in one of several processes of one thread: on small inputs that beats many threads."""
+    todo = sorted((j for j in jobs if not (j.folder / "items.json").exists()), key=lambda j: -len(j.cases))
+    if workers <= 1 or len(todo) <= 1:
+        for job in todo:
+            write_shard(job.folder, job.cases, tools, job.folder.name)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        waiting = [pool.submit(write_shard, job.folder, job.cases, tools, job.folder.name) for job in todo]
+        for done in as_completed(waiting):
+            done.result()
+
+
+def make_evidence(data: Path, out: Path, seed: int, device: str, limits: Limits, workers: int) -> tuple[Tools, Shards]:
     """Shards of train/: NAME as labelled, NAME+made on the same reports, NAME+changed on changed ones."""
     folder = out / "evidence"
     folder.mkdir(parents=True, exist_ok=True)
-    files = case_files(data / "train")
-    everything = {name: list(read_cases(path)) for name, path in files.items()}
+    everything = {name: list(read_cases(path)) for name, path in case_files(data / "train").items()}
     tools = make_tools(out, [case for cases in everything.values() for case in cases], device)
+    counts = {name: _label_counts(cases) for name, cases in everything.items()}
+    (out / "counts.json").write_text(json.dumps(counts), encoding="utf-8")
     chosen = {name: choose(cases, limits, seed) for name, cases in everything.items()}
-    shards: dict[str, Shard] = {}
-    width = tools.encoder.shape.width
-    for name, cases in sorted(chosen.items(), key=lambda item: sum(len(c.report) for c in item[1])):
-        write_shard(folder / name, cases, tools, name)
-        shards[name] = read_shard(folder / name, width)
+    jobs = [Job(folder / name, cases) for name, cases in chosen.items()]
     corpus = Corpus(case for cases in chosen.values() for case in cases)
     for suffix, kinds, limit in (("made", SAME_REPORT, limits.synthetic), ("changed", OTHER_REPORT, limits.changed)):
         made: dict[str, list[LabelledCase]] = {name: [] for name in chosen}
-        todo = [name for name in chosen if not (folder / f"{name}+{suffix}" / "items.json").exists()]
-        if todo:
-            for case in tqdm(synthesize(corpus, kinds, seed=seed), desc=f"synthesis: {suffix}", unit="case", mininterval=5):
+        if any(not (folder / f"{name}+{suffix}" / "items.json").exists() for name in chosen):
+            cases = synthesize(corpus, kinds, seed=seed)
+            for case in tqdm(cases, desc=f"synthesis: {suffix}", unit="case", mininterval=5):
                 made[case.source].append(case)
-        for name in chosen:
-            shard = f"{name}+{suffix}"
-            if name in todo:
-                write_shard(folder / shard, _sample(made[name], limit, seed), tools, shard)
-            shards[shard] = read_shard(folder / shard, width)
-    return tools, shards
+        jobs += [Job(folder / f"{name}+{suffix}", _sample(made[name], limit, seed)) for name in chosen]
+    write_all(jobs, tools, workers)
+    width = tools.encoder.shape.width
+    return tools, {job.folder.name: read_shard(job.folder, width) for job in jobs}
+
+
+def _label_counts(cases: Sequence[LabelledCase]) -> list[int]:
+    return np.bincount([c.label for case in cases for c in case.criteria], minlength=3).tolist()
 
 
 def _sample(cases: list[LabelledCase], limit: int, seed: int) -> list[LabelledCase]:
@@ -129,9 +163,117 @@ def _sample(cases: list[LabelledCase], limit: int, seed: int) -> list[LabelledCa
     return found
 
 
+def eval_sources(data: Path, out: Path, tools: Tools, workers: int) -> list[Source]:
+    """Evidence of every criterion of eval/, whatever its length."""
+    jobs = [Job(out / "eval" / name, list(read_cases(path))) for name, path in case_files(data / "eval").items()]
+    (out / "eval").mkdir(parents=True, exist_ok=True)
+    write_all(jobs, tools, workers)
+    return sources({job.folder.name: read_shard(job.folder, tools.encoder.shape.width) for job in jobs}, seed=0)
+
+
+@dataclass(slots=True)
+class Trained:
+    """Readers with their calibration, and the data they came from."""
+
+    readers: list[Reader]
+    calibration: Calibration
+
+
+def ensemble(readers: Sequence[Reader], source: Source, where: np.ndarray, device: str) -> np.ndarray:
+    """Mean log-probabilities (n, 3), normalised, as `judger.engines.mini.compute.read` has them."""
+    mean = np.mean([predict(reader, source, where, device) for reader in readers], axis=0)
+    return np.asarray(log_softmax(mean, axis=1))
+
+
+def train(
+    found: Sequence[Source],
+    recipe: Recipe,
+    shape: ReaderShape,
+    out: Path,
+    name: str,
+    readers: int,
+    device: str,
+    fitted_on: str,
+) -> Trained:
+    """Fits readers of several seeds and calibrates them together on the held-out reports."""
+    counts = json.loads((out / "counts.json").read_text(encoding="utf-8"))
+    made = [
+        fit(found, replace(recipe, seed=recipe.seed + i), shape, out / "runs" / f"{name}-{recipe.seed + i}", device)
+        for i in range(readers)
+    ]
+    where = {s.name: np.flatnonzero(s.split != "train") for s in found}
+    logs = {s.name: ensemble(made, s, where[s.name], device) for s in found}
+    return Trained(made, fit_calibration(gather(found, logs, where, counts), fitted_on))
+
+
+def leave_one_out(
+    found: Sequence[Source],
+    tested: Sequence[Source],
+    recipe: Recipe,
+    shape: ReaderShape,
+    out: Path,
+    readers: int,
+    device: str,
+) -> dict[str, Any]:
+    """The same recipe without a source (and what was made of it), measured on that source's eval split."""
+    figures: dict[str, Any] = {}
+    for left in tested:
+        kept = [s for s in found if s.name.split("+")[0] != left.name]
+        if len(kept) == len(found):
+            continue
+        trained = train(kept, recipe, shape, out, f"without-{left.name}", readers, device, f"all but {left.name}")
+        logs = {left.name: ensemble(trained.readers, left, np.arange(len(left.shard)), device)}
+        figures[left.name] = measure([left], logs, trained.calibration)["sources"][left.name]
+        (out / "leave_one_out.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    return figures
+
+
 def data_digests(data: Path) -> dict[str, str]:
     """SHA-256 of every training file."""
     return {name: digest(path) for name, path in case_files(data / "train").items()}
 
 
-__all__ = ["base_folder", "data_digests", "json", "make_evidence", "make_tools"]
+def run(
+    data: Path,
+    out: Path,
+    *,
+    recipe: Recipe = Recipe(),
+    shape: ReaderShape = ReaderShape(),
+    limits: Limits = Limits(),
+    readers: int = 1,
+    device: str = "cpu",
+    workers: int = 2,
+    leave_out: bool = False,
+) -> dict[str, Any]:
+    """The whole recipe; the figures that also go into config.json. Raises DataError for a file that is no case file."""
+    out.mkdir(parents=True, exist_ok=True)
+    tools, shards = make_evidence(data, out, 0, device, limits, workers if device == "cpu" else 1)
+    found = sources(shards, seed=0)
+    fitted_on = "a part of train/ by report, natural base rates, sources alike"
+    trained = train(found, recipe, shape, out, "all", readers, device, fitted_on)
+    figures: dict[str, Any] = {}
+    if (data / "eval").is_dir():
+        tested = eval_sources(data, out, tools, workers if device == "cpu" else 1)
+        logs = {s.name: ensemble(trained.readers, s, np.arange(len(s.shard)), device) for s in tested}
+        figures["eval"] = measure(tested, logs, trained.calibration)
+        if leave_out:
+            figures["leave_one_out"] = leave_one_out(found, tested, recipe, shape, out, readers, device)
+    held = [s for s in found if s.synthetic]
+    where = {s.name: np.flatnonzero(s.split != "train") for s in held}
+    figures["synthetic"] = by_kind(
+        held, where, {s.name: ensemble(trained.readers, s, where[s.name], device) for s in held}, trained.calibration
+    )
+    about = {"name": "mini", "seed": recipe.seed, "recipe": asdict(recipe), "limits": asdict(limits)}
+    about |= {"data": data_digests(data), "figures_measured": figures}
+    save(
+        out / "weights",
+        tools.encoder,
+        trained.readers,
+        tools.tokenizer,
+        tools.idf,
+        tools.mean,
+        trained.calibration,
+        about,
+    )
+    (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return figures

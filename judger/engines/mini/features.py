@@ -156,7 +156,9 @@ def similarities(report: Report, criteria: list[Criterion]) -> list[Similarity]:
     sim = (torch.cat([c.states for c in criteria]) @ report.states.T).cpu().numpy()
     whole = torch.stack([c.vector for c in criteria])
     core = torch.stack([c.core_vector for c in criteria])
-    cosines = [(a @ b.T).cpu().numpy() for a, b in ((whole, report.vectors), (core, report.vectors), (core, report.trios))]
+    cosines = [
+        (a @ b.T).cpu().numpy() for a, b in ((whole, report.vectors), (core, report.vectors), (core, report.trios))
+    ]
     edges = np.cumsum([0, *(len(c.tokens) for c in criteria)])
     return [Similarity(sim[edges[i] : edges[i + 1]], *(c[i] for c in cosines)) for i in range(len(criteria))]
 

@@ -48,7 +48,9 @@ class Reader(nn.Module):
         self.register_buffer("scale", torch.ones(shape.figures))
         self.look = nn.Linear(shape.states, d, bias=False)
         self.mix = nn.Linear(4 * d + MARKS, d)
-        layer = nn.TransformerEncoderLayer(d, shape.heads, 2 * d, shape.dropout, "gelu", batch_first=True, norm_first=True)
+        layer = nn.TransformerEncoderLayer(
+            d, shape.heads, 2 * d, shape.dropout, "gelu", batch_first=True, norm_first=True
+        )
         self.layers = nn.TransformerEncoder(layer, shape.layers, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(d)
         self.pool = nn.Linear(d, 1)

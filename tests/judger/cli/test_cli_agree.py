@@ -35,7 +35,7 @@ def files(tmp_path):
 
 
 def test_the_json_is_one_object_of_the_designs_shape(run, files):
-    ran = run("agree", *files, *SCRIPTED, "--json")
+    ran = run("agree", *files, *SCRIPTED, "--json", "--resamples", "200")
     assert ran.code == 0
     (result,) = ran.lines
     assert list(result["sources"]) == ["one", "two"]

@@ -19,7 +19,7 @@ import grpc
 
 from judger.client import BlockingClient, Client, connect, connect_blocking
 
-CHILD_SECONDS = 60
+CHILD_SECONDS = 120
 
 
 def ask(client: BlockingClient) -> float:

@@ -60,7 +60,7 @@ async def test_every_method_answers_as_the_async_one_does(client: BlockingClient
 
 async def test_errors_are_those_of_the_async_client(client: BlockingClient, unused_address: str) -> None:
     def program() -> None:
-        with pytest.raises(InvalidRequest, match="^report: is empty"):
+        with pytest.raises(InvalidRequest, match=r"^report: is empty"):
             client.judge("", "", ["x"])
         with pytest.raises(InvalidRequest, match=r"^reports\[0\]"):
             client.judge_group_all("", [""], ["x"])

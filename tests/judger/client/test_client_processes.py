@@ -11,7 +11,7 @@ import pytest
 from judger.server import Running
 
 PROGRAMS = Path(__file__).with_name("programs.py")
-SECONDS = 120.0
+SECONDS = 300.0
 
 LIGHT = """
 import sys

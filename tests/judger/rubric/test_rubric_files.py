@@ -347,7 +347,7 @@ def test_a_yaml_alias_bomb_and_a_deep_nest_are_faults(write: Write) -> None:
         f"{name}: &{name} [" + ", ".join([f"*{before}"] * 9) + "]\n"
         for before, name in zip("abcdefgh", "bcdefghi", strict=True)
     )
-    for text in (bomb, "[" * 50_000, "- " * 5_000 + "x"):
+    for text in (bomb, "[" * 20_000, "- " * 2_000 + "x"):
         with pytest.raises(InvalidFile) as raised:
             read_rubric(write(text, "rubric.yaml"))
         assert len(raised.value.faults) == 1

@@ -15,7 +15,7 @@ from judger.errors import Fault, InvalidFile
 from judger.rubric import iter_cases, read_cases, read_report, read_reports, read_rubric, read_rubrics
 from judger.validate import check
 
-LIGHT = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+LIGHT = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 KEYS = st.sampled_from(
     "id query report criteria text weight role axis fatal label prompt prompt_id sample_id rubrics rubric criterion "
