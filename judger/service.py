@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any
 
 import grpc
@@ -49,10 +49,12 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         async def one(index: int, case: Case) -> pb.JudgeResponse:
             return await self._judge(case, options, index)
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(index, case)) for index, case in enumerate(cases)]
+        tasks = [asyncio.create_task(one(index, case)) for index, case in enumerate(cases)]
+        try:
             for finished in asyncio.as_completed(tasks):
                 yield await finished
+        finally:
+            await end(tasks)
 
     async def JudgeStream(
         self, requests: AsyncIterator[pb.JudgeRequest], context: Context
@@ -72,20 +74,24 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
 
         async def read() -> None:
             index = 0
-            async with asyncio.TaskGroup() as group:
-                await permits.acquire()
-                async for request in requests:
-                    group.create_task(one(index, request))
-                    index += 1
+            try:
+                async with asyncio.TaskGroup() as group:
                     await permits.acquire()
-            answers.put_nowait(None)
+                    async for request in requests:
+                        group.create_task(one(index, request))
+                        index += 1
+                        await permits.acquire()
+            finally:
+                answers.put_nowait(None)
 
-        async with asyncio.TaskGroup() as group:
-            reader = group.create_task(read())
+        reader = asyncio.create_task(read())
+        try:
             while (answer := await answers.get()) is not None:
                 yield answer
                 permits.release()
             await reader
+        finally:
+            await end([reader])
 
     async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
         response: pb.CompareResponse = await self._answer("Compare", context, self._compare(request))
@@ -175,3 +181,10 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
             raise
         self.metrics.requests.labels(method, "OK").inc()
         return result
+
+
+async def end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancels what is not done and waits for it. For generators, which a task group does not survive being left."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,7 +14,7 @@ from judger.cli.console import check_writable, count_lines, line_writer, output,
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags
 from judger.cli.session import Answer, in_order, judge_session
-from judger.cli.table import case_table, legend, number, plural, refused_case
+from judger.cli.table import case_table, decimal, legend, plural, refused_case
 from judger.rubric import iter_records, read_rubric
 
 
@@ -109,7 +109,7 @@ def summary(tally: Tally, path: Path | None) -> Text:
     rewarded = tally.cases - tally.refused - tally.without_reward
     text = Text(f"{plural(tally.cases, 'case')}, {plural(tally.criteria, 'criterion')}")
     if rewarded:
-        text.append(f" · mean reward {number(tally.total / rewarded)}", style="bold")
+        text.append(f" · mean reward {decimal(tally.total / rewarded)}", style="bold")
     if tally.unscored:
         text.append(f" · {plural(tally.unscored, 'criterion')} unscored", style="magenta")
     if tally.without_reward:

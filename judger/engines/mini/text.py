@@ -23,7 +23,7 @@ PARAGRAPH_TOKENS = 48
 
 Ints = NDArray[np.int32]
 
-_LINK = re.compile(r"!?\[([^\]\n]{1,300})\]\([^()\s]{0,1000}\)")
+_LINK = re.compile(r"!?\[([^\[\]\n]{1,300})\]\([^()\s]{0,1000}\)")
 _RULE = re.compile(r"^(?=[^\n]*(?:---|\*\*\*|___|===))[ \t|:\-*_=]+$", re.MULTILINE)
 _LEAD = re.compile(r"^[ \t>]*(?:#{1,6}[ \t]+|[-*+•][ \t]+)", re.MULTILINE)
 _MARKS = re.compile(r"\*{1,3}|`{1,3}|~~|__(?=\w)|(?<=\w)__|\||\$\$?|</?[a-zA-Z][^<>\n]{0,60}>")

@@ -23,7 +23,7 @@ def test_the_table_shows_every_case_and_how_to_read_it(run, cases):
     ran = run("score", cases, *SCRIPTED)
     assert ran.code == 0
     assert ran.err == ""
-    assert "reward 1  = 1 points / 1 positive weight" in ran.out
+    assert "reward 1.00  = 1 points / 1 positive weight" in ran.out
     assert "reward 0.33  = 1 points / 3 positive weight" in ran.out
     assert ran.out.count("How to read it") == 1
     assert "2 cases, 4 criteria · mean reward 0.67" in ran.out

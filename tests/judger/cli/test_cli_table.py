@@ -89,7 +89,7 @@ def test_a_close_call_is_marked():
 def test_points_add_up_to_the_reward():
     text = rendered((requirement(), FULLY), (requirement("Other", 4.0), NOT), (flaw(), PARTLY))
     assert "reward −0.17  = −1 points / 6 positive weight" in text
-    assert "earned +2, lost −3 of −3 · clamped to [0, 1]: 0 · strict mapping" in text
+    assert "earned +2, lost −3 of −3 · clamped to [0, 1]: 0.00 · strict mapping" in text
 
 
 def test_partial_points_are_shown_under_the_ternary_mapping():
@@ -112,14 +112,14 @@ def test_with_nothing_scored_no_flag_is_advised():
 def test_the_others_alone_make_a_reward_where_that_is_allowed():
     pairs = [(requirement(), FULLY), (requirement("Other"), Unscored(Reason.DEADLINE))]
     text = rendered(*pairs, allow_unscored=True)
-    assert "reward 1 " in text
+    assert "reward 1.00 " in text
     assert "1 of 2 criteria left out, unscored: 1 deadline" in text
 
 
 def test_a_fatal_flaw_is_said_to_hold_the_reward_down():
     text = rendered((requirement(weight=9.0), FULLY), (flaw(fatal=True), FULLY))
     assert "fatal −3" in text
-    assert "reward 0  = 6 points / 9 positive weight  a fatal flaw keeps it at 0 or below; 0.67 but for it" in text
+    assert "reward 0.00  = 6 points / 9 positive weight  a fatal flaw keeps it at 0 or below; 0.67 but for it" in text
 
 
 @pytest.mark.parametrize("width", [40, 72, 80, 100, 160])
