@@ -48,6 +48,9 @@ CORPUS_REPORTS = 400
 """Reports of each source that the idf weights are counted on, and words of each."""
 CORPUS_WORDS = 400
 MEAN_REPORTS = 8
+MADE_WORDS = 700
+MADE_CASES = 8
+"""Synthetic pairs come from reports of so many words at most, and so many from each."""
 READERS = 1
 """Readers of different seeds whose answers are averaged."""
 
@@ -146,20 +149,22 @@ def _label_counts(cases: Sequence[LabelledCase]) -> list[int]:
 
 
 def _sample(cases: list[LabelledCase], limit: int, seed: int) -> list[LabelledCase]:
-    """Some of the cases, of every kind as many as there is room for."""
-    by_kind: dict[str, list[LabelledCase]] = {}
+    """Some of the cases: whole reports of moderate length, of each some criteria, until there are `limit` of them."""
+    by_report: dict[str, list[LabelledCase]] = {}
     for case in cases:
-        by_kind.setdefault(str(case.criteria[0].meta["synthetic"]), []).append(case)
+        if len(case.report.split()) <= MADE_WORDS or case.criteria[0].meta["synthetic"] == "padded":
+            by_report.setdefault(case.report, []).append(case)
+    reports = sorted(by_report)
+    rng = random.Random(f"{seed}/sample")
+    rng.shuffle(reports)
     found: list[LabelledCase] = []
-    for kind, of_kind in sorted(by_kind.items()):
-        random.Random(f"{seed}/{kind}").shuffle(of_kind)
-        room = limit // len(by_kind)
-        for case in of_kind:
-            if room <= 0:
-                break
-            if len(case.report.split()) <= 3_000:
-                found.append(case)
-                room -= len(case.criteria)
+    for report in reports:
+        of_report = by_report[report]
+        for case in rng.sample(of_report, min(MADE_CASES, len(of_report))):
+            if limit > 0:
+                kept = case.criteria[:MADE_CASES]
+                found.append(replace(case, criteria=kept))
+                limit -= len(kept)
     return found
 
 
@@ -237,9 +242,9 @@ def run(
     data: Path,
     out: Path,
     *,
-    recipe: Recipe = Recipe(),
-    shape: ReaderShape = ReaderShape(),
-    limits: Limits = Limits(),
+    recipe: Recipe,
+    shape: ReaderShape | None = None,
+    limits: Limits | None = None,
     readers: int = 1,
     device: str = "cpu",
     workers: int = 2,
@@ -247,6 +252,7 @@ def run(
 ) -> dict[str, Any]:
     """The whole recipe; the figures that also go into config.json. Raises DataError for a file that is no case file."""
     out.mkdir(parents=True, exist_ok=True)
+    shape, limits = shape or ReaderShape(), limits or Limits()
     tools, shards = make_evidence(data, out, 0, device, limits, workers if device == "cpu" else 1)
     found = sources(shards, seed=0)
     fitted_on = "a part of train/ by report, natural base rates, sources alike"

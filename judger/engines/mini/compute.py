@@ -90,7 +90,7 @@ def read(readers: Iterable[Reader], pairs: Sequence[Pair], device: str | torch.d
 
 
 def collate(pairs: Sequence[Pair], device: str | torch.device) -> tuple[Tensor, ...]:
-    """The reader's inputs, padded: own and other (b, k, d), marks (b, k, MARKS), mask (b, k), figures (b, f), vectors."""
+    """The reader's inputs, padded, in the order of `Reader.forward`."""
     length = max(len(pair.evidence.own) for pair in pairs)
     width = pairs[0].report.states.shape[1]
     own = torch.zeros(len(pairs), length, width, device=device)
