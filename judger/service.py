@@ -52,7 +52,7 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         tasks = [asyncio.create_task(one(index, case)) for index, case in enumerate(cases)]
         try:
             for finished in asyncio.as_completed(tasks):
-                yield await finished
+                yield await self._answer("JudgeGroup", context, finished, counts=False)
         finally:
             await end(tasks)
 
@@ -163,8 +163,11 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
             )
         return response
 
-    async def _answer(self, method: str, context: Context, work: Awaitable[Any]) -> Any:
-        """The one place where our errors become statuses, and where requests are counted by code."""
+    async def _answer(self, method: str, context: Context, work: Awaitable[Any], *, counts: bool = True) -> Any:
+        """The one place where our errors become statuses, and where requests are counted by code.
+
+        A group is counted once, when it has been read; after that only its failure `counts`.
+        """
         try:
             result = await work
         except JudgerError as error:
@@ -179,7 +182,8 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         except asyncio.CancelledError:
             self.metrics.requests.labels(method, "CANCELLED").inc()
             raise
-        self.metrics.requests.labels(method, "OK").inc()
+        if counts:
+            self.metrics.requests.labels(method, "OK").inc()
         return result
 
 

@@ -27,8 +27,9 @@ from safetensors.torch import load_file
 from scipy.special import log_softmax
 from tqdm import tqdm
 
-from judger.engines.mini.compute import encode
+from judger.engines.mini.compute import blend, encode
 from judger.engines.mini.encoder import EncoderShape, from_bert
+from judger.engines.mini.forest import Forest
 from judger.engines.mini.model import Reader, ReaderShape
 from judger.engines.mini.text import tokenize
 from judger.engines.mini.weights import digest, load_tokenizer, save
@@ -37,6 +38,7 @@ from train.judge.calibrate import fit_calibration, gather
 from train.judge.data import LabelledCase, case_files, read_cases
 from train.judge.evidence import Limits, Shard, Tools, choose, read_shard, write_shard
 from train.judge.fit import Recipe, Source, fit, predict, sources
+from train.judge.forest import Growth, grow
 from train.judge.measure import by_kind, measure
 from train.judge.synthesis import Corpus, synthesize
 
@@ -181,13 +183,15 @@ class Trained:
     """Readers with their calibration, and the data they came from."""
 
     readers: list[Reader]
+    forest: Forest
     calibration: Calibration
 
 
-def ensemble(readers: Sequence[Reader], source: Source, where: np.ndarray, device: str) -> np.ndarray:
-    """Mean log-probabilities (n, 3), normalised, as `judger.engines.mini.compute.read` has them."""
+def ensemble(readers: Sequence[Reader], forest: Forest, source: Source, where: np.ndarray, device: str) -> np.ndarray:
+    """Log-probabilities (n, 3) as `judger.engines.mini.compute.read` has them."""
     mean = np.mean([predict(reader, source, where, device) for reader in readers], axis=0)
-    return np.asarray(log_softmax(mean, axis=1))
+    p = blend(log_softmax(mean, axis=1), source.shard.figures[where], forest)
+    return np.asarray(np.log(np.maximum(p, 1e-12)))
 
 
 def train(
@@ -206,9 +210,10 @@ def train(
         fit(found, replace(recipe, seed=recipe.seed + i), shape, out / "runs" / f"{name}-{recipe.seed + i}", device)
         for i in range(readers)
     ]
+    forest = grow(found, Growth(), recipe.seed)
     where = {s.name: np.flatnonzero(s.split != "train") for s in found}
-    logs = {s.name: ensemble(made, s, where[s.name], device) for s in found}
-    return Trained(made, fit_calibration(gather(found, logs, where, counts), fitted_on))
+    logs = {s.name: ensemble(made, forest, s, where[s.name], device) for s in found}
+    return Trained(made, forest, fit_calibration(gather(found, logs, where, counts), fitted_on))
 
 
 def leave_one_out(
@@ -227,7 +232,7 @@ def leave_one_out(
         if len(kept) == len(found):
             continue
         trained = train(kept, recipe, shape, out, f"without-{left.name}", readers, device, f"all but {left.name}")
-        logs = {left.name: ensemble(trained.readers, left, np.arange(len(left.shard)), device)}
+        logs = {left.name: ensemble(trained.readers, trained.forest, left, np.arange(len(left.shard)), device)}
         figures[left.name] = measure([left], logs, trained.calibration)["sources"][left.name]
         (out / "leave_one_out.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
     return figures
@@ -260,14 +265,17 @@ def run(
     figures: dict[str, Any] = {}
     if (data / "eval").is_dir():
         tested = eval_sources(data, out, tools, workers if device == "cpu" else 1)
-        logs = {s.name: ensemble(trained.readers, s, np.arange(len(s.shard)), device) for s in tested}
+        logs = {s.name: ensemble(trained.readers, trained.forest, s, np.arange(len(s.shard)), device) for s in tested}
         figures["eval"] = measure(tested, logs, trained.calibration)
         if leave_out:
             figures["leave_one_out"] = leave_one_out(found, tested, recipe, shape, out, readers, device)
     held = [s for s in found if s.synthetic]
     where = {s.name: np.flatnonzero(s.split != "train") for s in held}
     figures["synthetic"] = by_kind(
-        held, where, {s.name: ensemble(trained.readers, s, where[s.name], device) for s in held}, trained.calibration
+        held,
+        where,
+        {s.name: ensemble(trained.readers, trained.forest, s, where[s.name], device) for s in held},
+        trained.calibration,
     )
     about = {"name": "mini", "seed": recipe.seed, "recipe": asdict(recipe), "limits": asdict(limits)}
     about |= {"data": data_digests(data), "figures_measured": figures}
@@ -275,6 +283,7 @@ def run(
         out / "weights",
         tools.encoder,
         trained.readers,
+        trained.forest,
         tools.tokenizer,
         tools.idf,
         tools.mean,
