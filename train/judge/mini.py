@@ -135,15 +135,21 @@ def make_evidence(data: Path, out: Path, seed: int, device: str, limits: Limits,
     jobs = [Job(folder / name, cases) for name, cases in chosen.items()]
     corpus = Corpus(case for cases in chosen.values() for case in cases)
     for suffix, kinds, limit in (("made", SAME_REPORT, limits.synthetic), ("changed", OTHER_REPORT, limits.changed)):
+        # Long reports are dear to encode again, and padding is nothing to them.
+        short = [name for name in chosen if suffix == "made" or _median_words(chosen[name]) <= MADE_WORDS]
         made: dict[str, list[LabelledCase]] = {name: [] for name in chosen}
-        if any(not (folder / f"{name}+{suffix}" / "items.json").exists() for name in chosen):
+        if any(not (folder / f"{name}+{suffix}" / "items.json").exists() for name in short):
             cases = synthesize(corpus, kinds, seed=seed)
             for case in tqdm(cases, desc=f"synthesis: {suffix}", unit="case", mininterval=5):
                 made[case.source].append(case)
-        jobs += [Job(folder / f"{name}+{suffix}", _sample(made[name], limit, seed)) for name in chosen]
+        jobs += [Job(folder / f"{name}+{suffix}", _sample(made[name], limit, seed)) for name in short]
     write_all(jobs, tools, workers)
     width = tools.encoder.shape.width
     return tools, {job.folder.name: read_shard(job.folder, width) for job in jobs}
+
+
+def _median_words(cases: Sequence[LabelledCase]) -> float:
+    return float(np.median([len(case.report.split()) for case in cases]))
 
 
 def _label_counts(cases: Sequence[LabelledCase]) -> list[int]:

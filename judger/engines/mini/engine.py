@@ -84,7 +84,7 @@ class MiniEngine:
             if fault is not None:
                 refused[position] = Unscored(Reason.UNSUPPORTED_LANGUAGE, fault)
             elif not len(report):
-                refused[position] = Unscored(Reason.UNPARSABLE, "the report holds no words that the judge can read")
+                refused[position] = Unscored(Reason.UNPARSABLE, "the report holds no readable words")
             elif not len(tokens):
                 refused[position] = Unscored(Reason.UNPARSABLE, "the criterion holds no readable words")
         cost = sum(len(tokens) for position, tokens in enumerate(criteria) if position not in refused)

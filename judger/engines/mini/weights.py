@@ -64,9 +64,7 @@ def load(folder: Path = WEIGHTS, device: str = "cpu") -> Model:
     return Model(
         encoder=encoder.to(device).eval().requires_grad_(False),
         readers=readers,
-        forest=Forest.of({n: v.numpy() for n, v in _part(tensors, "forest.").items()})
-        if config.get("forest")
-        else None,
+        forest=_forest(tensors) if config.get("forest") else None,
         tokenizer=load_tokenizer(folder / "tokenizer.json"),
         idf=tensors["idf"].float().numpy(),
         mean=tensors["mean"].float().to(device),
