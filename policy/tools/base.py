@@ -86,8 +86,9 @@ class Toolbox:
         self._seconds = seconds
         self.schemas: list[Schema] = [tool.schema for tool in self._tools.values()]
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._tools
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._tools)
 
     async def call(self, call: ToolCall) -> Outcome:
         tool = self._tools.get(call.name)

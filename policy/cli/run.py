@@ -1,0 +1,147 @@
+"""`judger-agent run "QUERY"`: one episode with a live view, ending in a report."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from policy.config import Settings, load_settings
+from policy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from policy.episode import Episode
+    from policy.kit import Kit
+    from policy.model import Model
+    from policy.runs import Run
+
+__all__ = ["add", "settings_from"]
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser("run", help="research one question and write a cited report")
+    parser.add_argument("query", nargs="?", metavar="QUERY")
+    parser.add_argument("--demo", action="store_true", help="a scripted episode on the bundled corpus, offline")
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="DIR", help="the folder of this run (default: runs/TIME-WORDS)"
+    )
+    parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in this folder")
+    parser.add_argument("--pace", type=float, default=0.3, metavar="S", help="seconds the demo waits before a reply")
+    parser.add_argument("--quiet", action="store_true", help="no live view")
+    add_settings(parser)
+    parser.set_defaults(act=_act)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The options that make up the settings, for every command that runs episodes."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings, TOML or JSON; options win over it")
+    parser.add_argument(
+        "--model", metavar="NAME", help="the chat model's name, or a folder with --backend transformers"
+    )
+    parser.add_argument("--backend", choices=["openai", "transformers"])
+    parser.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
+    parser.add_argument(
+        "--index", type=Path, metavar="FILE", help="made by `judger-agent index` (default: bundled corpus)"
+    )
+
+
+def settings_from(arguments: argparse.Namespace) -> Settings:
+    """The settings of the file with the options over them."""
+    settings = load_settings(arguments.config)
+    model = {"name": arguments.model, "backend": arguments.backend, "base_url": arguments.base_url}
+    search = {"index": arguments.index}
+    return Settings.model_validate(
+        {
+            **settings.model_dump(),
+            "model": {**settings.model.model_dump(), **_given(model)},
+            "search": {**settings.search.model_dump(), **_given(search)},
+        }
+    )
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _act(arguments: argparse.Namespace) -> int:
+    from policy.runs import Run
+
+    if arguments.resume is not None:
+        if not (arguments.resume / "journal.jsonl").is_file():
+            raise ConfigError(f"{arguments.resume}: there is no run to resume in this folder")
+        run = Run(arguments.resume)
+    elif arguments.query or arguments.demo:
+        run = Run(arguments.out or Path("runs") / _name(arguments.query or "demo"))
+        if run.journal.exists():
+            raise ConfigError(f"{run.folder}: there is a run in this folder already; go on with --resume {run.folder}")
+    else:
+        raise ConfigError("QUERY: say what to research, or use --demo or --resume")
+    try:
+        return asyncio.run(_run(arguments, run))
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with: judger-agent run --resume {run.folder}", file=sys.stderr)
+        return 130
+
+
+async def _run(arguments: argparse.Namespace, run: Run) -> int:
+    from policy import demo, trajectory
+    from policy.kit import open_index
+    from policy.runs import run_episode, write_report
+    from policy.view import LiveView
+
+    settings = settings_from(arguments)
+    if arguments.demo:
+        settings = _demo_settings(settings)
+    was_finished = trajectory.read_journal(run.journal).finished is not None
+    make_model = _maker(settings, arguments.pace if arguments.demo else None)
+    index = open_index(settings)
+    try:
+        with LiveView(settings.agent.budget) as view:
+            listeners = [] if arguments.quiet else [view]
+            query = arguments.query or demo.QUERY
+            episode = await run_episode(run, query, make_model, index, settings, listeners=listeners)
+    finally:
+        index.close()
+    if not was_finished:
+        trajectory.append(run.trajectory, trajectory.record_of(episode))
+    for path in write_report(run, episode):
+        print(path)
+    print(run.trajectory)
+    if episode.status == "failed" and episode.finished is not None:
+        print(f"failed: {episode.finished.reason}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _maker(settings: Settings, demo_pace: float | None) -> Any:
+    from policy import demo
+    from policy.model import open_model
+    from policy.models.scripted import ScriptedModel
+
+    if demo_pace is None:
+        key = os.environ.get(settings.model.api_key_env)
+        model = open_model(settings.model, api_key=key)
+        return lambda episode, kit: model
+
+    def scripted(episode: Episode, kit: Kit) -> Model:
+        return ScriptedModel(demo.script(set(kit.tools.names)), start=episode.turns, delay=demo_pace)
+
+    return scripted
+
+
+def _demo_settings(settings: Settings) -> Settings:
+    """So small a context that the demo shows how long results and long histories are dealt with."""
+    small = {"tokens": 2_600, "observation_chars": 3_000, "summary_chars": 1_200, "keep_turns": 3}
+    return settings.model_copy(
+        update={"agent": settings.agent.model_copy(update={"context": type(settings.agent.context)(**small)})}
+    )
+
+
+def _name(query: str) -> str:
+    words = re.findall(r"\w+", query.lower())[:6]
+    return time.strftime("%Y%m%d-%H%M%S-") + "-".join(words)
