@@ -11,10 +11,12 @@ from pathlib import Path
 from policy.config import Settings
 from policy.episode import Episode
 from policy.index.store import LocalIndex
+from policy.tools import sandbox
 from policy.tools.base import Tool, Toolbox, tool
 from policy.tools.file import FileTool
 from policy.tools.open import OpenTool
 from policy.tools.search import IndexProvider, SearchTool
+from policy.tools.shell import ShellTool
 from policy.tools.todo import Todo
 from policy.tools.workspace import Workspace
 
@@ -58,7 +60,7 @@ def system_prompt(settings: Settings) -> str:
 @asynccontextmanager
 async def open_kit(settings: Settings, folder: Path, index: LocalIndex) -> AsyncIterator[Kit]:
     """The kit of an episode whose workspace is `folder`; shared parts, such as the index, are given."""
-    async with AsyncExitStack():
+    async with AsyncExitStack() as stack:
         workspace, todo = Workspace(folder), Todo()
         tools: list[Tool] = [
             tool(todo.todo),
@@ -67,5 +69,13 @@ async def open_kit(settings: Settings, folder: Path, index: LocalIndex) -> Async
             tool(FileTool(workspace).file),
         ]
         missing: list[str] = []
+        if settings.shell.enabled:
+            reason = sandbox.missing(settings.shell)
+            if reason:
+                missing.append(f"shell is off: {reason}")
+            else:
+                shell = ShellTool(workspace.root, settings.shell)
+                stack.push_async_callback(shell.aclose)
+                tools.append(tool(shell.shell))
         toolbox = Toolbox(tools, seconds=settings.agent.budget.tool_seconds)
         yield Kit(workspace, toolbox, todo, tuple(missing))

@@ -49,6 +49,7 @@ async def run_episode(
     settings: Settings,
     *,
     listeners: Sequence[Listener] = (),
+    notify: Callable[[str], None] = lambda _: None,
     task: str = "",
 ) -> Episode:
     """Run, or go on with, the episode in a folder. What its journal holds is not done again.
@@ -57,6 +58,8 @@ async def run_episode(
     """
     episode = trajectory.read_journal(run.journal)
     async with open_kit(settings, run.workspace, index) as kit:
+        for reason in kit.missing:
+            notify(reason)
         with trajectory.Journal(run.journal) as journal:
 
             def tell(event: Event) -> None:

@@ -51,6 +51,10 @@ class LiveView:
         for line in self._lines(event):
             self._console.print(line)
 
+    def note(self, text: str) -> None:
+        """Show a line that is no event."""
+        self._console.print(_line("i", text, "dim"))
+
     def _lines(self, event: Event) -> list[RenderableType]:
         match event:
             case Started():

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policy.config import Settings, load_settings
+from policy.config import ContextConfig, Settings, ShellConfig, load_settings
 from policy.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--index", type=Path, metavar="FILE", help="made by `judger-agent index` (default: bundled corpus)"
     )
+    parser.add_argument("--shell", action="store_true", help="offer a sandboxed shell, where bubblewrap works")
+
+
+def _shell(settings: Settings, is_on: bool) -> dict[str, Any]:
+    return {**settings.shell.model_dump(), **({"enabled": True} if is_on else {})}
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
@@ -60,6 +65,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
             **settings.model_dump(),
             "model": {**settings.model.model_dump(), **_given(model)},
             "search": {**settings.search.model_dump(), **_given(search)},
+            "shell": _shell(settings, arguments.shell),
         }
     )
 
@@ -103,8 +109,9 @@ async def _run(arguments: argparse.Namespace, run: Run) -> int:
     try:
         with LiveView(settings.agent.budget) as view:
             listeners = [] if arguments.quiet else [view]
+            notify = view.note if not arguments.quiet else _to_stderr
             query = arguments.query or demo.QUERY
-            episode = await run_episode(run, query, make_model, index, settings, listeners=listeners)
+            episode = await run_episode(run, query, make_model, index, settings, listeners=listeners, notify=notify)
     finally:
         index.close()
     if not was_finished:
@@ -116,6 +123,10 @@ async def _run(arguments: argparse.Namespace, run: Run) -> int:
         print(f"failed: {episode.finished.reason}", file=sys.stderr)
         return 1
     return 0
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _maker(settings: Settings, demo_pace: float | None) -> Any:
@@ -137,9 +148,8 @@ def _maker(settings: Settings, demo_pace: float | None) -> Any:
 def _demo_settings(settings: Settings) -> Settings:
     """So small a context that the demo shows how long results and long histories are dealt with."""
     small = {"tokens": 2_600, "observation_chars": 3_000, "summary_chars": 1_200, "keep_turns": 3}
-    return settings.model_copy(
-        update={"agent": settings.agent.model_copy(update={"context": type(settings.agent.context)(**small)})}
-    )
+    agent = settings.agent.model_copy(update={"context": ContextConfig.model_validate(small)})
+    return settings.model_copy(update={"agent": agent, "shell": ShellConfig.model_validate(_shell(settings, True))})
 
 
 def _name(query: str) -> str:
