@@ -124,7 +124,9 @@ def _closest(text: str, anchor: str) -> Place:
         return Place(0, 0, 0.0)
     # The window has the anchor's length; a passage with words more or less has not. Try the word edges around it.
     reach = 16 + len(anchor) // 8
-    words = [m.span() for m in re.finditer(r"\S+", text[max(0, found.dest_start - reach) : found.dest_end + reach])]
+    words = [
+        m.span() for m in re.finditer(r"\w+|[^\w\s]", text[max(0, found.dest_start - reach) : found.dest_end + reach])
+    ]
     offset = max(0, found.dest_start - reach)
     starts = [s + offset for s, _ in words if abs(s + offset - found.dest_start) <= reach]
     ends = [e + offset for _, e in words if abs(e + offset - found.dest_end) <= reach]

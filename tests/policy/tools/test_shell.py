@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -94,9 +95,9 @@ async def test_endless_output_is_cut_and_can_be_interrupted(shell):
 
 async def test_nothing_is_left_behind(shell):
     await shell.shell("sleep 1000 &")
-    folder, group = shell._folder, shell._group
+    folder, group = Path(shell._folder), shell._group
     await shell.aclose()
-    assert not Path(folder).exists()
+    assert not await asyncio.to_thread(folder.exists)
     if group is not None:
         assert group.count() == 0
         assert not any(path.parent.exists() for path in group.join)
