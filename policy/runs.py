@@ -77,10 +77,7 @@ async def run_episode(
                 episode.apply(started)
                 tell(started)
             agent = Agent(model, kit.tools, kit.workspace, settings.agent, plan=lambda: str(kit.todo), on_event=tell)
-            try:
-                return await agent.run(episode)
-            finally:
-                await model.aclose()
+            return await agent.run(episode)
 
 
 def _started(query: str, model: Model, kit: Kit, settings: Settings, task: str) -> Started:

@@ -117,6 +117,10 @@ def record_of(episode: Episode) -> Record:
             "completion_tokens": episode.completion_tokens,
             "seconds": episode.seconds,
         },
+        "reward": None,
+        "judge_id": "",
+        "judge_error": "",
+        "verdicts": [],
         "tools": json.dumps(started.tools, ensure_ascii=False),
         "settings": json.dumps(started.settings, ensure_ascii=False),
     }

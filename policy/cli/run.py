@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,13 @@ from policy.config import ContextConfig, Settings, ShellConfig, load_settings
 from policy.errors import ConfigError
 
 if TYPE_CHECKING:
+    from judger.types import Criterion
     from policy.episode import Episode
     from policy.kit import Kit
     from policy.model import Model
+    from policy.report import Checklist
     from policy.runs import Run
+    from policy.trajectory import Record
 
 __all__ = ["add", "settings_from"]
 
@@ -32,6 +36,8 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in this folder")
     parser.add_argument("--pace", type=float, default=0.3, metavar="S", help="seconds the demo waits before a reply")
+    parser.add_argument("--rubric", type=Path, metavar="FILE", help="judge the report by this rubric and show both")
+    parser.add_argument("--judge", default="127.0.0.1:50051", metavar="HOST:PORT", help="the judger that does so")
     parser.add_argument("--quiet", action="store_true", help="no live view")
     add_settings(parser)
     parser.set_defaults(act=_act)
@@ -95,11 +101,13 @@ def _act(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace, run: Run) -> int:
+    from judger.rubric import read_rubric
     from policy import demo, trajectory
     from policy.kit import open_index
     from policy.runs import run_episode, write_report
     from policy.view import LiveView
 
+    criteria = read_rubric(arguments.rubric) if arguments.rubric is not None else ()
     settings = settings_from(arguments)
     if arguments.demo:
         settings = _demo_settings(settings)
@@ -114,15 +122,35 @@ async def _run(arguments: argparse.Namespace, run: Run) -> int:
             episode = await run_episode(run, query, make_model, index, settings, listeners=listeners, notify=notify)
     finally:
         index.close()
+    record = trajectory.record_of(episode)
+    checklist, fault = None, ""
+    if criteria and record["report"]:
+        record, checklist, fault = await _judge(arguments.judge, record, criteria)
     if not was_finished:
-        trajectory.append(run.trajectory, trajectory.record_of(episode))
-    for path in write_report(run, episode):
+        trajectory.append(run.trajectory, record)
+    for path in write_report(run, episode, checklist):
         print(path)
     print(run.trajectory)
     if episode.status == "failed" and episode.finished is not None:
         print(f"failed: {episode.finished.reason}", file=sys.stderr)
         return 1
+    if fault:
+        print(f"not judged: {fault}", file=sys.stderr)
+        return 1
     return 0
+
+
+async def _judge(address: str, record: Record, criteria: Sequence[Criterion]) -> tuple[Record, Checklist | None, str]:
+    from judger.client import connect
+    from judger.errors import JudgerError
+    from policy.judging import checklist_of, judged
+
+    try:
+        async with connect(address) as judge:
+            judgement = await judge.judge(record["query"], record["report"], criteria)
+    except JudgerError as error:
+        return {**record, "judge_error": str(error)}, None, str(error)
+    return judged(record, judgement), checklist_of(judgement, criteria), ""
 
 
 def _to_stderr(text: str) -> None:
