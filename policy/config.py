@@ -101,12 +101,14 @@ class SearchConfig(_Frozen):
     """The local index, or a hosted service."""
     index: Path | None = None
     """The index made by `judger-agent index`; the bundled corpus without it."""
+    dense: bool = True
+    """Search the local index by meaning too, where the sentence encoder is installed."""
     base_url: str | None = None
     """The address of a SearXNG instance, or of a stand-in for a hosted service."""
     api_key_env: str = "SEARCH_API_KEY"
     """The environment variable that the command line reads the service's key from."""
     authority: Path | None = None
-    """A plain file with one source prefix or host a line; such sources come first when relevance is comparable."""
+    """A plain file with one host or prefix a line, instead of the built-in list: these win among equals."""
     cache: Path | None = None
     """Folder in which identical queries and fetched pages are kept; no cache without it."""
     cache_seconds: float = Field(default=86_400, gt=0)

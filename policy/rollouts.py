@@ -24,9 +24,8 @@ from policy.config import Settings
 from policy.episode import Episode
 from policy.errors import ConfigError
 from policy.events import Finished, Started
-from policy.index.store import LocalIndex
 from policy.judging import judge_records
-from policy.kit import Kit
+from policy.kit import Kit, Shared
 from policy.model import Model
 from policy.runs import Run, run_episode
 from policy.trajectory import Record
@@ -91,7 +90,7 @@ class Rollouts:
         self,
         out: Path,
         settings: Settings,
-        index: LocalIndex,
+        shared: Shared,
         make_model: Callable[[Episode, Kit], Model],
         *,
         concurrency: int = 8,
@@ -100,7 +99,7 @@ class Rollouts:
         keep_workspaces: bool = False,
         on_record: Callable[[Record], None] = lambda _: None,
     ) -> None:
-        self._out, self._settings, self._index, self._make_model = out, settings, index, make_model
+        self._out, self._settings, self._shared, self._make_model = out, settings, shared, make_model
         self._concurrency, self._group, self._judge = concurrency, group, judge
         self._keep, self._on_record = keep_workspaces, on_record
         self._slots = asyncio.Semaphore(concurrency)
@@ -134,7 +133,7 @@ class Rollouts:
         async with self._slots:
             try:
                 episode = await run_episode(
-                    run, task.query, self._make_model, self._index, self._settings, task=task.id
+                    run, task.query, self._make_model, self._shared, self._settings, task=task.id
                 )
             except Exception as error:  # one episode must not end the others; it is logged with its trace
                 log.exception("episode %s failed", _id(task, number))

@@ -13,8 +13,7 @@ from policy.agent import Agent
 from policy.config import Settings
 from policy.episode import Episode
 from policy.events import Event, Started
-from policy.index.store import LocalIndex
-from policy.kit import Kit, open_kit, system_prompt
+from policy.kit import Kit, Shared, open_kit, system_prompt
 from policy.model import Model
 
 __all__ = ["Run", "run_episode", "write_report"]
@@ -45,7 +44,7 @@ async def run_episode(
     run: Run,
     query: str,
     make_model: Callable[[Episode, Kit], Model],
-    index: LocalIndex,
+    shared: Shared,
     settings: Settings,
     *,
     listeners: Sequence[Listener] = (),
@@ -57,7 +56,7 @@ async def run_episode(
     `make_model` is told how far the episode has come, which only a scripted model needs to know.
     """
     episode = trajectory.read_journal(run.journal)
-    async with open_kit(settings, run.workspace, index) as kit:
+    async with open_kit(settings, run.workspace, shared) as kit:
         for reason in kit.missing:
             notify(reason)
         with trajectory.Journal(run.journal) as journal:

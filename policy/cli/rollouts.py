@@ -46,7 +46,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     from judger.client import connect
     from judger.rubric import read_rubric
     from policy import trajectory
-    from policy.kit import open_index
+    from policy.kit import open_shared
     from policy.model import open_model
     from policy.rollouts import Rollouts, read_tasks
 
@@ -55,8 +55,8 @@ async def _run(arguments: argparse.Namespace) -> int:
     settings = settings_from(arguments)
     statuses: dict[str, int] = {}
     async with AsyncExitStack() as stack:
-        index = open_index(settings)
-        stack.callback(index.close)
+        key = os.environ.get(settings.search.api_key_env)
+        shared = await stack.enter_async_context(open_shared(settings, search_key=key))
         model = open_model(settings.model, api_key=os.environ.get(settings.model.api_key_env))
         stack.push_async_callback(model.aclose)
         judge = await stack.enter_async_context(connect(arguments.judge)) if arguments.judge else None
@@ -72,7 +72,7 @@ async def _run(arguments: argparse.Namespace) -> int:
         await Rollouts(
             arguments.out,
             settings,
-            index,
+            shared,
             lambda episode, kit: model,
             concurrency=arguments.concurrency,
             group=arguments.group,

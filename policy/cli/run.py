@@ -54,7 +54,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--index", type=Path, metavar="FILE", help="made by `judger-agent index` (default: bundled corpus)"
     )
+    parser.add_argument("--web", action="store_true", help="let `open` fetch pages of the open internet")
     parser.add_argument("--shell", action="store_true", help="offer a sandboxed shell, where bubblewrap works")
+
+
+def _fetch(settings: Settings, is_on: bool) -> dict[str, Any]:
+    return {**settings.fetch.model_dump(), **({"enabled": True} if is_on else {})}
 
 
 def _shell(settings: Settings, is_on: bool) -> dict[str, Any]:
@@ -71,6 +76,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
             **settings.model_dump(),
             "model": {**settings.model.model_dump(), **_given(model)},
             "search": {**settings.search.model_dump(), **_given(search)},
+            "fetch": _fetch(settings, arguments.web),
             "shell": _shell(settings, arguments.shell),
         }
     )
@@ -103,7 +109,7 @@ def _act(arguments: argparse.Namespace) -> int:
 async def _run(arguments: argparse.Namespace, run: Run) -> int:
     from judger.rubric import read_rubric
     from policy import demo, trajectory
-    from policy.kit import open_index
+    from policy.kit import open_shared
     from policy.runs import run_episode, write_report
     from policy.view import LiveView
 
@@ -113,15 +119,13 @@ async def _run(arguments: argparse.Namespace, run: Run) -> int:
         settings = _demo_settings(settings)
     was_finished = trajectory.read_journal(run.journal).finished is not None
     make_model = _maker(settings, arguments.pace if arguments.demo else None)
-    index = open_index(settings)
-    try:
+    key = os.environ.get(settings.search.api_key_env)
+    async with open_shared(settings, search_key=key) as shared:
         with LiveView(settings.agent.budget) as view:
             listeners = [] if arguments.quiet else [view]
             notify = view.note if not arguments.quiet else _to_stderr
             query = arguments.query or demo.QUERY
-            episode = await run_episode(run, query, make_model, index, settings, listeners=listeners, notify=notify)
-    finally:
-        index.close()
+            episode = await run_episode(run, query, make_model, shared, settings, listeners=listeners, notify=notify)
     record = trajectory.record_of(episode)
     checklist, fault = None, ""
     if criteria and record["report"]:
@@ -177,7 +181,11 @@ def _demo_settings(settings: Settings) -> Settings:
     """So small a context that the demo shows how long results and long histories are dealt with."""
     small = {"tokens": 2_600, "observation_chars": 3_000, "summary_chars": 1_200, "keep_turns": 3}
     agent = settings.agent.model_copy(update={"context": ContextConfig.model_validate(small)})
-    return settings.model_copy(update={"agent": agent, "shell": ShellConfig.model_validate(_shell(settings, True))})
+    # The script knows what it will find, so the encoder need not be loaded for it.
+    search = settings.search.model_copy(update={"dense": False})
+    return settings.model_copy(
+        update={"agent": agent, "search": search, "shell": ShellConfig.model_validate(_shell(settings, True))}
+    )
 
 
 def _name(query: str) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from policy.errors import ConfigError
 from policy.index import parse
+from policy.index.dense import Embedder, load_known
+from policy.index.fusion import Dense, add_vectors
 from policy.index.tokens import query_terms, segment, to_match
 
 __all__ = ["Hit", "Indexed", "LocalIndex", "Passage"]
@@ -22,8 +24,14 @@ CREATE TABLE passages (
 );
 CREATE INDEX passages_of ON passages (document, number);
 CREATE VIRTUAL TABLE words USING fts5(text, heading, title, tokenize = "porter unicode61 remove_diacritics 2");
-PRAGMA user_version = 1;
+CREATE TABLE vectors (passage INTEGER PRIMARY KEY REFERENCES passages, vector BLOB);
+CREATE TABLE encoder (name TEXT);
+PRAGMA user_version = 2;
 """
+_VERSION = 2
+_VECTORS = "vectors.npz"
+_LEXICAL = 200
+"""How many passages found by words are weighed against those found by meaning."""
 _MAX_FILE_BYTES = 64 * 2**20
 
 
@@ -60,12 +68,16 @@ class Indexed:
 class LocalIndex:
     """Search and reading; `build` makes one. Safe to share between the episodes of one event loop."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, dense: Dense | None = None) -> None:
         self._database = database
+        self._dense = dense
 
     @classmethod
-    def open(cls, path: Path) -> LocalIndex:
-        """The index in a file, read-only. Raises ConfigError where there is none."""
+    def open(cls, path: Path, embedder: Embedder | None = None) -> LocalIndex:
+        """The index in a file, read-only; with the encoder it was built with, also searched by meaning.
+
+        Raises ConfigError where there is none.
+        """
         if not path.is_file():
             raise ConfigError(f"{path}: no index; make one with `judger-agent index DIR -o {path}`")
         database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
@@ -73,17 +85,19 @@ class LocalIndex:
             version = database.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.DatabaseError as error:
             raise ConfigError(f"{path}: not an index: {error}") from error
-        if version != 1:
+        if version != _VERSION:
             raise ConfigError(f"{path}: not an index of this version; make it again")
-        return cls(database)
+        return cls(database, Dense.load(database, embedder) if embedder is not None else None)
 
     @classmethod
-    def in_memory(cls, folder: Path) -> LocalIndex:
-        """An index of a small folder, kept nowhere."""
+    def in_memory(cls, folder: Path, embedder: Embedder | None = None) -> LocalIndex:
+        """An index of a small folder, kept nowhere. Vectors come from `vectors.npz` in it as far as they are there."""
         database = sqlite3.connect(":memory:", check_same_thread=False)
         database.executescript(_SCHEMA)
         _update(database, folder)
-        return cls(database)
+        if embedder is not None:
+            add_vectors(database, embedder, load_known(folder / _VECTORS, embedder))
+        return cls(database, Dense.load(database, embedder) if embedder is not None else None)
 
     @property
     def num_passages(self) -> int:
@@ -105,9 +119,20 @@ class LocalIndex:
             for key, number, title, location, heading, text, score in rows
         ]
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether `search` runs the encoder, and so belongs in a thread."""
+        return self._dense is not None
+
     def search(self, query: str, limit: int = 5) -> list[Hit]:
-        """The passages that answer a query best, best first."""
-        return self.candidates(query, limit)
+        """The passages that answer a query best, best first: by words, and by meaning where there are vectors."""
+        if self._dense is None:
+            return self.candidates(query, limit)
+        lexical = self.candidates(query, _LEXICAL)
+        scores = self._dense.scores(query, {hit.passage.key: hit.score for hit in lexical})
+        known = {hit.passage.key: hit.passage for hit in lexical}
+        best = sorted(scores, key=lambda key: -scores[key])[:limit]
+        return [Hit(known.get(key) or self.read(key)[0], scores[key]) for key in best]
 
     def read(self, key: str) -> list[Passage]:
         """The passages of a document, or the one that `document#number` names; none where there is no such."""
@@ -124,7 +149,13 @@ class LocalIndex:
         self._database.close()
 
 
-def build(path: Path, folder: Path, *, on_file: Callable[[Path], None] = lambda _: None) -> Indexed:
+def build(
+    path: Path,
+    folder: Path,
+    *,
+    embedder: Embedder | None = None,
+    on_file: Callable[[Path], None] = lambda _: None,
+) -> Indexed:
     """Make or refresh the index of a folder. Unchanged files are not read again; files that are gone are dropped.
 
     One transaction: an interrupted build leaves the index as it was.
@@ -137,10 +168,13 @@ def build(path: Path, folder: Path, *, on_file: Callable[[Path], None] = lambda 
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version == 0 and not database.execute("SELECT 1 FROM sqlite_master").fetchone():
             database.executescript(_SCHEMA)
-        elif version != 1:
+        elif version != _VERSION:
             raise ConfigError(f"{path}: there is another database in this file")
         with database:
-            return _update(database, folder, on_file)
+            done = _update(database, folder, on_file)
+            if embedder is not None:
+                add_vectors(database, embedder, {})
+            return done
     except sqlite3.DatabaseError as error:
         raise ConfigError(f"{path}: {error}") from error
     finally:
@@ -203,6 +237,7 @@ def _insert(database: sqlite3.Connection, key: str, where: str, digest: str, doc
 
 
 def _remove(database: sqlite3.Connection, row: int) -> None:
+    database.execute("DELETE FROM vectors WHERE passage IN (SELECT id FROM passages WHERE document = ?)", (row,))
     database.execute("DELETE FROM words WHERE rowid IN (SELECT id FROM passages WHERE document = ?)", (row,))
     database.execute("DELETE FROM passages WHERE document = ?", (row,))
     database.execute("DELETE FROM documents WHERE id = ?", (row,))

@@ -1,7 +1,8 @@
 """Words for the index, in English and Chinese.
 
-FTS5's unicode61 takes a run of Chinese for one word. So runs of CJK characters are written as overlapping bigrams
-before they reach it, in documents and queries alike; everything else is left to it and its Porter stemmer.
+FTS5's unicode61 takes a run of Chinese for one word. So runs of CJK characters are written as characters and
+overlapping pairs before they reach it, in documents and queries alike; everything else is left to it and its Porter
+stemmer.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 
 def segment(text: str) -> str:
-    """The text with runs of CJK written as bigrams, separated by spaces."""
-    return _RUN.sub(lambda match: f" {' '.join(_bigrams(match.group()))} ", text)
+    """The text with runs of CJK written as characters and pairs, separated by spaces."""
+    return _RUN.sub(lambda match: f" {' '.join(_grams(match.group()))} ", text)
 
 
 def query_terms(query: str) -> list[str]:
-    """The words of a query that say something, lower case, CJK as bigrams; all of them if none does."""
+    """The words of a query that say something, lower case, CJK as characters and pairs; all of them if none does."""
     terms: list[str] = []
     for match in _TERM.finditer(query.lower()):
         word = match.group()
-        terms.extend(_bigrams(word) if _RUN.fullmatch(word) else [word])
+        terms.extend(_grams(word) if _RUN.fullmatch(word) else [word])
     telling = [term for term in terms if term not in STOP_WORDS]
     return list(dict.fromkeys(telling or terms))
 
@@ -45,5 +46,6 @@ def to_match(terms: list[str]) -> str:
     return " OR ".join('"' + term.replace('"', '""') + '"' for term in terms)
 
 
-def _bigrams(run: str) -> list[str]:
-    return [run] if len(run) == 1 else [run[i : i + 2] for i in range(len(run) - 1)]
+def _grams(run: str) -> list[str]:
+    """Each character, and each pair: pairs are nearly words, and characters find a paraphrase that shares no pair."""
+    return [*run, *(run[i : i + 2] for i in range(len(run) - 1))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,10 +37,13 @@ class IndexProvider:
         self._index = index
 
     async def search(self, query: str, limit: int) -> Sequence[Found]:
-        # Inline: a search takes about a millisecond, a hop to a thread as long.
+        if self._index.is_dense:
+            hits = await asyncio.to_thread(self._index.search, query, limit)
+        else:
+            hits = self._index.search(query, limit)  # about a millisecond; a hop to a thread takes as long
         return [
             Found(Source(p.key, p.title, p.location, p.text), p.heading, hit.score)
-            for hit in self._index.search(query, limit)
+            for hit in hits
             for p in (hit.passage,)
         ]
 
@@ -49,9 +52,16 @@ class SearchTool:
     """Batches queries, and shows a passage once however many queries find it."""
 
     def __init__(
-        self, provider: Provider, *, max_queries: int = 8, max_results: int = 20, snippet_chars: int = 600
+        self,
+        provider: Provider,
+        *,
+        order: Callable[[Sequence[Found]], Sequence[Found]] = lambda found: found,
+        max_queries: int = 8,
+        max_results: int = 20,
+        snippet_chars: int = 600,
     ) -> None:
         self._provider = provider
+        self._order = order
         self._max_queries = max_queries
         self._max_results = max_results
         self._snippet_chars = snippet_chars
@@ -87,7 +97,7 @@ class SearchTool:
 
     async def _ask(self, query: str, limit: int) -> Sequence[Found] | ToolError:
         try:
-            return await self._provider.search(query, limit)
+            return self._order(await self._provider.search(query, limit))
         except ToolError as error:
             return error
 

@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from policy.index.dense import find_embedder
 from policy.index.store import Hit, LocalIndex
 from policy.kit import bundled_corpus
 
@@ -42,8 +43,8 @@ def main() -> None:
     parser.add_argument("--misses", action="store_true")
     arguments = parser.parse_args()
     with bundled_corpus() as folder:
-        index = LocalIndex.in_memory(folder)
-    print(f"{len(questions())} questions over {index.num_passages} paragraphs")
+        index = LocalIndex.in_memory(folder, find_embedder())
+    print(f"{len(questions())} questions over {index.num_passages} paragraphs; by meaning too: {index.is_dense}")
     ours, plain = ranks(index.search), ranks(index.candidates)
     for name, found in (("local search", ours), ("plain FTS5", plain)):
         figures = ", ".join(f"top {n} {recall(found, n):.0%}" for n in (1, 3, 5, 10))

@@ -13,6 +13,7 @@ from policy.cli import main
 from policy.config import Settings
 from policy.errors import ConfigError, ModelError
 from policy.index.store import LocalIndex
+from policy.kit import Shared
 from policy.models.scripted import ScriptedModel, calls, says
 from policy.rollouts import Rollouts, Task, read_tasks
 
@@ -28,7 +29,7 @@ def index(tmp_path):
     folder = tmp_path / "docs"
     folder.mkdir()
     (folder / "a.md").write_text("The year was 1825.")
-    return LocalIndex.in_memory(folder)
+    return Shared.local(LocalIndex.in_memory(folder))
 
 
 def _rollouts(tmp_path, index, make_model=None, **keywords):

@@ -54,11 +54,11 @@ def test_a_recorded_episode_is_replayed_to_the_same_report(tmp_path):
 def test_an_index_is_made_refreshed_and_searched(tmp_path, capsys):
     (tmp_path / "a.md").write_text("# A\n\nText.\n")
     (tmp_path / "b.pdf").write_bytes(b"no pdf")
-    assert main(["index", str(tmp_path)]) == 0
+    assert main(["index", str(tmp_path), "--no-dense"]) == 0
     shown = capsys.readouterr()
     assert "1 passages (1 read, 0 unchanged, 0 dropped, 1 skipped)" in shown.out
     assert "skipped b.pdf: broken PDF" in shown.err
-    assert main(["index", str(tmp_path)]) == 0
+    assert main(["index", str(tmp_path), "--no-dense"]) == 0
     assert "0 read, 1 unchanged" in capsys.readouterr().out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from policy.config import Settings, ShellConfig
 from policy.index.store import LocalIndex
-from policy.kit import open_kit
+from policy.kit import Shared, open_kit
 from policy.tools import sandbox
 
 
@@ -12,7 +12,7 @@ async def test_without_its_programs_the_shell_is_off_with_the_reason(tmp_path, m
     monkeypatch.setenv("PATH", str(tmp_path))
     assert sandbox.missing(ShellConfig(enabled=True)) == "tmux is not installed"
     settings = Settings(shell=ShellConfig(enabled=True))
-    async with open_kit(settings, tmp_path / "w", LocalIndex.in_memory(tmp_path)) as kit:
+    async with open_kit(settings, tmp_path / "w", Shared.local(LocalIndex.in_memory(tmp_path))) as kit:
         assert kit.missing == ("shell is off: tmux is not installed",)
         assert "shell" not in kit.tools.names
 
