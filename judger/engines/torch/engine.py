@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 import transformers
 
 from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
+from judger.engines.explained import label_probabilities
 from judger.engines.tokens import Prompter, Tree
 from judger.engines.torch.cascade import Cascade
 from judger.engines.torch.load import LoadedModel, load_model
@@ -17,7 +17,7 @@ from judger.types import Case, Explain, Probabilities, Reason, Unscored
 from judger.verdict import IDENTITY, Calibration
 from judger.version import __version__
 
-__all__ = ["TorchEngine", "label_probabilities", "too_long"]
+__all__ = ["TorchEngine", "too_long"]
 
 GIB = 2**30
 
@@ -123,18 +123,6 @@ class TorchEngine:
 
     def close(self) -> None:
         self._cascade.cache.clear()
-
-
-def label_probabilities(log_probs: Sequence[float]) -> Probabilities | Unscored:
-    """The labels' share of their joint probability, from log-probabilities in the order not, partially, fully."""
-    if len(log_probs) != 3 or any(math.isnan(value) or value == math.inf for value in log_probs):
-        return Unscored(Reason.ENGINE_ERROR, f"the model gave no probabilities for the labels: {log_probs}")
-    top = max(log_probs)
-    if top == -math.inf:
-        return Unscored(Reason.ENGINE_ERROR, "the model rules out all three labels")
-    weights = [math.exp(value - top) for value in log_probs]
-    total = sum(weights)
-    return Probabilities(*(weight / total for weight in weights))
 
 
 def too_long(tree: Tree, limit: int) -> dict[int, Unscored]:

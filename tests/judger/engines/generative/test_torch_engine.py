@@ -10,8 +10,9 @@ import torch
 import transformers
 
 from judger.engines.base import VERDICT_TIER, Engine, Tier
+from judger.engines.explained import label_probabilities
 from judger.engines.torch.cascade import Cascade
-from judger.engines.torch.engine import TorchEngine, label_probabilities
+from judger.engines.torch.engine import TorchEngine
 from judger.engines.torch.kernels import attend, math_attend, merge
 from judger.engines.torch.load import load_model, prepare, refusal, rope_types
 from judger.errors import EngineError, Unsupported

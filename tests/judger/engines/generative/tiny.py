@@ -43,7 +43,11 @@ def _tokenizer(vocabulary: int) -> str:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     labels = " ".join(f"{prompt.CUE} {word}." for word in prompt.LabelWords())
-    texts = [prompt.template(name) for name in prompt.FILES] + [labels, " ".join(WORDS)]
+    texts = [prompt.template(name) for name in prompt.FILES] + [
+        labels,
+        " ".join(WORDS),
+        "system user assistant <think>\n\n</think>\n\n",
+    ]
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
