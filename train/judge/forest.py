@@ -56,10 +56,11 @@ def grow(all_: Sequence[Source], growth: Growth, seed: int) -> Forest:
         early_stopping=False,
         random_state=seed,
     ).fit(x, y, sample_weight=w / w.mean())
-    return _plain(model)
+    return plain_forest(model)
 
 
-def _plain(model: HistGradientBoostingClassifier) -> Forest:
+def plain_forest(model: HistGradientBoostingClassifier) -> Forest:
+    """The model as arrays. Its features must be numeric."""
     nodes = [tree[0].nodes for tree in model._predictors]
     starts = np.cumsum([0, *(len(n) for n in nodes)])
     every = np.concatenate(nodes)
