@@ -3,7 +3,8 @@
     python -m tests.benchmarks.bench_service [--seconds 10] [--json FILE]
 
 1. Throughput: the scripted engine, each call a distinct report of 2,000 words with 26 criteria, no cache, the load
-   generator in a process of its own on the same cores; then the latency at 200 calls a second, half of the 400 to reach.
+   generator in a process of its own on the same cores; then the latency at 200 calls a second, half of the 400 to
+   reach.
 2. Overhead: the built-in judge, 26 criteria on a real report; what the caller waits beyond the engine's own seconds
    (planning and running, as the response's usage tells them), as a share of them.
 """

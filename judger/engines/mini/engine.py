@@ -113,7 +113,9 @@ class MiniEngine:
             ]
             found = examine_all(report, criteria, idf)
             pairs += [Pair(report, criterion, evidence) for criterion, evidence in zip(criteria, found, strict=True)]
-        read_out = iter(zip(pairs, read(self.model.readers, self.model.forest, pairs, self.device).tolist(), strict=True))
+        read_out = iter(
+            zip(pairs, read(self.model.readers, self.model.forest, pairs, self.device).tolist(), strict=True)
+        )
         outcomes = []
         for plan, positions in zip(plans, open_, strict=True):
             scored = {i: self._outcome(plan, i, *next(read_out)) for i in positions}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from judger.engines.mini.encoder import Layer
 from judger.engines.mini.features import MARKS, NAMES
 
 
@@ -20,12 +21,11 @@ class ReaderShape:
     """Sizes of the reader."""
 
     states: int = 384
-    width: int = 128
-    layers: int = 2
+    width: int = 96
+    layers: int = 1
     heads: int = 4
     figures: int = len(NAMES)
     dropout: float = 0.2
-    token_dropout: float = 0.1
 
 
 OMISSION = NAMES.index("omission")
@@ -48,11 +48,8 @@ class Reader(nn.Module):
         self.register_buffer("scale", torch.ones(shape.figures))
         self.look = nn.Linear(shape.states, d, bias=False)
         self.mix = nn.Linear(4 * d + MARKS, d)
-        layer = nn.TransformerEncoderLayer(
-            d, shape.heads, 2 * d, shape.dropout, "gelu", batch_first=True, norm_first=True
-        )
-        self.layers = nn.TransformerEncoder(layer, shape.layers, enable_nested_tensor=False)
-        self.norm = nn.LayerNorm(d)
+        self.start = nn.LayerNorm(d)
+        self.layers = nn.ModuleList(Layer(d, shape.heads, 2 * d, shape.dropout) for _ in range(shape.layers))
         self.pool = nn.Linear(d, 1)
         self.sense = nn.Linear(shape.states, d, bias=False)
         self.senses = nn.Sequential(nn.Linear(4 * d, d), nn.GELU(), nn.Dropout(shape.dropout))
@@ -62,7 +59,7 @@ class Reader(nn.Module):
 
     def standard(self, figures: Tensor) -> Tensor:
         """Figures in the training set's units, clipped: what was never seen must not carry far."""
-        return ((figures - self.centre) / self.scale).clamp(-4, 4)  # type: ignore[no-any-return,operator]
+        return ((figures - self.centre) / self.scale).clamp(-4, 4)  # type: ignore[operator]
 
     def forward(
         self, own: Tensor, other: Tensor, marks: Tensor, mask: Tensor, figures: Tensor, vectors: Tensor
@@ -74,8 +71,9 @@ class Reader(nn.Module):
         """
         a, b = self.look(own) * 8, self.look(other) * 8
         x = self.mix(torch.cat([a, b, (a - b).abs(), a * b, marks], -1))
-        x = nn.functional.gelu(x)
-        x = self.norm(self.layers(x, src_key_padding_mask=~mask))
+        x = self.start(nn.functional.gelu(x))
+        for layer in self.layers:
+            x = layer(x, mask)
         first = mask & (marks[..., -1] < 0.5)
         attention = self.pool(x).squeeze(-1).masked_fill(~mask, -torch.inf).softmax(-1)
         low = x.masked_fill(~first[..., None], torch.inf).amin(1)

@@ -96,9 +96,7 @@ def test_a_criterion_does_not_depend_on_the_other_criteria(engine: MiniEngine) -
 
 
 def test_another_language_is_refused_and_not_guessed(engine: MiniEngine) -> None:
-    german = (
-        "Die Donau entspringt im Schwarzwald und fließt durch zehn Länder, und sie ist lang. " * 8
-    )
+    german = "Die Donau entspringt im Schwarzwald und fließt durch zehn Länder, und sie ist lang. " * 8
     plan = engine.plan(case(german), VERDICT_TIER)
     (outcomes,) = engine.run([plan])
     assert [o.result.reason for o in outcomes if isinstance(o.result, Unscored)] == [Reason.UNSUPPORTED_LANGUAGE] * 4
