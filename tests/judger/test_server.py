@@ -10,6 +10,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import pytest
@@ -126,3 +127,17 @@ async def in_flight(server: Running) -> None:
     async with asyncio.timeout(30):
         while not server.judge.num_in_flight:  # noqa: ASYNC110 - no event tells: the loop turns until it is so
             await asyncio.sleep(0)
+
+
+def test_a_server_with_a_cache_file_answers_after_its_restart_without_judging_again(tmp_path: Path) -> None:
+    asked = request("[[p=0.1,0.2,0.7]]", "[[not]]", "[[unscored=too_long]]")
+    answers = []
+    for _ in range(2):
+        with served("--cache", str(tmp_path / "verdicts")) as (process, address):
+            with grpc.insecure_channel(address) as channel:
+                answers.append(judger_pb2_grpc.JudgerStub(channel).Judge(asked, timeout=30))
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+    first, again = answers
+    assert list(again.verdicts) == list(first.verdicts)
+    assert (first.usage.cached_criteria, again.usage.cached_criteria) == (0, 2)
