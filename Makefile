@@ -35,9 +35,15 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/check_proto.py
+	$(BIN)/python tests/client_compat.py
 
-bench: $(VENV)/.dev
+$(VENV)/.bench: $(VENV)/.dev
+	@$(PIP) -e ".[bench]"
+	@touch $@
+
+bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks.bench_service
+	$(BIN)/python -m tests.benchmarks.bench_mini
 
 # Generated with the oldest protoc whose code runs beside protobuf 4.25 up to 7.
 proto:

@@ -101,7 +101,7 @@ def word_overlap(
         mass: [n] the weight of each criterion in the fit.
     """
     from sklearn.model_selection import GroupKFold
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     num_reports = len(np.unique(reports))
     if num_reports < 2:

@@ -34,7 +34,8 @@ RETRY_AFTER = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What came of one case: an outcome per criterion in order, and the seconds it waited and was worked on."""
+    """What came of one case: an outcome per criterion in order, the seconds it waited, and those of the engine (its
+    planning and its batch)."""
 
     outcomes: list[Outcome]
     queue_seconds: float
@@ -48,6 +49,8 @@ class _Waiting:
     estimate: int
     future: asyncio.Future[Ran]
     since: float
+    planned_in: float
+    """Seconds: the engine's own work already."""
 
 
 class Batcher:
@@ -132,7 +135,8 @@ class Batcher:
         if not self.keeper.is_up:  # a plan of the old engine's is of no use to a new one
             raise self.keeper.down()
         ticket = ticket or Ticket()
-        waiting = _Waiting(plan, ticket, estimate, loop.create_future(), since)
+        now = time.monotonic()
+        waiting = _Waiting(plan, ticket, estimate, loop.create_future(), now, now - since)
         self._queue.push(ticket.lane, waiting, plan.tokens)
         self._arrived.set()
         return await waiting.future
@@ -183,7 +187,7 @@ class Batcher:
                 self.admission.learn(sum(one.estimate for one in batch), seconds)
             for waiting, result in zip(batch, outcomes, strict=True):
                 if not waiting.future.done():
-                    waiting.future.set_result(Ran(result, started - waiting.since, seconds))
+                    waiting.future.set_result(Ran(result, started - waiting.since, waiting.planned_in + seconds))
             if lost or all(is_failed(result) for result in outcomes):
                 await self._revive(lost)
 

@@ -17,7 +17,7 @@ from judger.baselines import Answers, Bools, Floats, Ints
 
 CONFIDENCE = 0.95
 BINS = 15
-ENOUGH = 0.9
+ENOUGH = 0.8
 """The share of resamples in which a figure must be defined to have an interval."""
 
 FIGURES = (

@@ -86,7 +86,8 @@ def fit_scale(p: Floats, labels: Ints, weights: Floats) -> tuple[float, tuple[fl
         return value + float((x**2 / (2 * prior)).sum()), slope + x / prior
 
     bounds = [(np.log(0.02), np.log(50.0)), *[(-20.0, 20.0)] * 3]
-    found = minimize(loss, np.zeros(4), jac=True, method="L-BFGS-B", bounds=bounds)
+    # Newton's method in plain C: L-BFGS-B hands its 4 x 4 systems to a threaded LAPACK, which waits for busy cores.
+    found = minimize(loss, np.zeros(4), jac=True, method="TNC", bounds=bounds, options={"maxfun": 1000})
     bias = found.x[1:] - found.x[1:].mean()
     return float(np.exp(found.x[0])), (float(bias[0]), float(bias[1]), float(bias[2]))
 

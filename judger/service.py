@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, NoReturn
 
 import grpc
@@ -75,8 +75,7 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
                     await self._abort("JudgeGroup", context, answer)
                 yield answer
         finally:
-            for task in tasks:
-                task.cancel()
+            await end(tasks)
 
     async def JudgeStream(
         self, requests: AsyncIterator[pb.JudgeRequest], context: Context
@@ -96,26 +95,27 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
 
         async def read() -> None:
             index = 0
-            async with asyncio.TaskGroup() as group:
-                await permits.acquire()
-                async for request in requests:
-                    group.create_task(one(index, request))
-                    index += 1
+            try:
+                async with asyncio.TaskGroup() as group:
                     await permits.acquire()
-            answers.put_nowait(None)
+                    async for request in requests:
+                        group.create_task(one(index, request))
+                        index += 1
+                        await permits.acquire()
+            finally:
+                answers.put_nowait(None)
 
         self._streams.add(answers)
+        reader = asyncio.create_task(read())
         try:
-            async with asyncio.TaskGroup() as group:
-                reader = group.create_task(read())
-                while isinstance(answer := await answers.get(), pb.JudgeResponse):
-                    yield answer
-                    permits.release()
-                if answer is None:
-                    await reader
-                reader.cancel()
+            while isinstance(answer := await answers.get(), pb.JudgeResponse):
+                yield answer
+                permits.release()
+            if answer is None:
+                await reader
         finally:
             self._streams.discard(answers)
+            await end([reader])
         if answer is not None:
             await self._abort("JudgeStream", context, answer)
 
@@ -234,3 +234,10 @@ def ticket_for(context: Context, lane: Lane, *, patient: bool = False) -> Ticket
 
 def _is_late(result: Score | Unscored) -> bool:
     return isinstance(result, Unscored) and result.reason is Reason.DEADLINE
+
+
+async def end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancels what is not done and waits for it. For generators, which a task group does not survive being left."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

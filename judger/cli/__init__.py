@@ -18,6 +18,7 @@ import inspect
 import logging
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from judger.cli import agree, calibrate, evaluate, lint, score, serve
 from judger.cli import filter as filter_
@@ -62,19 +63,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def log_plainly(level: str) -> None:
+class Plain(logging.StreamHandler[TextIO]):
     """The log as lines on standard error, without tracebacks: those are for whoever develops an engine."""
 
-    class Plain(logging.Formatter):
-        def formatException(self, ei: object) -> str:
-            return ""
+    def format(self, record: logging.LogRecord) -> str:
+        return f"judger: {record.levelname.lower()}: {record.getMessage()}"
 
-        def format(self, record: logging.LogRecord) -> str:
-            return super().format(record).rstrip()
 
-    handler = logging.StreamHandler()
-    handler.setFormatter(Plain("judger: %(levelname)s: %(message)s"))
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+def log_plainly(level: str) -> None:
+    """Our log, and nobody else's, in plain lines from `level` on."""
+    logger = logging.getLogger("judger")
+    logger.handlers = [handler for handler in logger.handlers if not isinstance(handler, Plain)] + [Plain()]
+    logger.setLevel(level.upper())
 
 
 __all__ = ["build_parser", "main"]

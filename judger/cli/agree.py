@@ -15,6 +15,7 @@ from judger.cli.console import output
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.labelled import judge_labelled
 from judger.cli.options import check_judge, judge_flags, judging_flags, output_flags
+from judger.cli.table import decimal, plural
 from judger.errors import InvalidRequest
 from judger.types import Lane
 
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
     from judger.agreement import Agreement
     from judger.figures import Figure, Row
 
+WIDE = 98
+"""Terminal columns from which the table has all of `HEADS`; below, it leaves out those of `SPARED`."""
+HEADS = ("criteria", "balanced\naccuracy", "word\noverlap", "macro-F1\n(ternary)", "kappa", "ECE", "passed\n(people)")
+SPARED = (0, 2)
 LEGEND = (
     "How to read it: each figure has its 95% interval below it, from {resamples:,} resamples of whole reports. "
-    "balanced accuracy: mean share of met and of unmet criteria that the judge gets right, 0.5 is chance; word "
-    "overlap: the same of that baseline; macro-F1: mean of both classes' F1, in brackets of the three labels'; kappa: agreement "
-    "beyond chance; ECE: how far P(satisfied) is from the share that is satisfied, 0 is best; passed: share that the "
-    "judge, and in brackets that people, call satisfied. A dash is undefined. Unscored criteria count in no figure."
+    "balanced accuracy: mean share of met and of unmet criteria that the judge gets right, 0.5 is chance; "
+    "word overlap: the same of that baseline; macro-F1: mean of both classes' F1, in brackets of the three labels'; "
+    "kappa: agreement beyond chance; ECE: how far P(satisfied) is from the share that is satisfied, 0 is best; "
+    "passed: share that the judge, and in brackets that people, call satisfied. A dash is undefined. "
+    "Unscored criteria count in no figure."
 )
 
 
@@ -66,21 +72,25 @@ async def run(args: argparse.Namespace) -> int:
 def show(result: Agreement) -> None:
     """The table, for people."""
     console = output()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    columns = [i for i in range(len(HEADS)) if console.width >= WIDE or i not in SPARED]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), header_style="bold")
     table.add_column("source", overflow="fold")
-    for head in ("criteria", "balanced\naccuracy", "word\noverlap", "macro-F1\n(ternary)", "kappa", "ECE"):
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("passed\n(people)", justify="right", no_wrap=True)
+    for i in columns:
+        table.add_column(HEADS[i], justify="right", no_wrap=True)
     overlap_rows, overlap_mean = result.baselines["word_overlap"]
+
+    def add(name: str, note: str, row: Row, overlap: Row | None, style: str = "") -> None:
+        cells = _cells(row, overlap)
+        table.add_row(Text.assemble(name, "\n", (note, "dim")), *(cells[i] for i in columns), style=style)
+
     for name, row in result.sources.items():
-        table.add_row(*_cells(name, row, overlap_rows.get(name), f"{result.reports[name]:,} reports"))
+        add(name, plural(result.reports[name], "report"), row, overlap_rows.get(name))
     table.add_section()
-    table.add_row(*_cells("mean", result.mean, overlap_mean, f"{len(result.sources)} sources"), style="bold")
+    add("mean", plural(len(result.sources), "source"), result.mean, overlap_mean, "bold")
     for name, (_, mean) in result.baselines.items():
-        table.add_row(*_cells(name.replace("_", " "), mean, None, "baseline"), style="dim")
+        add(name.replace("_", " "), "baseline", mean, None, "dim")
     console.print(table)
-    flaws = result.mean.figures["positive_rate_of_flaws"]
-    if flaws.value is not None:
+    if result.mean.figures["positive_rate_of_flaws"].value is not None:
         console.print(_by_sign(result.mean))
     for name, reasons in result.unscored.items():
         if reasons:
@@ -91,32 +101,26 @@ def show(result: Agreement) -> None:
     console.print(Text(LEGEND.format(resamples=result.resamples), style="dim"))
 
 
-def _cells(name: str, row: Row, overlap: Row | None, note: str) -> list[Text]:
+def _cells(row: Row, overlap: Row | None) -> list[Text]:
+    """Under `HEADS`."""
     figures = row.figures
-    beside = overlap.figures["balanced_accuracy"] if overlap else None
     f1, ternary = figures["macro_f1"], figures["ternary_macro_f1"]
     return [
-        Text.assemble(name, "\n", (note, "dim")),
         Text(f"{row.n:,}"),
         _figure(figures["balanced_accuracy"]),
-        _figure(beside) if beside else Text(""),
-        _figure(f1, f" ({number(ternary.value)})"),
+        Text("") if overlap is None else _figure(overlap.figures["balanced_accuracy"]),
+        _figure(f1, f" ({decimal(ternary.value)})"),
         _figure(figures["kappa"]),
         _figure(figures["ece"]),
-        _figure(figures["positive_rate"], f" ({number(figures['human_positive_rate'].value)})"),
+        _figure(figures["positive_rate"], f" ({decimal(figures['human_positive_rate'].value)})"),
     ]
 
 
 def _figure(figure: Figure, beside: str = "") -> Text:
-    text = Text(number(figure.value) + beside)
+    text = Text(decimal(figure.value) + beside)
     if figure.low is not None:
-        text.append(f"\n{number(figure.low)}–{number(figure.high)}", style="dim not bold")
+        text.append(f"\n{decimal(figure.low)}–{decimal(figure.high)}", style="dim not bold")
     return text
-
-
-def number(value: float | None) -> str:
-    """Two decimals, a dash where there is no number."""
-    return "–" if value is None else f"{value:.2f}".replace("-", "−")
 
 
 def _by_sign(mean: Row) -> Text:
@@ -124,5 +128,5 @@ def _by_sign(mean: Row) -> Text:
     for kind in ("requirements", "flaws"):
         judge = mean.figures[f"positive_rate_of_{kind}"].value
         people = mean.figures[f"human_positive_rate_of_{kind}"].value
-        text.append(f"  {kind} {number(judge)} (people {number(people)})")
+        text.append(f"  {kind} {decimal(judge)} (people {decimal(people)})")
     return text

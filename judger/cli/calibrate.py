@@ -11,11 +11,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from judger.cli.agree import number
 from judger.cli.console import check_writable, output
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.labelled import judge_labelled
 from judger.cli.options import check_judge, judge_flags, judging_flags, output_flags
+from judger.cli.table import decimal
 from judger.types import Unscored
 from judger.verdict import Calibration
 
@@ -96,11 +96,18 @@ def show(report: Report, path: Path) -> None:
 def cell(mean: Row, name: str) -> str:
     """A figure with its interval."""
     figure = mean.figures[name]
-    interval = "" if figure.low is None else f"  {number(figure.low)}–{number(figure.high)}"
-    return f"{number(figure.value)}{interval}"
+    interval = "" if figure.low is None else f"  {decimal(figure.low)}–{decimal(figure.high)}"
+    return f"{decimal(figure.value)}{interval}"
 
 
 def calibration_of(message: pb.Calibration) -> Calibration:
     """The calibration that GetJudge states."""
-    names = ("temperature", "positive_threshold", "negative_threshold", "partial_threshold", "fitted_on")
-    return Calibration(**{name: getattr(message, name) for name in names}, bias=tuple(message.bias))
+    to_not, to_partial, to_full = message.bias
+    return Calibration(
+        temperature=message.temperature,
+        bias=(to_not, to_partial, to_full),
+        positive_threshold=message.positive_threshold,
+        negative_threshold=message.negative_threshold,
+        partial_threshold=message.partial_threshold,
+        fitted_on=message.fitted_on,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from judger.cli.console import output, progress
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags
 from judger.cli.session import Answer, in_order, judge_session
-from judger.cli.table import number
+from judger.cli.table import decimal, plural
 from judger.errors import Fault, InvalidFile, InvalidRequest
 from judger.rubric import Record, Rubric, read_report, read_reports, read_rubrics
 from judger.types import Case, Lane, Mapping
@@ -69,18 +70,19 @@ async def run(args: argparse.Namespace) -> int:
     reports = find_reports(args.reports, rubrics)
     missing = [name for name in rubrics if name not in reports]
     records = [record_of(rubrics[name], reports[name]) for name in rubrics if name in reports]
-    answers: list[Answer] = []
+    judged: list[Answer] = []
     async with judge_session(args, options) as session:
         with progress("judging", len(records), quiet=args.quiet) as advance:
-            async for answer in in_order(session, records, options):
-                answers.append(answer)
-                advance()
+            async with aclosing(in_order(session, records, options)) as answers:
+                async for answer in answers:
+                    judged.append(answer)
+                    advance()
     from judger.cli.researchrubrics import Task, evaluate
 
-    refused = [answer.case.id for answer in answers if answer.judgement is None]
+    refused = [answer.case.id for answer in judged if answer.judgement is None]
     tasks = [
         Task(case=answer.case, domain=rubrics[answer.case.id].domain, judgement=answer.judgement)
-        for answer in answers
+        for answer in judged
         if answer.judgement is not None
     ]
     scores = evaluate(tasks, resamples=args.resamples, seed=args.seed)
@@ -124,7 +126,7 @@ def find_reports(path: Path, rubrics: dict[str, Rubric]) -> dict[str, str]:
         raise InvalidRequest(str(path), f"holds no report of these tasks{names}")
     if strangers:
         some = ", ".join(strangers[:5]) + (" ..." if len(strangers) > 5 else "")
-        print(f"judger: {len(strangers)} reports belong to no task and are left out: {some}", file=sys.stderr)
+        print(f"judger: {plural(len(strangers), 'report')} of no task left out: {some}", file=sys.stderr)
     return found
 
 
@@ -154,8 +156,8 @@ def show(scores: Scores, judge_id: str, missing: list[str], refused: list[str], 
     """The table, for people."""
     console = output()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column("", overflow="fold")
-    for head in ("score", "95% interval", "tasks", "criteria", "fully", "partially", "not"):
+    table.add_column("", min_width=20, overflow="fold")
+    for head in ("score", "95% interval", "tasks", "criteria", "✔ / ◐ / ✘"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_row(*_cells("all", scores.overall), style="bold")
     for title, parts in (("by axis", scores.axes), ("by domain", scores.domains)):
@@ -167,14 +169,15 @@ def show(scores: Scores, judge_id: str, missing: list[str], refused: list[str], 
     for words, names in (("no report", missing), ("unscored", scores.unscored), ("refused", refused)):
         if names:
             some = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
-            console.print(Text(f"{len(names)} tasks left out, {words}: {some}", style="magenta"))
+            console.print(Text(f"{plural(len(names), 'task')} left out, {words}: {some}", style="magenta"))
     console.print(Text(f"judge {judge_id}", style="dim"))
     console.print(Text(LEGEND.format(resamples=resamples), style="dim"))
 
 
 def _cells(name: str, part: Part) -> list[str]:
     figure = part.score
-    interval = "–" if figure.low is None or figure.high is None else f"{number(figure.low)} to {number(figure.high)}"
-    labels = [f"{part.labels[label]:,}" for label in ("fully_satisfied", "partially_satisfied", "not_satisfied")]
-    value = "–" if figure.value is None else number(figure.value)
-    return [name, value, interval, f"{part.tasks:,}", f"{part.criteria:,}", *labels]
+    interval = "–" if figure.low is None else f"{decimal(figure.low)} to {decimal(figure.high)}"
+    labels = " / ".join(
+        f"{part.labels[name]:,}" for name in ("fully_satisfied", "partially_satisfied", "not_satisfied")
+    )
+    return [name, decimal(figure.value), interval, f"{part.tasks:,}", f"{part.criteria:,}", labels]

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import math
+from contextlib import aclosing
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -64,7 +65,7 @@ async def run(args: argparse.Namespace) -> int:
             "input": digest(args.cases),
             "rubric": digest(args.rubric) if args.rubric else None,
             "judge_id": session.judge_id,
-            "settings": settings,
+            **settings,
         }
         with (
             Journal(args.output, key, restart=args.restart) as journal,
@@ -72,10 +73,11 @@ async def run(args: argparse.Namespace) -> int:
         ):
             resumed = journal.num_done
             advance(resumed)
-            async for answer in in_order(session, islice(records, resumed, None), options):
-                outcome = decide(answer, low, high, keep_unscored=args.keep_unscored)
-                journal.add(outcome, kept_line(answer) if outcome in KEPT else None)
-                advance()
+            async with aclosing(in_order(session, islice(records, resumed, None), options)) as answers:
+                async for answer in answers:
+                    outcome = decide(answer, low, high, keep_unscored=args.keep_unscored)
+                    journal.add(outcome, kept_line(answer) if outcome in KEPT else None)
+                    advance()
     counts = {outcome.value: journal.counts[outcome] for outcome in Outcome}
     tell(counts, resumed, args, session.judge_id)
     is_complete = journal.counts.total() == counts["kept"] + counts["dropped"]

@@ -61,9 +61,13 @@ class Journal:
                 self._journal.truncate(0)
             size = self._load(dict(key), existed=existed and not restart)
             self._output = open(output, "r+b" if existed and not restart else "w+b")  # noqa: SIM115
-            self._cut_back(size)
         except BaseException:
             self._journal.close()
+            raise
+        try:
+            self._cut_back(size)
+        except BaseException:
+            self._close()
             raise
 
     @property
@@ -89,6 +93,9 @@ class Journal:
         if kind is None:
             os.fsync(self._output.fileno())
             os.fsync(self._journal.fileno())
+        self._close()
+
+    def _close(self) -> None:
         self._output.close()
         self._journal.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,10 @@ async def judge_labelled(args: argparse.Namespace) -> tuple[Session, dict[str, l
 
         with progress("judging", count_lines(*args.files), quiet=args.quiet) as advance:
             for name, records in sources.items():
-                async for answer in in_order(session, records, options):
-                    observations[name] += observe(answer.case, answer.verdicts)
-                    advance()
+                async with aclosing(in_order(session, records, options)) as answers:
+                    async for answer in answers:
+                        observations[name] += observe(answer.case, answer.verdicts)
+                        advance()
     return session, observations
 
 

@@ -62,12 +62,12 @@ def show(path: Path, rubrics: list[Rubric], warnings: list[Fault], found: list[t
     """The advice, for people."""
     console = output()
     for warning in warnings:
-        console.print(Text.assemble((str(warning), "yellow")))
+        console.print(Text(clean(str(warning)), style="yellow"), soft_wrap=True)
     for rubric, advice in found:
         where = Text(f"{clean(rubric.id)} " if len(rubrics) > 1 else "", style="dim")
         if advice.index is not None:
             where.append(clean(rubric.criteria[advice.index].id), style="bold")
-        console.print(Text.assemble(where, "  ", (advice.code, "yellow"), "  ", clean(advice.message)))
+        console.print(Text.assemble(where, "  ", (advice.code, "yellow"), "  ", clean(advice.message)), soft_wrap=True)
         if advice.index is not None:
             line = Text(f"    {clean(rubric.criteria[advice.index].text)}", style="dim", no_wrap=True)
             line.truncate(console.width, overflow="ellipsis")
@@ -81,5 +81,6 @@ def show(path: Path, rubrics: list[Rubric], warnings: list[Fault], found: list[t
             (f"{path}: no faults", "green"),
             f"; {size}{plural(criteria, 'criterion')}, {plural(flaws, 'flaw')} among them; ",
             (plural(len(found), "piece of advice"), "yellow" if found else "green"),
-        )
+        ),
+        soft_wrap=True,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from pathlib import Path
 from typing import Any, get_args
@@ -68,6 +69,9 @@ def judging_flags(*, mapping: Mapping | None = Mapping.STRICT, lane: Lane = Lane
     )
     group.add_argument("--explain", choices=[m.value for m in Explain], default=Explain.NEVER.value)
     group.add_argument("--explain-margin", type=share, default=0.0, metavar="M", help="for --explain under_margin")
+    group.add_argument(
+        "--timeout", type=seconds, default=600.0, metavar="SECONDS", help="longest silence of the judge; default: 600"
+    )
     group.add_argument("--trials", type=int, default=1, metavar="N", help="independent verdicts, averaged; default: 1")
     return parent
 
@@ -138,4 +142,15 @@ def share(text: str) -> float:
         value = -1.0
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number between 0 and 1")
+    return value
+
+
+def seconds(text: str) -> float:
+    """A positive, finite duration."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -13,7 +14,7 @@ from judger.cli.console import check_writable, count_lines, line_writer, output,
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags
 from judger.cli.session import Answer, in_order, judge_session
-from judger.cli.table import case_table, legend, number, plural, refused_case
+from judger.cli.table import case_table, decimal, legend, plural, refused_case
 from judger.rubric import iter_records, read_rubric
 
 
@@ -75,10 +76,11 @@ async def run(args: argparse.Namespace) -> int:
             line_writer(args.output) as file,
             progress("judging", count_lines(args.cases), quiet=args.quiet) as advance,
         ):
-            async for answer in in_order(session, records, options):
-                emit(answer, as_json=args.json, file=file)
-                tally.add(answer)
-                advance()
+            async with aclosing(in_order(session, records, options)) as answers:
+                async for answer in answers:
+                    emit(answer, as_json=args.json, file=file)
+                    tally.add(answer)
+                    advance()
     if not args.json:
         console = output()
         if args.output is None:
@@ -91,7 +93,7 @@ async def run(args: argparse.Namespace) -> int:
 def emit(answer: Answer, *, as_json: bool, file: IO[str] | None) -> None:
     """Writes one case to where it is wanted."""
     if as_json:
-        print(answer.to_json())
+        print(answer.to_json(), flush=True)  # whoever reads a pipe gets each case as it is ready
     if file is not None:
         file.write(answer.to_json() + "\n")
     elif not as_json:
@@ -107,7 +109,7 @@ def summary(tally: Tally, path: Path | None) -> Text:
     rewarded = tally.cases - tally.refused - tally.without_reward
     text = Text(f"{plural(tally.cases, 'case')}, {plural(tally.criteria, 'criterion')}")
     if rewarded:
-        text.append(f" · mean reward {number(tally.total / rewarded)}", style="bold")
+        text.append(f" · mean reward {decimal(tally.total / rewarded)}", style="bold")
     if tally.unscored:
         text.append(f" · {plural(tally.unscored, 'criterion')} unscored", style="magenta")
     if tally.without_reward:

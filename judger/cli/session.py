@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from judger.cli.console import loading
 from judger.cli.options import engine_settings, serve_config
 from judger.errors import JudgeMismatch, JudgerError, Unsupported
 from judger.rubric import Record
 from judger.types import Case, Explain, Judgement, Options, Reason, Unscored, Verdict
+
+if TYPE_CHECKING:
+    from judger.client import Client
+    from judger.v1 import judger_pb2 as pb
 
 WINDOW = 128
 """Cases between the one that is read and the one that is given out: bounds memory where a slow case holds up others."""
@@ -26,13 +30,15 @@ WINDOW = 128
 class Session:
     """A judge that answers, and who it is."""
 
-    client: Any
-    info: Any
+    client: Client
+    info: pb.JudgeInfo
     """What GetJudge says."""
+    timeout: float
+    """The longest silence of the server, in seconds."""
 
     @property
     def judge_id(self) -> str:
-        return str(self.info.judge_id)
+        return self.info.judge_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,8 @@ async def judge_session(args: argparse.Namespace, options: Options) -> AsyncIter
         Unsupported: it can't explain.
         Unavailable, EngineError: no server, or no engine.
     """
+    from judger.client import connect
+
     async with AsyncExitStack() as stack:
         with loading("loading the judge", quiet=args.quiet):
             address = args.addr
@@ -94,8 +102,8 @@ async def judge_session(args: argparse.Namespace, options: Options) -> AsyncIter
 
                 config = serve_config(engine_settings(args) | {"host": "127.0.0.1", "port": 0, "grace": 0.0})
                 address = (await stack.enter_async_context(running(config))).address
-            client = await stack.enter_async_context(connect(address))
-            session = Session(client, await client.get_judge())
+            client = await stack.enter_async_context(connect(address, judge_id=args.judge_id or None))
+            session = Session(client, await client.get_judge(), args.timeout)
         if args.judge_id and args.judge_id != session.judge_id:
             raise JudgeMismatch(args.judge_id, session.judge_id)
         if options.explain is not Explain.NEVER and not session.info.can_explain:
@@ -103,10 +111,10 @@ async def judge_session(args: argparse.Namespace, options: Options) -> AsyncIter
         yield session
 
 
-async def in_order(session: Session, records: Iterable[Record], options: Options) -> AsyncIterator[Answer]:
+async def in_order(session: Session, records: Iterable[Record], options: Options) -> AsyncGenerator[Answer, None]:
     """An answer for each record, in the order of the records, many of them judged at a time.
 
-    What was refused comes as an answer with an error. Raises what ends the whole stream: Unavailable, EngineError.
+    What was refused comes as an answer with an error. Raises what ends the whole stream, such as Unavailable.
     """
     permits = asyncio.Semaphore(WINDOW)
     asked: dict[int, Record] = {}
@@ -119,57 +127,14 @@ async def in_order(session: Session, records: Iterable[Record], options: Options
             yield record.case
 
     next_index = 0
-    async for index, answer in stream(session, ask(), options):
-        record = asked.pop(index)
-        if isinstance(answer, JudgerError):
-            ready[index] = Answer(index, record, error=answer)
-        else:
-            ready[index] = Answer(index, record, judgement=answer)
-        while next_index in ready:
-            yield ready.pop(next_index)
-            next_index += 1
-            permits.release()
-
-
-# SHIM until the client is there
-
-
-@asynccontextmanager
-async def connect(address):
-    import grpc
-
-    from judger.v1 import judger_pb2 as pb
-    from judger.v1 import judger_pb2_grpc
-
-    class C:
-        pass
-
-    async with grpc.aio.insecure_channel(address) as channel:
-        c = C()
-        c.stub = judger_pb2_grpc.JudgerStub(channel)
-
-        async def get_judge():
-            try:
-                return await c.stub.GetJudge(pb.GetJudgeRequest(), timeout=5)
-            except grpc.aio.AioRpcError as error:
-                from judger.errors import Unavailable
-
-                raise Unavailable(str(error.details()))
-
-        c.get_judge = get_judge
-        yield c
-
-
-async def stream(session, cases, options):
-    from judger import wire
-    from judger.status import error_from_status
-
-    async def requests():
-        async for case in cases:
-            yield wire.write_request(case, options)
-
-    async for response in session.client.stub.JudgeStream(requests()):
-        if response.HasField("error"):
-            yield response.index, error_from_status(response.error.code, response.error.message, response.error)
-        else:
-            yield response.index, wire.read_response(response)
+    async with aclosing(session.client.judge_stream(ask(), options, timeout=session.timeout)) as answers:
+        async for index, answer in answers:
+            record = asked.pop(index)
+            if isinstance(answer, JudgerError):
+                ready[index] = Answer(index, record, error=answer)
+            else:
+                ready[index] = Answer(index, record, judgement=answer)
+            while next_index in ready:
+                yield ready.pop(next_index)
+                next_index += 1
+                permits.release()

@@ -60,6 +60,11 @@ def number(value: float, *, sign: bool = False) -> str:
     return text.replace("-", "−")
 
 
+def decimal(value: float | None) -> str:
+    """A figure: two decimals, a dash where there is none."""
+    return "–" if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+
+
 def plural(count: int, noun: str) -> str:
     """A count with its noun."""
     irregular = {"criterion": "criteria", "piece of advice": "pieces of advice"}
@@ -119,16 +124,17 @@ def reward_lines(case: Case, judgement: Judgement) -> Text:
         if not isinstance(verdict.result, Unscored):
             points = criterion.weight * credit(verdict.result, negative=criterion.is_negative, mapping=reward.mapping)
             gained, lost = gained + max(points, 0), lost + min(points, 0)
-    text.append(f"reward {number(reward.value)}", style=f"bold {_colour(reward.value)}")
+    text.append(f"reward {decimal(reward.value)}", style=f"bold {_colour(reward.value)}")
     divisor = reward.positive_weight or -reward.negative_weight
     kind = "positive" if reward.positive_weight else "negative"
     text.append(f"  = {number(reward.raw)} points / {number(divisor)} {kind} weight")
     if reward.fatal:
-        held = f"; {number(reward.normalized)} but for it" if reward.normalized > 0 else ""
+        held = f"; {decimal(reward.normalized)} but for it" if reward.normalized > 0 else ""
         text.append(f"  a fatal flaw keeps it at 0 or below{held}", style="bold red")
+    flaws = f", lost {number(lost)} of {number(reward.negative_weight)}" if reward.negative_weight else ""
     text.append(
-        f"\n  earned {number(gained, sign=True)}, lost {number(lost)} of {number(reward.negative_weight)}"
-        f" · clamped to [0, 1]: {number(reward.clamped)} · {reward.mapping.value} mapping",
+        f"\n  earned {number(gained, sign=True)}{flaws}"
+        f" · clamped to [0, 1]: {decimal(reward.clamped)} · {reward.mapping.value} mapping",
         style="dim",
     )
     if unscored:

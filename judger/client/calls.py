@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import grpc
 
-from judger.client.channel import Link
-from judger.errors import Unavailable
+from judger.client.channel import Closed, Link
 
 
 async def unary(link: Link, start: Callable[[], Any]) -> Any:
     """The answer of the call that `start` starts, a gRPC future. Cancelling cancels the call. Raises JudgerError."""
     loop = asyncio.get_running_loop()
-    done = loop.create_future()
+    done: asyncio.Future[None] = loop.create_future()
     call = _started(start)
-    call.add_done_callback(lambda _: _post(loop, lambda: done.done() or done.set_result(None)))
+    call.add_done_callback(lambda _: _post(loop, _wake, done))
     try:
         await done
     except asyncio.CancelledError:
@@ -32,7 +31,7 @@ async def unary(link: Link, start: Callable[[], Any]) -> Any:
         raise link.error(error) from None
 
 
-async def stream(link: Link, start: Callable[[], Any], window: int) -> AsyncIterator[Any]:
+async def stream(link: Link, start: Callable[[], Any], window: int) -> AsyncGenerator[Any, None]:
     """The answers of the streaming call that `start` starts; at most `window` of them are held here, unread.
 
     A thread reads while it has permits, and so gRPC's own flow control holds back the server. Leaving the iterator
@@ -64,11 +63,16 @@ async def stream(link: Link, start: Callable[[], Any], window: int) -> AsyncIter
         permits.release()
 
 
+def _wake(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)
+
+
 def _started(start: Callable[[], Any]) -> Any:
     try:
         return start()
-    except ValueError as error:  # "Cannot invoke RPC on closed channel!"
-        raise Unavailable(f"this client was closed meanwhile ({error})") from None
+    except ValueError:  # "Cannot invoke RPC on closed channel!"
+        raise Closed from None
 
 
 def _post(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *values: object) -> bool:

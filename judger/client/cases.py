@@ -49,6 +49,16 @@ def make_criteria(criteria: Iterable[CriterionLike]) -> tuple[Criterion, ...]:
     return tuple(_criterion(i, criterion) for i, criterion in enumerate(criteria))
 
 
+def make_reports(reports: Iterable[str]) -> list[str]:
+    """The reports of a group. Raises InvalidRequest for a wrong type."""
+    if isinstance(reports, str):
+        raise InvalidRequest("reports", "must be a list of reports, not one of them")
+    made = list(reports)
+    for i, report in enumerate(made):
+        _expect(f"reports[{i}]", report, str, "a text")
+    return made
+
+
 def _criterion(i: int, given: CriterionLike) -> Criterion:
     if isinstance(given, Criterion):
         return given

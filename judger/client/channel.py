@@ -31,6 +31,13 @@ _links: weakref.WeakSet[Link] = weakref.WeakSet()
 _inherited: list[object] = []  # kept for good: destroying a parent's channel here could reach into its connections
 
 
+class Closed(Unavailable):
+    """This client was closed; unlike an unavailable server it does not come back."""
+
+    def __init__(self) -> None:
+        super().__init__("this client is closed; connect anew")
+
+
 class Link:
     """The channel to one server, as this process sees it."""
 
@@ -42,15 +49,9 @@ class Link:
         self._closed = False
         _links.add(self)
 
-    def __getstate__(self) -> Settings:
-        return self.settings
-
-    def __setstate__(self, settings: Settings) -> None:
-        self.__init__(settings)  # type: ignore[misc]
-
     @property
     def channel(self) -> Any:
-        """The open channel. Raises Unavailable after `close`."""
+        """The open channel. Raises Closed after `close`."""
         with self._lock:
             self._open()
             return self._channel
@@ -64,7 +65,7 @@ class Link:
 
     def _open(self) -> None:
         if self._closed:
-            raise Unavailable("this client is closed; connect anew")
+            raise Closed
         if self._channel is not None:
             return
         settings = self.settings
@@ -93,6 +94,8 @@ class Link:
 
     def error(self, call: Any) -> JudgerError:
         """What a failed call means, with what to do about it."""
+        if self._closed:
+            return Closed()
         code, message = call.code(), call.details() or ""
         details = next((value for key, value in call.trailing_metadata() or () if key == DETAILS_TRAILER), None)
         address = self.settings.address
@@ -101,7 +104,7 @@ class Link:
                 case grpc.StatusCode.UNAVAILABLE:
                     message = f"{address} can't be reached ({message}); is it running? `judger serve` starts one"
                 case grpc.StatusCode.CANCELLED:
-                    message = f"{address} ended the call, or this client was closed ({message})"
+                    message = f"{address} ended the call ({message})"
                 case grpc.StatusCode.DEADLINE_EXCEEDED:
                     message = f"no answer from {address} in time ({message}); a larger timeout waits longer"
                 case grpc.StatusCode.UNIMPLEMENTED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 
+from judger.client.channel import Closed
 from judger.client.settings import Settings
 from judger.errors import JudgerError, Overloaded, Unavailable
 
@@ -14,9 +15,9 @@ MAX_BACKOFF = 10.0  # seconds
 class Attempts:
     """The attempts of one call, under one deadline.
 
-    An overloaded server that says when to come back is obeyed for as long as the deadline allows; an unavailable one is
-    tried `max_attempts` times. All calls are idempotent: the same request, with the same id, is sent again. Nothing else
-    is retried: it would fail again, or its time is up.
+    An overloaded server that says when to come back is obeyed for as long as the deadline allows; an unavailable one
+    is tried `max_attempts` times. All calls are idempotent: the same request, with the same id, is sent again. Nothing
+    else is retried: it would fail again, or its time is up.
     """
 
     def __init__(self, settings: Settings, timeout: float) -> None:
@@ -34,7 +35,7 @@ class Attempts:
         match error:
             case Overloaded():
                 seconds = error.retry_after * random.uniform(1.0, 1.2)
-            case Unavailable():
+            case Unavailable() if not isinstance(error, Closed):
                 self._num_failed += 1
                 if self._num_failed >= self._settings.max_attempts:
                     raise error

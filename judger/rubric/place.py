@@ -51,9 +51,9 @@ class Faults:
         self.warn(Fault(self.path, line, field, reason))
 
     def check(self) -> None:
-        """Raises InvalidFile where anything was found."""
+        """Raises InvalidFile where anything was found, in the order of the lines."""
         if self.found:
-            raise InvalidFile(self.found)
+            raise InvalidFile(sorted(self.found, key=lambda fault: fault.line))
 
 
 @dataclass(frozen=True, slots=True)

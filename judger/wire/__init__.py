@@ -6,6 +6,7 @@ Reading a request validates it (`judger.validate`): what comes out of `read_*` c
 from judger.status import DETAILS_TRAILER, code_name, error_from_status, error_status
 from judger.wire.as_json import to_json
 from judger.wire.requests import (
+    MAX_TAG_BYTES,
     MAX_TRIALS,
     read_compare,
     read_group,
@@ -18,6 +19,7 @@ from judger.wire.responses import read_response, write_response
 
 __all__ = [
     "DETAILS_TRAILER",
+    "MAX_TAG_BYTES",
     "MAX_TRIALS",
     "code_name",
     "error_from_status",

@@ -117,7 +117,7 @@ def test_labels_that_say_nothing_promise_no_gain() -> None:
 
 
 def test_the_gain_over_a_calibration_that_fits_already_is_none() -> None:
-    data = made_up(2000, distortion=DISTORTION)
+    data = made_up(1200, distortion=DISTORTION)
     report = fit_report(data, current=fit(data), resamples=50)
     assert abs(report.nll_after - report.nll_before) < 0.01
 

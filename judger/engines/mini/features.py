@@ -86,6 +86,8 @@ class Evidence:
     """How many are of the first side."""
     marks: Floats
     """(k, MARKS) similarity, equality, weight, whether in the core, whether the alignment moves on, side."""
+    vectors: Floats
+    """(3, d) of unit length: the core of the criterion, the deciding unit with its neighbours, the passage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,9 @@ def similarities(report: Report, criteria: list[Criterion]) -> list[Similarity]:
     sim = (torch.cat([c.states for c in criteria]) @ report.states.T).cpu().numpy()
     whole = torch.stack([c.vector for c in criteria])
     core = torch.stack([c.core_vector for c in criteria])
-    cosines = [(a @ b.T).cpu().numpy() for a, b in ((whole, report.vectors), (core, report.vectors), (core, report.trios))]
+    cosines = [
+        (a @ b.T).cpu().numpy() for a, b in ((whole, report.vectors), (core, report.vectors), (core, report.trios))
+    ]
     edges = np.cumsum([0, *(len(c.tokens) for c in criteria)])
     return [Similarity(sim[edges[i] : edges[i + 1]], *(c[i] for c in cosines)) for i in range(len(criteria))]
 
@@ -249,7 +253,8 @@ def examine(report: Report, crit: Criterion, sims: Similarity, idf: Floats) -> E
         *(float(crit.reading.wrapped), float(crit.reading.omission), float(crit.reading.contradiction)),
         *(float(np.log1p(len(cids))), float(np.log1p(core.sum()))),
     ]
-    return Evidence(np.asarray(values, np.float32), chosen, best, own, other, side, marks)
+    vectors = torch.stack([crit.core_vector, report.trios[best], vector]).cpu().numpy()
+    return Evidence(np.asarray(values, np.float32), chosen, best, own, other, side, marks, vectors)
 
 
 def _isin(wanted: Ints, have: Ints, vocabulary: int) -> NDArray[np.bool_]:

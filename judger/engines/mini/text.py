@@ -23,11 +23,13 @@ PARAGRAPH_TOKENS = 48
 
 Ints = NDArray[np.int32]
 
-_LINK = re.compile(r"!?\[([^\]\n]{1,300})\]\([^()\s]{0,1000}\)")
+_LINK = re.compile(r"!?\[([^\[\]\n]{1,300})\]\([^()\s]{0,1000}\)")
 _RULE = re.compile(r"^(?=[^\n]*(?:---|\*\*\*|___|===))[ \t|:\-*_=]+$", re.MULTILINE)
 _LEAD = re.compile(r"^[ \t>]*(?:#{1,6}[ \t]+|[-*+•][ \t]+)", re.MULTILINE)
 _MARKS = re.compile(r"\*{1,3}|`{1,3}|~~|__(?=\w)|(?<=\w)__|\||\$\$?|</?[a-zA-Z][^<>\n]{0,60}>")
-_BREAK = re.compile(r"(?<=[.!?。])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|\n+|(?<=[;:])\s+(?=\(?[a-z0-9]{1,3}[.)]\s)| \. ")
+_BREAK = re.compile(
+    r"(?<=[.!?。])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|\n+|(?<=[;:])\s+(?=\(?[a-z0-9]{1,3}[.)]\s)| \. "
+)
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Inc|Ltd|Co|Corp|vs|etc|No|Nos|Fig|Sec|al|e\.g|i\.e|U\.S|approx)|\b[A-Z])\.$"
 )

@@ -1,0 +1,112 @@
+"""From texts to states, and from evidence to probabilities: everything that is batched across cases and requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from judger.engines.mini.encoder import CLS, PAD, SEP, Encoder
+from judger.engines.mini.features import MARKS, Criterion, Evidence, Floats, Report, examine, similarities
+from judger.engines.mini.model import Reader, polarity
+from judger.engines.mini.text import Tokens
+
+ENCODE_TOKENS = 4096
+"""Padded tokens of one encoder batch."""
+READ_TOKENS = 8192
+SIMILARITY_CELLS = 1 << 24
+"""Criterion tokens x report tokens of one product: 64 MiB."""
+
+
+@dataclass(slots=True)
+class Pair:
+    """One criterion in one report, ready to be read."""
+
+    report: Report
+    criterion: Criterion
+    evidence: Evidence
+
+
+def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Indices in batches of similar length, padded size at most `budget` (or one alone)."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[index] > budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def encode(encoder: Encoder, texts: Sequence[Tokens], device: str | torch.device) -> list[Tensor]:
+    """The last states (n, d) of each text's tokens, its windows encoded beside those of the others."""
+    windows = [(text, int(a), int(b)) for text, tokens in enumerate(texts) for a, b in tokens.windows]
+    states = [torch.zeros(len(tokens), encoder.shape.width, device=device) for tokens in texts]
+    for batch in batches([b - a + 2 for _, a, b in windows], ENCODE_TOKENS):
+        length = max(windows[i][2] - windows[i][1] + 2 for i in batch)
+        ids = np.full((len(batch), length), PAD, np.int64)
+        sizes = []
+        for row, i in enumerate(batch):
+            text, a, b = windows[i]
+            ids[row, 0], ids[row, 1 : b - a + 1], ids[row, b - a + 1] = CLS, texts[text].ids[a:b], SEP
+            sizes.append(b - a + 2)
+        mask = torch.arange(length) < torch.tensor(sizes)[:, None]
+        (out,) = encoder(torch.from_numpy(ids).to(device), mask.to(device), (encoder.shape.layers,))
+        for row, i in enumerate(batch):
+            text, a, b = windows[i]
+            states[text][a:b] = out[row, 1 : b - a + 1]
+    return states
+
+
+def examine_all(report: Report, criteria: Sequence[Criterion], idf: Floats) -> list[Evidence]:
+    """Evidence for each criterion, the similarities in pieces that fit into memory."""
+    found: list[Evidence] = []
+    at = 0
+    while at < len(criteria):
+        end, size = at + 1, len(criteria[at].tokens)
+        while end < len(criteria) and (size + len(criteria[end].tokens)) * len(report.tokens) <= SIMILARITY_CELLS:
+            size += len(criteria[end].tokens)
+            end += 1
+        chunk = list(criteria[at:end])
+        found += [examine(report, c, s, idf) for c, s in zip(chunk, similarities(report, chunk), strict=True)]
+        at = end
+    return found
+
+
+def read(readers: Iterable[Reader], pairs: Sequence[Pair], device: str | torch.device) -> Floats:
+    """Probabilities (pairs, 3) of not, partially, fully: the mean of the readers' log-probabilities, normalised."""
+    readers = list(readers)
+    out = np.zeros((len(pairs), 3), np.float32)
+    for batch in batches([len(pair.evidence.own) for pair in pairs], READ_TOKENS):
+        chosen = [pairs[i] for i in batch]
+        inputs = collate(chosen, device)
+        logits = torch.stack([polarity(reader(*inputs), inputs[4]).log_softmax(-1) for reader in readers]).mean(0)
+        out[batch] = logits.softmax(-1).cpu().numpy()
+    return out
+
+
+def collate(pairs: Sequence[Pair], device: str | torch.device) -> tuple[Tensor, ...]:
+    """The reader's inputs, padded: own and other (b, k, d), marks (b, k, MARKS), mask (b, k), figures (b, f), vectors."""
+    length = max(len(pair.evidence.own) for pair in pairs)
+    width = pairs[0].report.states.shape[1]
+    own = torch.zeros(len(pairs), length, width, device=device)
+    other = torch.zeros_like(own)
+    marks = torch.zeros(len(pairs), length, MARKS)
+    mask = torch.zeros(len(pairs), length, dtype=torch.bool)
+    for row, pair in enumerate(pairs):
+        found, first = pair.evidence, pair.evidence.side
+        size = len(found.own)
+        mine, theirs = torch.from_numpy(found.own).to(device), torch.from_numpy(found.other).to(device)
+        own[row, :first] = pair.criterion.states[mine[:first]]
+        own[row, first:size] = pair.report.states[mine[first:]]
+        other[row, :first] = pair.report.states[theirs[:first]]
+        other[row, first:size] = pair.criterion.states[theirs[first:]]
+        marks[row, :size] = torch.from_numpy(found.marks)
+        mask[row, :size] = True
+    figures = torch.from_numpy(np.stack([pair.evidence.values for pair in pairs]))
+    vectors = torch.from_numpy(np.stack([pair.evidence.vectors for pair in pairs]))
+    return own, other, marks.to(device), mask.to(device), figures.to(device), vectors.to(device)

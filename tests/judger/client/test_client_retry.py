@@ -1,0 +1,267 @@
+"""What the client tries again, when, and what it does not, against a server that misbehaves as told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from judger.client import connect
+from judger.client.retry import Attempts
+from judger.client.settings import Settings
+from judger.config import ServeConfig
+from judger.engines.scripted import ScriptedEngine
+from judger.errors import (
+    DeadlineExceeded,
+    EngineError,
+    InvalidRequest,
+    JudgeMismatch,
+    JudgerError,
+    Overloaded,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Unsupported,
+)
+from judger.server import running
+from judger.types import Case, Criterion, Judgement
+from judger.v1 import judger_pb2 as pb
+
+FINAL = [
+    InvalidRequest("report", "is odd"),
+    JudgeMismatch("a", "b"),
+    TooLarge("more than the queue ever takes"),
+    DeadlineExceeded("too late"),
+    Unsupported("no"),
+    Unauthenticated("no token"),
+    EngineError("it died"),
+]
+
+
+def cases(number: int) -> list[Case]:
+    criteria = (Criterion(id="c", text="[[fully]]"),)
+    return [Case(id=str(index), query="", report="A report.", criteria=criteria) for index in range(number)]
+
+
+async def positions(answers: AsyncIterator[tuple[int, Any]], into: list[int]) -> None:
+    async for index, _ in answers:
+        into.append(index)
+
+
+async def test_retry_later_is_obeyed_under_the_same_id_as_often_as_it_is_said(moody: Any) -> None:
+    servicer, address = moody
+    servicer.moods.extend([Overloaded("full", 0.1)] * 6)
+    async with connect(address, max_attempts=2) as client:
+        judgement = await client.judge("", "A report.", ["x"])
+    ids = {request.request_id for request in servicer.requests()}
+    assert ids == {judgement.case_id}
+    times = servicer.times()
+    assert len(times) == 7
+    assert all(later - earlier >= 0.1 for earlier, later in pairwise(times))
+
+
+async def test_a_delay_beyond_the_deadline_is_not_waited_for(moody: Any) -> None:
+    servicer, address = moody
+    servicer.moods.append(Overloaded("full", 30.0))
+    began = time.monotonic()
+    async with connect(address) as client:
+        with pytest.raises(Overloaded) as caught:
+            await client.judge("", "A report.", ["x"], timeout=5.0)
+    assert caught.value.retry_after == 30.0
+    assert str(caught.value) == "full; retry in 30.00 s"
+    assert time.monotonic() - began < 5.0
+
+
+@pytest.mark.parametrize("error", FINAL, ids=lambda error: type(error).__name__)
+async def test_what_would_fail_again_is_not_tried_again(moody: Any, error: JudgerError) -> None:
+    servicer, address = moody
+    servicer.moods.append(error)
+    async with connect(address) as client:
+        with pytest.raises(type(error)) as caught:
+            await client.judge("", "A report.", ["x"])
+    assert str(caught.value) == str(error)
+    assert len(servicer.seen) == 1
+
+
+async def test_an_unavailable_server_is_tried_max_attempts_times(moody: Any) -> None:
+    servicer, address = moody
+    async with connect(address, max_attempts=3, backoff=0.02) as client:
+        servicer.moods.extend([Unavailable("going away")] * 2)
+        await client.judge("", "A report.", ["x"])
+        assert len(servicer.seen) == 3
+        servicer.moods.extend([Unavailable("going away")] * 3)
+        with pytest.raises(Unavailable, match="going away"):
+            await client.judge("", "A report.", ["x"])
+        assert len(servicer.seen) == 6
+    waits = [later - earlier for earlier, later in pairwise(servicer.times())]
+    assert waits[0] >= 0.02
+    assert waits[1] >= 0.04
+
+
+async def test_all_attempts_share_one_deadline(moody: Any) -> None:
+    servicer, address = moody
+    servicer.moods.extend([Overloaded("full", 0.3), "slow"])
+    began = time.monotonic()
+    async with connect(address) as client:
+        with pytest.raises(DeadlineExceeded, match=f"no answer from {address}"):
+            await client.judge("", "A report.", ["x"], timeout=1.0)
+    assert 0.9 <= time.monotonic() - began < 2.0
+    assert len(servicer.seen) == 2
+
+
+async def test_cancelling_a_call_cancels_it_at_the_server(moody: Any) -> None:
+    servicer, address = moody
+    servicer.moods.append("slow")
+    async with connect(address) as client:
+        task = asyncio.create_task(client.judge("", "A report.", ["x"]))
+        await servicer.arrived.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(servicer.cancelled.wait(), 10.0)
+
+
+async def test_closing_ends_what_is_in_flight(moody: Any) -> None:
+    servicer, address = moody
+    servicer.moods.append("slow")
+    client = connect(address)
+    task = asyncio.create_task(client.judge("", "A report.", ["x"]))
+    await servicer.arrived.wait()
+    await client.close()
+    with pytest.raises(Unavailable, match="closed"):
+        await task
+
+
+async def test_a_group_that_breaks_asks_again_for_what_is_missing_only(moody: Any) -> None:
+    servicer, address = moody
+    servicer.moods.extend([None, None, "break", None, Overloaded("full", 0.05)])
+    async with connect(address, backoff=0.02) as client:
+        judgements = await client.judge_group_all("q", ["a", "b", "c", "d"], ["x"])
+    assert [judgement.case_id for judgement in judgements] == ["a", "b", "c", "d"]
+    assert [list(request.reports) for request in servicer.requests()] == [["a", "b", "c", "d"], ["c", "d"], ["d"]]
+
+
+async def test_a_group_fails_with_the_servers_error(moody: Any) -> None:
+    servicer, address = moody
+    servicer.moods.extend([None, TooLarge("too much")])
+    got: list[int] = []
+    async with connect(address) as client:
+        with pytest.raises(TooLarge, match="too much"):
+            await positions(client.judge_group("q", ["a", "b"], ["x"]), got)
+    assert got == [0]
+
+
+async def test_a_stream_that_breaks_is_opened_again_with_what_is_unanswered(moody: Any) -> None:
+    servicer, address = moody
+    servicer.moods.extend([None] * 5 + ["break"])
+    async with connect(address, backoff=0.02) as client:
+        answers = dict([pair async for pair in client.judge_stream(cases(20), in_flight=4)])
+    assert sorted(answers) == list(range(20))
+    for index, answer in answers.items():
+        assert isinstance(answer, Judgement)
+        assert answer.case_id == str(index)
+    ids = [request.request_id for request in servicer.requests()]
+    assert set(ids) == {str(index) for index in range(20)}
+    assert all(ids.count(str(index)) == 1 for index in range(5))
+
+
+async def test_a_stream_is_given_up_after_max_attempts_without_an_answer(moody: Any) -> None:
+    servicer, address = moody
+    servicer.moods.extend([None] + ["break"] * 3)
+    got: list[int] = []
+    async with connect(address, max_attempts=3, backoff=0.02) as client:
+        with pytest.raises(Unavailable, match="going away"):
+            await positions(client.judge_stream(cases(3), in_flight=1), got)
+    assert got == [0]
+
+
+async def test_in_a_stream_a_case_put_off_is_sent_again_and_a_refused_one_is_an_answer(moody: Any) -> None:
+    servicer, address = moody
+    servicer.moods.extend([Overloaded("full", 0.1), InvalidRequest("report", "is odd"), Overloaded("full", 99.0)])
+    async with connect(address, timeout=10.0) as client:
+        answers = dict([pair async for pair in client.judge_stream(cases(4), in_flight=4)])
+    assert isinstance(answers[0], Judgement)
+    assert isinstance(answers[1], InvalidRequest)
+    assert isinstance(answers[2], Overloaded)
+    assert isinstance(answers[3], Judgement)
+    assert [request.request_id for request in servicer.requests()] == ["0", "1", "2", "3", "0"]
+
+
+async def test_a_server_that_falls_silent_ends_the_stream_with_an_error(moody: Any) -> None:
+    servicer, address = moody
+    servicer.moods.extend([None, "slow"])
+    async with connect(address) as client:
+        with pytest.raises(DeadlineExceeded, match=rf"2 cases wait, and {address} has answered none"):
+            async for _ in client.judge_stream(cases(3), timeout=0.4):
+                pass
+
+
+async def test_a_source_that_is_slower_than_the_timeout_is_no_silence_of_the_server(moody: Any) -> None:
+    _, address = moody
+
+    async def source() -> Any:
+        for case in cases(3):
+            await asyncio.sleep(0.25)
+            yield case
+
+    async with connect(address) as client:
+        assert len([pair async for pair in client.judge_stream(source(), timeout=0.2)]) == 3
+
+
+async def test_a_server_that_restarts_is_found_again(unused_address: str) -> None:
+    host, _, port = unused_address.rpartition(":")
+    config = ServeConfig(engine="scripted", host=host, port=int(port), grace=0.1)
+    [case] = cases(1)
+    async with connect(unused_address, backoff=0.2, max_attempts=8) as client:
+        async with running(config, ScriptedEngine()):
+            await client.judge_case(case)
+        judging = asyncio.create_task(client.judge_case(case))
+        await asyncio.sleep(0.2)
+        assert not judging.done()
+        async with running(config, ScriptedEngine()):
+            assert (await judging).reward.value == 1.0
+
+
+async def test_the_token_is_sent_with_every_call(moody: Any) -> None:
+    servicer, address = moody
+    async with connect(address, token="secret") as client:
+        await client.judge("", "A report.", ["x"])
+        await client.judge_group_all("", ["A report."], ["x"])
+        assert len([pair async for pair in client.judge_stream(cases(1))]) == 1
+        assert "secret" not in repr(client.settings)
+    assert [metadata["authorization"] for metadata in servicer.metadata] == ["Bearer secret"] * 3
+
+
+async def test_a_server_that_is_no_judge_is_named(moody: Any) -> None:
+    _, address = moody
+    async with connect(address) as client:
+        with pytest.raises(Unsupported, match=rf"{address} does not know this call .*is it a judge"):
+            await client.wait_ready(5.0)
+
+
+async def test_raw_requests_go_as_they_are(moody: Any) -> None:
+    _, address = moody
+    async with connect(address) as client:
+        assert (await client.judge_raw(pb.JudgeRequest(request_id="raw"))).request_id == "raw"
+
+
+def test_pauses_double_with_jitter_and_never_undercut_what_the_server_says() -> None:
+    settings = Settings(address="localhost:1", max_attempts=20, backoff=1.0)
+    for _ in range(50):
+        attempts = Attempts(settings, 1000.0)
+        pauses = [attempts.pause(Unavailable("x")) for _ in range(6)]
+        for pause, base in zip(pauses, (1.0, 2.0, 4.0, 8.0, 10.0, 10.0), strict=True):
+            assert base <= pause <= 1.5 * base
+        assert attempts.pause(Unavailable("x", 30.0)) >= 30.0
+        assert 5.0 <= attempts.pause(Overloaded("x", 5.0)) <= 6.0
+
+
+def test_no_attempt_begins_behind_the_deadline() -> None:
+    attempts = Attempts(Settings(address="localhost:1"), 1.0)
+    assert 0.9 < attempts.remaining <= 1.0
+    with pytest.raises(Overloaded):
+        attempts.pause(Overloaded("x", 1.0))

@@ -1,0 +1,44 @@
+"""`judger-train`: one stage a command. Starting up loads no torch."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from train.judge import cli as judge
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `judger-train` with its stages."""
+    parser = argparse.ArgumentParser(
+        prog="judger-train",
+        description="Train a judge.",
+        epilog="Exit codes: 0 done; 2 the data or the usage is wrong; 130 interrupted (run again to go on).",
+        allow_abbrev=False,
+    )
+    stages = parser.add_subparsers(title="stages", required=True, metavar="STAGE")
+    stage = stages.add_parser("judge", help="train a judge on labelled cases", allow_abbrev=False)
+    judge.add_arguments(stage)
+    stage.set_defaults(run=judge.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one stage and returns its exit code."""
+    args = build_parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+    except KeyboardInterrupt:
+        print("judger-train: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] in ("train", "judger"):
+            raise
+        print(f"judger-train: {error.name} is not installed: pip install 'checklist-judger[train]'", file=sys.stderr)
+        return 2
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

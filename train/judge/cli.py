@@ -1,0 +1,78 @@
+"""`judger-train judge`: the options of the recipe. Importing this loads no torch."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("--engine", choices=["mini"], default="mini", help="which engine's judge to train")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="a folder with train/ and, to measure, eval/ of labelled cases"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="evidence, runs, logs, figures.json and weights/ go here"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda: the same code")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes for the encoder pass on a CPU"
+    )
+    parser.add_argument("--readers", type=int, default=None, help="readers of different seeds, averaged")
+    parser.add_argument(
+        "--leave-one-out", action="store_true", help="also train without each eval source, and measure on it"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Trains. 0 when done, 2 for bad data."""
+    from train.judge.data import DataError
+    from train.judge.fit import Recipe
+    from train.judge.mini import READERS, run
+
+    if not (options.data / "train").is_dir():
+        print(f"{options.data}: no folder train/ in it", file=sys.stderr)
+        return 2
+    try:
+        figures = run(
+            options.data,
+            options.out,
+            recipe=Recipe(seed=options.seed),
+            readers=options.readers or READERS,
+            device=options.device,
+            workers=options.workers,
+            leave_out=options.leave_one_out,
+        )
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 2
+    _print(figures)
+    print(f"weights: {options.out / 'weights'}   logs: tensorboard --logdir {options.out / 'runs'}")
+    return 0
+
+
+def _print(figures: dict[str, dict[str, dict[str, dict[str, float | None]]]]) -> None:
+    if "eval" not in figures:
+        return
+    print(f"{'source':24} {'n':>5} {'bal.acc':>8} {'ECE':>6} {'says':>6} {'people':>6}")
+    for name, row in figures["eval"]["sources"].items():
+        accuracy = row["balanced_accuracy"]
+        shown = "-" if accuracy is None else f"{accuracy:.3f}"
+        print(
+            f"{name:24} {row['n']:5} {shown:>8} {row['ece']:6.3f} {row['positive_rate']:6.2f} {row['human_positive_rate']:6.2f}"
+        )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of `python -m train.judge.cli`."""
+    parser = argparse.ArgumentParser(prog="judger-train judge", description="Train the built-in judge.")
+    add_arguments(parser)
+    return run(parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
