@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable
 
 from judger.admission import Ticket
-from judger.batcher import Ran, shutting_down
 from judger.engines.base import VERDICT_TIER, Engine, SelfBatching, Tier
 from judger.errors import EngineError
-from judger.isolation import failed, is_failed
-from judger.keeper import WARM_UP, Keeper, check_proof
+from judger.isolation import Ran, failed, is_failed
+from judger.keeper import WARM_UP, Keeper, check_proof, shutting_down
 from judger.types import Case
 
 logger = logging.getLogger(__name__)

@@ -20,26 +20,13 @@ from functools import partial
 from judger.admission import Admission, Ticket
 from judger.device import DeviceThread
 from judger.engines.base import VERDICT_TIER, Engine, Outcome, Plan, SelfBatching, Tier
-from judger.errors import EngineError, Unavailable
-from judger.isolation import Isolation, failed, is_failed
-from judger.keeper import WARM_UP, Keeper, check_proof
+from judger.errors import EngineError
+from judger.isolation import Isolation, Ran, failed, is_failed
+from judger.keeper import WARM_UP, Keeper, check_proof, shutting_down
 from judger.lanes import Lanes
 from judger.types import Case, Reason, Unscored
 
 logger = logging.getLogger(__name__)
-
-RETRY_AFTER = 1.0
-"""Seconds: when callers of a judge that shuts down may find another one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What came of one case: an outcome per criterion in order, the seconds it waited, and those of the engine (its
-    planning and its batch)."""
-
-    outcomes: list[Outcome]
-    queue_seconds: float
-    engine_seconds: float
 
 
 @dataclass(eq=False, slots=True)
@@ -267,8 +254,3 @@ class Batcher:
             if not waiting.future.done():
                 waiting.future.set_exception(shutting_down())
         self._queue.clear()
-
-
-def shutting_down() -> Unavailable:
-    """What callers of a closed judge are told."""
-    return Unavailable("the judge is shutting down", retry_after=RETRY_AFTER)

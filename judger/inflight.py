@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from judger.admission import Ticket
-from judger.batcher import Ran
 from judger.engines.base import Outcome, Tier
+from judger.isolation import Ran
 from judger.types import Case, Reason, Unscored
 
 # The texts themselves are the key: a string's hash is computed once and kept, and equal hashes are compared in full.

@@ -7,13 +7,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from judger.engines.base import Engine, Outcome, Plan
 from judger.types import Case, Reason, Unscored
 
-__all__ = ["Isolation", "failed", "is_failed", "is_out_of_memory", "within"]
+__all__ = ["Isolation", "Ran", "failed", "is_failed", "is_out_of_memory", "within"]
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came of one case: an outcome per criterion in order, the seconds it waited, and those of the engine (its
+    planning and its batch)."""
+
+    outcomes: list[Outcome]
+    queue_seconds: float
+    engine_seconds: float
 
 
 class Isolation:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 
 from judger.admission import Admission, Ticket, estimated_tokens
 from judger.alone import Alone
-from judger.batcher import Batcher, Ran
+from judger.batcher import Batcher
 from judger.cache import VerdictCache
 from judger.engines.base import Engine, SelfBatching, Tier
 from judger.errors import EngineError, JudgeMismatch, JudgerError, Unsupported
 from judger.inflight import InFlight
+from judger.isolation import Ran
 from judger.reward import reward
 from judger.types import Case, Judgement, Options, Usage
 from judger.verdict import Calibration, verdict

@@ -17,12 +17,15 @@ from judger.errors import EngineError, Unavailable
 from judger.types import Case, Criterion, Unscored
 from judger.verdict import score
 
-__all__ = ["WARM_UP", "Keeper", "check_proof"]
+__all__ = ["WARM_UP", "Keeper", "check_proof", "shutting_down"]
 
 logger = logging.getLogger(__name__)
 E = TypeVar("E", bound=EngineInfo)
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 60.0  # seconds
+
+RETRY_AFTER = 1.0
+"""Seconds: when callers of a judge that shuts down may find another one."""
 
 WARM_UP = Case(
     id="warm-up",
@@ -117,3 +120,8 @@ class Keeper(Generic[E]):
         self.num_restarts += 1
         logger.warning("the engine is back")
         self.on_change(True)
+
+
+def shutting_down() -> Unavailable:
+    """What callers of a closed judge are told."""
+    return Unavailable("the judge is shutting down", retry_after=RETRY_AFTER)

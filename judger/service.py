@@ -14,9 +14,9 @@ import grpc
 
 from judger import wire
 from judger.admission import Ticket
-from judger.batcher import shutting_down
 from judger.errors import DeadlineExceeded, JudgerError, Unsupported
 from judger.judge import Judge
+from judger.keeper import shutting_down
 from judger.metrics import Metrics
 from judger.status import DETAILS_TRAILER, code_name, error_status
 from judger.types import LIMITS, Case, Judgement, Lane, Options, Reason, Score, Unscored
