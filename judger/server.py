@@ -23,10 +23,12 @@ from prometheus_client import start_http_server
 from judger.admission import Admission
 from judger.cache import VerdictCache
 from judger.cachefile import CacheFile
+from judger.callers import TokenFile
 from judger.config import ServeConfig
 from judger.engines import build_engine
 from judger.engines.base import Engine, SelfBatching
 from judger.errors import InvalidRequest
+from judger.gate import Gate, check_exposure, server_credentials
 from judger.judge import Judge
 from judger.metrics import Metrics
 from judger.service import JudgerService
@@ -65,11 +67,12 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
         InvalidRequest: a setting is wrong, the port is taken.
         EngineError: the engine could not be loaded, or gave no warm-up verdict.
     """
-    if not config.allow_remote and not is_loopback(config.host):
-        raise InvalidRequest("host", f"{config.host} is not a loopback address; --allow-remote serves it in the clear")
+    check_exposure(config, loopback=is_loopback(config.host))
+    credentials = server_credentials(config)
+    gate = [Gate(TokenFile(config.tokens))] if config.tokens is not None else []
     judge = await asyncio.get_running_loop().run_in_executor(None, assemble, config, engine)
     metrics = Metrics(judge)
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server(interceptors=gate, options=OPTIONS)
     service = JudgerService(judge, metrics, stream_in_flight=config.stream_in_flight)
     judger_pb2_grpc.add_JudgerServicer_to_server(service, server)
     checks = health.aio.HealthServicer()
@@ -78,9 +81,10 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
     host = f"[{config.host}]" if ":" in config.host else config.host
     try:
         try:
-            port = server.add_insecure_port(f"{host}:{config.port}")
+            address = f"{host}:{config.port}"
+            port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
         except RuntimeError as error:
-            raise InvalidRequest("port", f"{host}:{config.port} can't be listened on; is it taken?") from error
+            raise InvalidRequest("port", f"{address} can't be listened on; is it taken?") from error
         await report_health(checks, False)
         await server.start()
         await judge.warm_up()

@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 import grpc
 
 from judger import wire
-from judger.admission import Ticket
+from judger.admission import Ticket, estimated_tokens
+from judger.callers import CALLER
 from judger.errors import DeadlineExceeded, JudgerError, Unsupported
 from judger.judge import Judge
 from judger.keeper import shutting_down
@@ -167,6 +168,8 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         return wire.write_response(judgement, index=index)
 
     async def _judge(self, case: Case, options: Options, ticket: Ticket) -> Judgement:
+        if (caller := CALLER.get()) is not None:
+            caller.spend(estimated_tokens(case))
         judgement = await self.judge.judge(case, options, ticket)
         self.metrics.observe(case, judgement)
         return judgement

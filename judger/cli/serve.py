@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SERVER_FLAGS = (
     *("host", "port", "metrics_port", "grace", "stream_in_flight", "allow_remote"),
+    *("tokens", "tls_cert", "tls_key", "tls_client_ca"),
     *("cache", "cache_mb", "cache_memory_mb", "max_queued_tokens", "lane_weights", "engine_timeout"),
 )
 
@@ -37,6 +38,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     group.add_argument("--grace", type=float, metavar="SECONDS", help=_help(fields, "grace"))
     group.add_argument("--stream-in-flight", type=int, metavar="N", help=_help(fields, "stream_in_flight"))
     group.add_argument("--allow-remote", action="store_true", default=None, help=_help(fields, "allow_remote"))
+    group = parser.add_argument_group("who may call")
+    group.add_argument("--tokens", type=Path, metavar="FILE", help=_help(fields, "tokens"))
+    group.add_argument("--tls-cert", type=Path, metavar="FILE", help=_help(fields, "tls_cert"))
+    group.add_argument("--tls-key", type=Path, metavar="FILE", help=_help(fields, "tls_key"))
+    group.add_argument("--tls-client-ca", type=Path, metavar="FILE", help=_help(fields, "tls_client_ca"))
     group = parser.add_argument_group("verdicts kept")
     group.add_argument("--cache", type=Path, metavar="PATH", help=_help(fields, "cache"))
     group.add_argument("--cache-mb", type=int, metavar="N", help=_help(fields, "cache_mb"))

@@ -1,4 +1,4 @@
-"""Goodput under overload, and the lanes' shares at saturation: a loopback server with the scripted engine at a set pace.
+"""Goodput under overload, and the lanes' shares at saturation: a loopback server, the scripted engine at a set pace.
 
     python -m tests.benchmarks.bench_overload [--seconds 10] [--json FILE]
 
@@ -97,7 +97,8 @@ async def lanes(rate: float, seconds: float) -> dict[str, float]:
         running(config, ScriptedEngine(pace=rate * tokens)) as server,
         grpc.aio.insecure_channel(server.address) as channel,
     ):
-        loads = {lane: Load(channel, 100_000 if seconds > 60 else 5000, seed=5, lane=lane) for lane in Lane}
+        number = int(rate * seconds * 2) + 100
+        loads = {lane: Load(channel, number, seed, lane) for seed, lane in enumerate(Lane, start=5)}
         ends = time.perf_counter() + seconds
 
         async def worker(load: Load) -> None:
