@@ -22,6 +22,10 @@ class EngineConfig(BaseModel):
     threads: int | None = Field(None, ge=1, description="CPU threads of the engine; default: all cores")
     max_batch_tokens: int = Field(16_384, ge=1, description="token budget of one batch")
     max_wait: float = Field(0.002, ge=0, le=10, description="seconds a case waits for company")
+    max_prompt_tokens: int | None = Field(None, ge=1, description="refuse longer prompts; default: the model's limit")
+    deterministic: bool = Field(False, description="torch: the same bits whatever the company, at some cost")
+    base_url: str | None = Field(None, description="openai: the endpoint, such as http://localhost:8000/v1")
+    api_key_file: Path | None = Field(None, description="openai: a file with the key in its first line")
     calibration: Path | None = Field(None, description="a file of judger calibrate, instead of the engine's own")
 
 

@@ -17,7 +17,7 @@ A criterion without a verdict is no error: it is `judger.types.Unscored`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 __all__ = [
     "STATUS",
@@ -38,6 +38,17 @@ __all__ = [
 
 class JudgerError(Exception):
     """The root: catch it to catch all of ours."""
+
+    def __reduce__(self) -> tuple[Callable[..., JudgerError], tuple[object, ...]]:
+        # An exception is rebuilt from its text alone by default; ours have fields, and cross processes in pools.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[JudgerError], args: tuple[object, ...], fields: dict[str, object]) -> JudgerError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
 
 
 class InvalidRequest(JudgerError):

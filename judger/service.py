@@ -62,19 +62,14 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
     async def JudgeGroup(self, request: pb.JudgeGroupRequest, context: Context) -> AsyncIterator[pb.JudgeResponse]:
         cases, options, ticket = await self._answer("JudgeGroup", context, self._read_group(request, context))
 
-        async def one(index: int, case: Case) -> pb.JudgeResponse | JudgerError:
-            try:  # a report that is late is unscored: it takes no finished sibling with it
-                return wire.write_response(await self._judge(case, options, ticket), index=index)
-            except JudgerError as error:
-                return error
+        async def one(index: int, case: Case) -> pb.JudgeResponse:
+            # A report that is late is unscored: it takes no finished sibling with it.
+            return wire.write_response(await self._judge(case, options, ticket), index=index)
 
         tasks = [asyncio.create_task(one(index, case)) for index, case in enumerate(cases)]
         try:
             for finished in asyncio.as_completed(tasks):
-                answer = await finished
-                if isinstance(answer, JudgerError):
-                    await self._abort("JudgeGroup", context, answer)
-                yield answer
+                yield await self._answer("JudgeGroup", context, finished, counts=False)
         finally:
             await end(tasks)
 
@@ -207,8 +202,11 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
             )
         return response
 
-    async def _answer(self, method: str, context: Context, work: Awaitable[Any]) -> Any:
-        """The one place where our errors become statuses, and where requests are counted by code."""
+    async def _answer(self, method: str, context: Context, work: Awaitable[Any], *, counts: bool = True) -> Any:
+        """The one place where our errors become statuses, and where requests are counted by code.
+
+        A group is counted once, when it has been read; after that only its failure `counts`.
+        """
         try:
             result = await work
         except JudgerError as error:
@@ -216,7 +214,8 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         except asyncio.CancelledError:
             self.metrics.requests.labels(method, "CANCELLED").inc()
             raise
-        self.metrics.requests.labels(method, "OK").inc()
+        if counts:
+            self.metrics.requests.labels(method, "OK").inc()
         return result
 
     async def _abort(self, method: str, context: Context, error: JudgerError) -> NoReturn:

@@ -85,7 +85,7 @@ def score(p: Probabilities, *, negative: bool, calibration: Calibration = IDENTI
             if negative
             else (Label.NOT_SATISFIED, Label.PARTIALLY_SATISFIED)
         )
-        label = names[high >= calibration.partial_threshold * max(low + high, TINY)]
+        label = names[bool(high >= calibration.partial_threshold * max(low + high, TINY))]
     return Score(label, p.p_not, p.p_partial, p.p_full, satisfied, abs(above - threshold))
 
 

@@ -17,7 +17,20 @@ from judger.types import Explain, Lane, Mapping, Options
 MAX_TRIALS = 32
 """The contract's limit, as in `judger.wire`."""
 ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
-ENGINE_FLAGS = ("engine", "model", "device", "dtype", "threads", "max_batch_tokens", "max_wait", "calibration")
+ENGINE_FLAGS = (
+    "engine",
+    "model",
+    "device",
+    "dtype",
+    "threads",
+    "max_batch_tokens",
+    "max_wait",
+    "max_prompt_tokens",
+    "deterministic",
+    "base_url",
+    "api_key_file",
+    "calibration",
+)
 
 
 def engine_flags() -> argparse.ArgumentParser:
@@ -32,6 +45,10 @@ def engine_flags() -> argparse.ArgumentParser:
     group.add_argument("--threads", type=int, metavar="N", help=help_of["threads"])
     group.add_argument("--max-batch-tokens", type=int, metavar="N", help=help_of["max_batch_tokens"])
     group.add_argument("--max-wait", type=float, metavar="SECONDS", help=help_of["max_wait"])
+    group.add_argument("--max-prompt-tokens", type=int, metavar="N", help=help_of["max_prompt_tokens"])
+    group.add_argument("--deterministic", action="store_true", default=None, help=help_of["deterministic"])
+    group.add_argument("--base-url", metavar="URL", help=help_of["base_url"])
+    group.add_argument("--api-key-file", type=Path, metavar="FILE", help=help_of["api_key_file"])
     group.add_argument("--calibration", type=Path, metavar="FILE", help=help_of["calibration"])
     return parent
 

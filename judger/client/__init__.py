@@ -20,9 +20,9 @@ Processes, threads and event loops, as tried with grpcio 1.62.3 and 1.85.1 on Li
 - A child never touches what it inherited (`judger.client.channel`): closing it there could end the parent's
   connection. With grpc's global subchannel pool a child of 1.62.3 got the parent's socket ("Bad file descriptor");
   with a pool per channel it connects anew.
-- GRPC_ENABLE_FORK_SUPPORT=0 in the environment makes every child hang, synchronous or not: leave it alone.
-- What does not work: a fork while calls are in flight under 1.62.3 (the child may hang or crash; 1.85.1 is fine), and a
-  child of a process that has grpc.aio open under 1.62.3. There use `spawn`, or a newer grpcio.
+- With GRPC_ENABLE_FORK_SUPPORT=0 in the environment, the child of a process with an open channel hung: leave it alone.
+- What does not work: under 1.62.3 a fork while calls are in flight, or while the process has grpc.aio open, can crash
+  or hang the child and the parent. 1.85.1 does both well. With an old grpcio use `spawn`.
 - The blocking facade runs on one background thread a process, so it may be called under a running event loop. It
   blocks that loop meanwhile: a server in the same loop would never answer; use the async client there.
 """
@@ -43,7 +43,7 @@ def connect(
     token: str | None = None,
     root_certificates: bytes | None = None,
     tls: bool = False,
-    timeout: float = 60.0,
+    timeout: float = 300.0,
     judge_id: str | None = None,
     max_attempts: int = 4,
     backoff: float = 0.5,
@@ -84,7 +84,7 @@ def connect_blocking(
     token: str | None = None,
     root_certificates: bytes | None = None,
     tls: bool = False,
-    timeout: float = 60.0,
+    timeout: float = 300.0,
     judge_id: str | None = None,
     max_attempts: int = 4,
     backoff: float = 0.5,

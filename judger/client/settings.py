@@ -16,7 +16,7 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     root_certificates: bytes | None = field(default=None, repr=False)
     tls: bool = False
-    timeout: float = 60.0
+    timeout: float = 300.0
     judge_id: str | None = None
     max_attempts: int = 4
     backoff: float = 0.5

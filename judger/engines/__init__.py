@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from judger.config import EngineConfig
 from judger.engines.base import Engine, SelfBatching
 from judger.errors import InvalidRequest
@@ -23,5 +25,41 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
             from judger.engines.mini.engine import MiniEngine
 
             return MiniEngine.load(config.model, device=config.device, threads=config.threads)
+        case "torch":
+            from judger.engines.torch import TorchEngine
+
+            return TorchEngine.load(
+                needed(config.model, "model", "the torch engine"),
+                device=config.device,
+                dtype=config.dtype,
+                threads=config.threads,
+                max_prompt_tokens=config.max_prompt_tokens or 0,
+                deterministic=config.deterministic,
+            )
+        case "openai":
+            from judger.engines.openai import OpenAIEngine
+
+            return OpenAIEngine(
+                needed(config.model, "model", "the openai engine"),
+                base_url=needed(config.base_url, "base_url", "the openai engine"),
+                api_key=read_key(config.api_key_file),
+            )
         case other:
             raise InvalidRequest("engine", f"{other} is not built into this version")
+
+
+def needed(value: str | None, flag: str, who: str) -> str:
+    """A setting that an engine can't do without. Raises InvalidRequest where it is missing."""
+    if not value:
+        raise InvalidRequest(flag, f"{who} needs --{flag.replace('_', '-')}")
+    return value
+
+
+def read_key(path: Path | None) -> str:
+    """The first line of a key file; without one, what endpoints without keys take. Raises InvalidRequest."""
+    if path is None:
+        return "none"
+    try:
+        return path.read_text().splitlines()[0].strip()
+    except (OSError, UnicodeDecodeError, IndexError) as error:
+        raise InvalidRequest("api_key_file", f"{path} has no key in its first line: {error}") from error

@@ -198,8 +198,8 @@ async def open_judging(args: argparse.Namespace, stack: AsyncExitStack) -> Judgi
 
 async def run(args: argparse.Namespace) -> dict[str, Any]:
     """Picks the cases, opens the judge and measures."""
-    longest = 800 if args.short else args.longest
-    cases = pick(args.data, args.criteria or (100 if args.short else 1_000), longest, 5, args.seed)
+    longest, most = (500, 12) if args.short else (args.longest, 5)
+    cases = pick(args.data, args.criteria or (100 if args.short else 1_000), longest, most, args.seed)
     async with AsyncExitStack() as stack:
         return await measure(await open_judging(args, stack), cases, short=args.short, seed=args.seed)
 
@@ -214,7 +214,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--criteria", type=int)
     parser.add_argument("--longest", type=int, default=12_000, help="words of a report")
     parser.add_argument(
-        "--short", action="store_true", help="100 criteria of reports up to 800 words, a third of the steering"
+        "--short", action="store_true", help="100 criteria of reports up to 500 words, a third of the steering"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")

@@ -67,7 +67,7 @@ async def test_a_judge_that_reads_padding_flips() -> None:
 
 
 async def test_a_gullible_judge_is_found_out() -> None:
-    row = (await measure(Words(gullible=True), CASES, short=True, seed=0))["steered"]
+    row = (await measure(Words(gullible=True), CASES, short=False, seed=0))["steered"]
     assert row["value"] == 1.0
     assert row["low"] > 0.8
 

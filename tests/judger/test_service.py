@@ -242,3 +242,20 @@ async def test_bytes_that_are_no_message_are_refused_and_the_next_request_is_ser
         with pytest.raises(grpc.aio.AioRpcError):
             await raw(garbage)
     assert (await stub.Judge(request())).reward.value == 1.0
+
+
+async def test_a_group_that_loses_its_judge_half_way_is_unavailable_so_that_the_client_may_retry(
+    stub: Any, scripted_server: Running
+) -> None:
+    group = pb.JudgeGroupRequest(
+        reports=["one", "two"], criteria=[pb.Criterion(text="[[slow=0.3]]"), pb.Criterion(text="[[fully]]")]
+    )
+    call = stub.JudgeGroup(group)
+    reading = asyncio.ensure_future(call.read())
+    while not scripted_server.judge.num_in_flight:  # noqa: ASYNC110 - no event tells: the loop turns until it is so
+        await asyncio.sleep(0)
+    assert scripted_server.judge.batcher is not None
+    await scripted_server.judge.batcher.close()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await reading
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE

@@ -62,9 +62,8 @@ def _print(figures: dict[str, dict[str, dict[str, dict[str, float | None]]]]) ->
     for name, row in figures["eval"]["sources"].items():
         accuracy = row["balanced_accuracy"]
         shown = "-" if accuracy is None else f"{accuracy:.3f}"
-        print(
-            f"{name:24} {row['n']:5} {shown:>8} {row['ece']:6.3f} {row['positive_rate']:6.2f} {row['human_positive_rate']:6.2f}"
-        )
+        rates = f"{row['positive_rate']:6.2f} {row['human_positive_rate']:6.2f}"
+        print(f"{name:24} {row['n']:5} {shown:>8} {row['ece']:6.3f} {rates}")
 
 
 def main(argv: list[str] | None = None) -> int:

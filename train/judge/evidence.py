@@ -35,8 +35,8 @@ class Limits:
     words: int = 100_000
     report_words: int = 4_000
     criteria: int = 2_400
-    synthetic: int = 900
-    changed: int = 150
+    synthetic: int = 450
+    changed: int = 220
 
 
 @dataclass(slots=True)

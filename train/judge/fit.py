@@ -36,7 +36,7 @@ class Recipe:
     epoch: int = 6_000
     epochs: int = 5
     batch: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     weight_decay: float = 0.02
     smoothing: float = 0.05
     synthetic_share: float = 0.25

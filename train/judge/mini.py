@@ -27,8 +27,9 @@ from safetensors.torch import load_file
 from scipy.special import log_softmax
 from tqdm import tqdm
 
-from judger.engines.mini.compute import encode
+from judger.engines.mini.compute import blend, encode
 from judger.engines.mini.encoder import EncoderShape, from_bert
+from judger.engines.mini.forest import Forest
 from judger.engines.mini.model import Reader, ReaderShape
 from judger.engines.mini.text import tokenize
 from judger.engines.mini.weights import digest, load_tokenizer, save
@@ -37,6 +38,7 @@ from train.judge.calibrate import fit_calibration, gather
 from train.judge.data import LabelledCase, case_files, read_cases
 from train.judge.evidence import Limits, Shard, Tools, choose, read_shard, write_shard
 from train.judge.fit import Recipe, Source, fit, predict, sources
+from train.judge.forest import Growth, grow
 from train.judge.measure import by_kind, measure
 from train.judge.synthesis import Corpus, synthesize
 
@@ -48,6 +50,9 @@ CORPUS_REPORTS = 400
 """Reports of each source that the idf weights are counted on, and words of each."""
 CORPUS_WORDS = 400
 MEAN_REPORTS = 8
+MADE_WORDS = 700
+MADE_CASES = 8
+"""Synthetic pairs come from reports of so many words at most, and so many from each."""
 READERS = 1
 """Readers of different seeds whose answers are averaged."""
 
@@ -130,15 +135,21 @@ def make_evidence(data: Path, out: Path, seed: int, device: str, limits: Limits,
     jobs = [Job(folder / name, cases) for name, cases in chosen.items()]
     corpus = Corpus(case for cases in chosen.values() for case in cases)
     for suffix, kinds, limit in (("made", SAME_REPORT, limits.synthetic), ("changed", OTHER_REPORT, limits.changed)):
+        # Long reports are dear to encode again, and padding is nothing to them.
+        short = [name for name in chosen if suffix == "made" or _median_words(chosen[name]) <= MADE_WORDS]
         made: dict[str, list[LabelledCase]] = {name: [] for name in chosen}
-        if any(not (folder / f"{name}+{suffix}" / "items.json").exists() for name in chosen):
+        if any(not (folder / f"{name}+{suffix}" / "items.json").exists() for name in short):
             cases = synthesize(corpus, kinds, seed=seed)
             for case in tqdm(cases, desc=f"synthesis: {suffix}", unit="case", mininterval=5):
                 made[case.source].append(case)
-        jobs += [Job(folder / f"{name}+{suffix}", _sample(made[name], limit, seed)) for name in chosen]
+        jobs += [Job(folder / f"{name}+{suffix}", _sample(made[name], limit, seed)) for name in short]
     write_all(jobs, tools, workers)
     width = tools.encoder.shape.width
     return tools, {job.folder.name: read_shard(job.folder, width) for job in jobs}
+
+
+def _median_words(cases: Sequence[LabelledCase]) -> float:
+    return float(np.median([len(case.report.split()) for case in cases]))
 
 
 def _label_counts(cases: Sequence[LabelledCase]) -> list[int]:
@@ -146,20 +157,22 @@ def _label_counts(cases: Sequence[LabelledCase]) -> list[int]:
 
 
 def _sample(cases: list[LabelledCase], limit: int, seed: int) -> list[LabelledCase]:
-    """Some of the cases, of every kind as many as there is room for."""
-    by_kind: dict[str, list[LabelledCase]] = {}
+    """Some of the cases: whole reports of moderate length, of each some criteria, until there are `limit` of them."""
+    by_report: dict[str, list[LabelledCase]] = {}
     for case in cases:
-        by_kind.setdefault(str(case.criteria[0].meta["synthetic"]), []).append(case)
+        if len(case.report.split()) <= MADE_WORDS or case.criteria[0].meta["synthetic"] == "padded":
+            by_report.setdefault(case.report, []).append(case)
+    reports = sorted(by_report)
+    rng = random.Random(f"{seed}/sample")
+    rng.shuffle(reports)
     found: list[LabelledCase] = []
-    for kind, of_kind in sorted(by_kind.items()):
-        random.Random(f"{seed}/{kind}").shuffle(of_kind)
-        room = limit // len(by_kind)
-        for case in of_kind:
-            if room <= 0:
-                break
-            if len(case.report.split()) <= 3_000:
-                found.append(case)
-                room -= len(case.criteria)
+    for report in reports:
+        of_report = by_report[report]
+        for case in rng.sample(of_report, min(MADE_CASES, len(of_report))):
+            if limit > 0:
+                kept = case.criteria[:MADE_CASES]
+                found.append(replace(case, criteria=kept))
+                limit -= len(kept)
     return found
 
 
@@ -176,13 +189,15 @@ class Trained:
     """Readers with their calibration, and the data they came from."""
 
     readers: list[Reader]
+    forest: Forest
     calibration: Calibration
 
 
-def ensemble(readers: Sequence[Reader], source: Source, where: np.ndarray, device: str) -> np.ndarray:
-    """Mean log-probabilities (n, 3), normalised, as `judger.engines.mini.compute.read` has them."""
+def ensemble(readers: Sequence[Reader], forest: Forest, source: Source, where: np.ndarray, device: str) -> np.ndarray:
+    """Log-probabilities (n, 3) as `judger.engines.mini.compute.read` has them."""
     mean = np.mean([predict(reader, source, where, device) for reader in readers], axis=0)
-    return np.asarray(log_softmax(mean, axis=1))
+    p = blend(log_softmax(mean, axis=1), source.shard.figures[where], forest)
+    return np.asarray(np.log(np.maximum(p, 1e-12)))
 
 
 def train(
@@ -201,9 +216,10 @@ def train(
         fit(found, replace(recipe, seed=recipe.seed + i), shape, out / "runs" / f"{name}-{recipe.seed + i}", device)
         for i in range(readers)
     ]
+    forest = grow(found, Growth(), recipe.seed)
     where = {s.name: np.flatnonzero(s.split != "train") for s in found}
-    logs = {s.name: ensemble(made, s, where[s.name], device) for s in found}
-    return Trained(made, fit_calibration(gather(found, logs, where, counts), fitted_on))
+    logs = {s.name: ensemble(made, forest, s, where[s.name], device) for s in found}
+    return Trained(made, forest, fit_calibration(gather(found, logs, where, counts), fitted_on))
 
 
 def leave_one_out(
@@ -222,7 +238,7 @@ def leave_one_out(
         if len(kept) == len(found):
             continue
         trained = train(kept, recipe, shape, out, f"without-{left.name}", readers, device, f"all but {left.name}")
-        logs = {left.name: ensemble(trained.readers, left, np.arange(len(left.shard)), device)}
+        logs = {left.name: ensemble(trained.readers, trained.forest, left, np.arange(len(left.shard)), device)}
         figures[left.name] = measure([left], logs, trained.calibration)["sources"][left.name]
         (out / "leave_one_out.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
     return figures
@@ -237,9 +253,9 @@ def run(
     data: Path,
     out: Path,
     *,
-    recipe: Recipe = Recipe(),
-    shape: ReaderShape = ReaderShape(),
-    limits: Limits = Limits(),
+    recipe: Recipe,
+    shape: ReaderShape | None = None,
+    limits: Limits | None = None,
     readers: int = 1,
     device: str = "cpu",
     workers: int = 2,
@@ -247,6 +263,7 @@ def run(
 ) -> dict[str, Any]:
     """The whole recipe; the figures that also go into config.json. Raises DataError for a file that is no case file."""
     out.mkdir(parents=True, exist_ok=True)
+    shape, limits = shape or ReaderShape(), limits or Limits()
     tools, shards = make_evidence(data, out, 0, device, limits, workers if device == "cpu" else 1)
     found = sources(shards, seed=0)
     fitted_on = "a part of train/ by report, natural base rates, sources alike"
@@ -254,14 +271,17 @@ def run(
     figures: dict[str, Any] = {}
     if (data / "eval").is_dir():
         tested = eval_sources(data, out, tools, workers if device == "cpu" else 1)
-        logs = {s.name: ensemble(trained.readers, s, np.arange(len(s.shard)), device) for s in tested}
+        logs = {s.name: ensemble(trained.readers, trained.forest, s, np.arange(len(s.shard)), device) for s in tested}
         figures["eval"] = measure(tested, logs, trained.calibration)
         if leave_out:
             figures["leave_one_out"] = leave_one_out(found, tested, recipe, shape, out, readers, device)
     held = [s for s in found if s.synthetic]
     where = {s.name: np.flatnonzero(s.split != "train") for s in held}
     figures["synthetic"] = by_kind(
-        held, where, {s.name: ensemble(trained.readers, s, where[s.name], device) for s in held}, trained.calibration
+        held,
+        where,
+        {s.name: ensemble(trained.readers, trained.forest, s, where[s.name], device) for s in held},
+        trained.calibration,
     )
     about = {"name": "mini", "seed": recipe.seed, "recipe": asdict(recipe), "limits": asdict(limits)}
     about |= {"data": data_digests(data), "figures_measured": figures}
@@ -269,6 +289,7 @@ def run(
         out / "weights",
         tools.encoder,
         trained.readers,
+        trained.forest,
         tools.tokenizer,
         tools.idf,
         tools.mean,

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from judger.engines.mini.encoder import CLS, PAD, SEP, Encoder
 from judger.engines.mini.features import MARKS, Criterion, Evidence, Floats, Report, examine, similarities
-from judger.engines.mini.model import Reader, polarity
+from judger.engines.mini.forest import Forest
+from judger.engines.mini.model import OMISSION, Reader, polarity
 from judger.engines.mini.text import Tokens
 
 ENCODE_TOKENS = 4096
 """Padded tokens of one encoder batch."""
 READ_TOKENS = 8192
+FOREST_SHARE = 0.5
 SIMILARITY_CELLS = 1 << 24
 """Criterion tokens x report tokens of one product: 64 MiB."""
 
@@ -77,20 +79,37 @@ def examine_all(report: Report, criteria: Sequence[Criterion], idf: Floats) -> l
     return found
 
 
-def read(readers: Iterable[Reader], pairs: Sequence[Pair], device: str | torch.device) -> Floats:
-    """Probabilities (pairs, 3) of not, partially, fully: the mean of the readers' log-probabilities, normalised."""
+def read(readers: Iterable[Reader], forest: Forest | None, pairs: Sequence[Pair], device: str | torch.device) -> Floats:
+    """Probabilities (pairs, 3) of not, partially, fully: readers' mean log-probabilities, and the forest's say."""
     readers = list(readers)
     out = np.zeros((len(pairs), 3), np.float32)
     for batch in batches([len(pair.evidence.own) for pair in pairs], READ_TOKENS):
         chosen = [pairs[i] for i in batch]
         inputs = collate(chosen, device)
-        logits = torch.stack([polarity(reader(*inputs), inputs[4]).log_softmax(-1) for reader in readers]).mean(0)
-        out[batch] = logits.softmax(-1).cpu().numpy()
+        logs = torch.stack([polarity(reader(*inputs), inputs[4]).log_softmax(-1) for reader in readers]).mean(0)
+        out[batch] = blend(logs.log_softmax(-1).cpu().numpy(), inputs[4].cpu().numpy(), forest)
     return out
 
 
+def blend(logs: Floats, figures: Floats, forest: Forest | None) -> Floats:
+    """Probabilities (n, 3) from log-probabilities (n, 3), their strict bit moved half way to the forest's logit.
+
+    The strict bit is the core's: "fully" against the rest, and of an omission "not" against the rest.
+    """
+    if forest is None:
+        return np.asarray(np.exp(logs), np.float32)
+    omission = figures[:, OMISSION] > 0.5
+    p = np.exp(np.where(omission[:, None], logs[:, ::-1], logs)).astype(np.float64)
+    full = np.clip(p[:, 2], 1e-6, 1 - 1e-6)
+    logit = (1 - FOREST_SHARE) * np.log(full / (1 - full)) + FOREST_SHARE * forest(figures)
+    moved = 1 / (1 + np.exp(-logit))
+    rest = p[:, :2] / np.maximum(p[:, :2].sum(1, keepdims=True), 1e-12)
+    p = np.concatenate([rest * (1 - moved)[:, None], moved[:, None]], 1)
+    return np.asarray(np.where(omission[:, None], p[:, ::-1], p), np.float32)
+
+
 def collate(pairs: Sequence[Pair], device: str | torch.device) -> tuple[Tensor, ...]:
-    """The reader's inputs, padded: own and other (b, k, d), marks (b, k, MARKS), mask (b, k), figures (b, f), vectors."""
+    """The reader's inputs, padded, in the order of `Reader.forward`."""
     length = max(len(pair.evidence.own) for pair in pairs)
     width = pairs[0].report.states.shape[1]
     own = torch.zeros(len(pairs), length, width, device=device)

@@ -63,7 +63,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Layer(shape.width, shape.heads, shape.inner) for _ in range(shape.layers))
 
     def forward(self, ids: Tensor, mask: Tensor, upto: tuple[int, ...]) -> list[Tensor]:
-        """ids (batch, length) int64, mask (batch, length) bool -> states (batch, length, width) after each of `upto`."""
+        """ids (batch, length), mask (batch, length) bool -> states (batch, length, width) after each of `upto`."""
         position = torch.arange(ids.shape[1], device=ids.device)
         x = self.norm(self.words(ids) + self.positions(position) + self.kind)
         states = {0: x}

@@ -84,9 +84,9 @@ class MiniEngine:
             if fault is not None:
                 refused[position] = Unscored(Reason.UNSUPPORTED_LANGUAGE, fault)
             elif not len(report):
-                refused[position] = Unscored(Reason.UNPARSABLE, "the report holds no words that the judge can read")
+                refused[position] = Unscored(Reason.UNPARSABLE, "the report holds no readable words")
             elif not len(tokens):
-                refused[position] = Unscored(Reason.UNPARSABLE, "the criterion holds no words that the judge can read")
+                refused[position] = Unscored(Reason.UNPARSABLE, "the criterion holds no readable words")
         cost = sum(len(tokens) for position, tokens in enumerate(criteria) if position not in refused)
         if len(refused) < len(criteria):
             cost += len(report)
@@ -113,7 +113,7 @@ class MiniEngine:
             ]
             found = examine_all(report, criteria, idf)
             pairs += [Pair(report, criterion, evidence) for criterion, evidence in zip(criteria, found, strict=True)]
-        read_out = iter(zip(pairs, read(self.model.readers, pairs, self.device).tolist(), strict=True))
+        read_out = iter(zip(pairs, read(self.model.readers, self.model.forest, pairs, self.device).tolist(), strict=True))
         outcomes = []
         for plan, positions in zip(plans, open_, strict=True):
             scored = {i: self._outcome(plan, i, *next(read_out)) for i in positions}
@@ -126,7 +126,8 @@ class MiniEngine:
 
     def _outcome(self, plan: Plan, position: int, pair: Pair, p: list[float]) -> Outcome:
         tokens = len(pair.report.tokens)
-        result, spans = Probabilities(*p), (evidence_span(pair.report, pair.evidence.best),)
+        result = Probabilities(*p)
+        spans: tuple[Span, ...] = (evidence_span(pair.report, pair.evidence.best),)
         demand = form_criterion(plan.case.criteria[position].text)
         sure = judge_form(demand, form_signals(plan.case.report)) if demand is not None else None
         if sure is not None:  # counted, not read

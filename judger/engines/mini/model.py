@@ -1,4 +1,4 @@
-"""The trained part of the judge: reads aligned pairs of tokens and the evidence's figures, says not / partially / fully.
+"""The trained part: reads aligned pairs of tokens and the evidence's figures, says not / partially / fully.
 
 Each token of the criterion comes with the report token that it aligns with best, and each token of the deciding unit
 with its criterion token: [a, b, |a - b|, a * b], as in ESIM (Chen et al. 2017, arXiv 1609.06038, section 3.2), in

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from judger.engines.mini.encoder import Encoder, EncoderShape
 from judger.engines.mini.features import NAMES, Floats
+from judger.engines.mini.forest import Forest
 from judger.engines.mini.model import Reader, ReaderShape
 from judger.verdict import Calibration
 
@@ -35,6 +36,7 @@ class Model:
 
     encoder: Encoder
     readers: list[Reader]
+    forest: Forest | None
     tokenizer: Any
     idf: Floats
     mean: Tensor
@@ -62,6 +64,7 @@ def load(folder: Path = WEIGHTS, device: str = "cpu") -> Model:
     return Model(
         encoder=encoder.to(device).eval().requires_grad_(False),
         readers=readers,
+        forest=_forest(tensors) if config.get("forest") else None,
         tokenizer=load_tokenizer(folder / "tokenizer.json"),
         idf=tensors["idf"].float().numpy(),
         mean=tensors["mean"].float().to(device),
@@ -75,6 +78,7 @@ def save(
     folder: Path,
     encoder: Encoder,
     readers: list[Reader],
+    forest: Forest | None,
     tokenizer: Any,
     idf: Floats,
     mean: Tensor,
@@ -85,15 +89,20 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"encoder.{name}": value.half() for name, value in encoder.state_dict().items()}
     for number, reader in enumerate(readers):
-        tensors |= {f"reader.{number}.{name}": value.float() for name, value in reader.state_dict().items()}
+        tensors |= {f"reader.{number}.{name}": value.half() for name, value in reader.state_dict().items()}
+    if forest is not None:
+        tensors |= {f"forest.{name}": torch.from_numpy(value.copy()) for name, value in forest.tensors().items()}
     tensors |= {"idf": torch.from_numpy(np.asarray(idf)).half(), "mean": mean.float().cpu()}
-    save_file({name: value.contiguous() for name, value in tensors.items()}, str(folder / "model.safetensors"))
+    file = folder / "model.safetensors"
+    save_file({name: value.contiguous() for name, value in tensors.items()}, str(file))
+    file.chmod(0o644)
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {
         "format": FORMAT,
         "encoder": asdict(encoder.shape),
         "reader": asdict(readers[0].shape),
         "readers": len(readers),
+        "forest": forest is not None,
         "figures": list(NAMES),
         "calibration": asdict(calibration),
         **about,
@@ -113,6 +122,11 @@ def digest(path: Path) -> str:
     """SHA-256 of a file, 24 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:24]
+
+
+def _forest(tensors: dict[str, Tensor]) -> Forest:
+    parts = {n.removeprefix("forest."): v.numpy() for n, v in tensors.items() if n.startswith("forest.")}
+    return Forest.of(parts)
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,0 +1,173 @@
+"""The explained tier: a reason first, the verdict after it. Strict reading, checked quotes, and which criteria get one.
+
+Reasons before verdicts: a verdict given first is merely defended by what follows. A reply has exactly the lines that
+`judger/prompts/answer_explain.txt` asks for; anything else is unparsable, never guessed at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from judger.engines.base import Outcome, Tier
+from judger.prompt import CUE, LabelWords
+from judger.types import Case, Explain, Probabilities, Reason, Score, Span, Unscored
+from judger.verdict import Calibration, score
+
+__all__ = ["Explanation", "find_quote", "judge_in_tiers", "label_probabilities", "mean_outcome", "parse_reply"]
+
+QUOTE_SIMILARITY = 90.0
+"""rapidfuzz's partial ratio (0 to 100) from which a quote counts as the report's own words."""
+
+REPLY = re.compile(
+    rf"(?:Reason:)?\s*(?P<reason>[^\n]+)\nQuote:\s*(?P<quote>[^\n]*)(?:\n{CUE}\s*(?P<word>[^\n]*?)\.?\s*)?"
+)
+NO_QUOTE = frozenset({"", "none", "(none)", "n/a"})
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A parsed reply. `label` is the index of its label word, or None where the reply stops before the verdict."""
+
+    reason: str
+    quote: str
+    label: int | None
+
+
+def parse_reply(text: str, words: LabelWords | None = None) -> Explanation | Unscored:
+    """The explanation in a reply that begins at or after `Reason:`; UNPARSABLE for anything off the format.
+
+    With `words` the verdict has to be there, and be one of them; without, the reply ends before it.
+    """
+    match = REPLY.fullmatch(text.strip())
+    if match is None or (match["word"] is None) == (words is not None):
+        return Unscored(Reason.UNPARSABLE, f"the reply is not reason, quote, verdict: {text[:200]!r}")
+    label = None
+    if words is not None:
+        spoken = match["word"].strip("*`\"' ").lower()
+        menu = [word.lower() for word in words]
+        if spoken not in menu:
+            return Unscored(Reason.UNPARSABLE, f"the verdict is not one of {', '.join(words)}: {match['word']!r}")
+        label = menu.index(spoken)
+    quote = match["quote"].strip().strip('"“”').strip()
+    return Explanation(match["reason"].strip(), "" if quote.lower().rstrip(".") in NO_QUOTE else quote, label)
+
+
+def find_quote(report: str, quote: str) -> Span | None:
+    """Where the report says what the quote says, small slips allowed; None where it doesn't."""
+    if not quote:
+        return None
+    exact = report.find(quote)
+    if exact >= 0:
+        return Span(exact, exact + len(quote))
+    if len(quote) < 8 or len(quote) > len(report):
+        return None
+    from rapidfuzz import fuzz
+
+    found = fuzz.partial_ratio_alignment(quote, report, score_cutoff=QUOTE_SIMILARITY)
+    return None if found is None else Span(found.dest_start, found.dest_end)
+
+
+def explained_outcome(result: Probabilities | Unscored, explanation: Explanation, report: str) -> Outcome:
+    """The outcome with its rationale, and its evidence where the quote is the report's; else the rationale says so."""
+    span = find_quote(report, explanation.quote)
+    rationale = explanation.reason
+    if explanation.quote and span is None:
+        rationale += f" [unsupported quote: {explanation.quote}]"
+    return Outcome(result=result, rationale=rationale, evidence=(span,) if span else ())
+
+
+def label_probabilities(log_probs: Sequence[float]) -> Probabilities | Unscored:
+    """The labels' share of their joint probability, from log-probabilities in the order not, partially, fully."""
+    if len(log_probs) != 3 or any(math.isnan(value) or value == math.inf for value in log_probs):
+        return Unscored(Reason.ENGINE_ERROR, f"the model gave no probabilities for the labels: {list(log_probs)}")
+    top = max(log_probs)
+    if top == -math.inf:
+        return Unscored(Reason.ENGINE_ERROR, "the model rules out all three labels")
+    weights = [math.exp(value - top) for value in log_probs]
+    total = sum(weights)
+    return Probabilities(*(weight / total for weight in weights))
+
+
+def mean_outcome(trials: Sequence[Outcome]) -> Outcome:
+    """The mean of independent trials (the paper's evaluation protocol): probabilities averaged, the first rationale.
+
+    A trial without a verdict leaves the criterion without one: a mean over fewer trials would be another measure.
+    """
+    tokens = sum(outcome.prompt_tokens for outcome in trials)
+    shared = sum(outcome.shared_tokens for outcome in trials)
+    results = []
+    for outcome in trials:
+        if isinstance(outcome.result, Unscored):
+            return replace(outcome, prompt_tokens=tokens, shared_tokens=shared)
+        results.append(outcome.result)
+    mean = Probabilities(
+        sum(p.p_not for p in results) / len(results),
+        sum(p.p_partial for p in results) / len(results),
+        sum(p.p_full for p in results) / len(results),
+    )
+    return replace(trials[0], result=mean, prompt_tokens=tokens, shared_tokens=shared)
+
+
+async def judge_in_tiers(
+    case: Case,
+    tier: Tier,
+    calibration: Calibration,
+    *,
+    read: Callable[[int], Awaitable[Outcome]],
+    explain: Callable[[int, int], Awaitable[Outcome]],
+    lead: bool = False,
+) -> list[Outcome]:
+    """One outcome per criterion: `read(index)` for a plain verdict, `explain(index, trial)` for an explained one.
+
+    With `lead` the first goes ahead, so that the others find the prefix in the cache. UNDER_MARGIN explains the
+    criteria whose plain verdict is near its threshold, and the explained verdict then stands. The first exception of
+    any call cancels the others and is raised.
+    """
+
+    async def explained(index: int) -> Outcome:
+        return mean_outcome(await together([explain(index, trial) for trial in range(max(1, tier.trials))], False))
+
+    everything = range(len(case.criteria))
+    if tier.explain is Explain.ALWAYS:
+        return await together([explained(index) for index in everything], lead)
+    outcomes = await together([read(index) for index in everything], lead)
+    if tier.explain is Explain.UNDER_MARGIN:
+        close = [
+            index
+            for index in everything
+            if is_close(outcomes[index], case.criteria[index].is_negative, tier.explain_margin, calibration)
+        ]
+        for index, outcome in zip(close, await together([explained(index) for index in close], lead), strict=True):
+            both = outcomes[index].prompt_tokens + outcome.prompt_tokens
+            outcomes[index] = replace(outcome, prompt_tokens=both)
+    return outcomes
+
+
+def is_close(outcome: Outcome, negative: bool, margin: float, calibration: Calibration) -> bool:
+    """Whether a plain verdict lies within `margin` of its threshold."""
+    if isinstance(outcome.result, Unscored):
+        return False
+    scored = score(outcome.result, negative=negative, calibration=calibration)
+    return isinstance(scored, Score) and scored.margin < margin
+
+
+async def together(calls: Sequence[Awaitable[Outcome]], lead: bool) -> list[Outcome]:
+    """All results in order; the first exception cancels the rest and is raised as it is."""
+    tasks: list[asyncio.Task[Outcome]] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            for index, call in enumerate(calls):
+                tasks.append(group.create_task(_as_coroutine(call)))
+                if lead and index == 0:
+                    await asyncio.wait(tasks)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _as_coroutine(call: Awaitable[Outcome]) -> Outcome:
+    return await call

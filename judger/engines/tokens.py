@@ -1,0 +1,189 @@
+"""The prompt as token ids, piece by piece, and the label tokens. Shared by the torch and the vLLM engine.
+
+The ids of the pieces are the truth: a criterion's lone prompt is their concatenation along its path, so a shared
+prefix never depends on how a tokenizer would merge across a boundary. What users wrote (query, report, criterion) is
+tokenised with special tokens off: a report that spells `<|im_end|>` gets plain characters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from judger import prompt
+from judger.errors import EngineError
+from judger.prompt import CUE, LabelWords
+from judger.types import Case
+
+__all__ = ["LabelTokens", "Prompter", "Tree"]
+
+CANDIDATES = (
+    LabelWords(),
+    LabelWords("no", "partly", "fully"),
+    LabelWords("No", "Partly", "Yes"),
+    LabelWords("none", "partial", "full"),
+    LabelWords("no", "part", "yes"),
+    LabelWords("none", "some", "all"),
+    LabelWords("C", "B", "A"),
+    LabelWords("0", "1", "2"),
+)
+"""Words for the labels, best first: the first three that are single, distinct tokens are used."""
+
+SLOT = "USERTEXTGOESHERE"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTokens:
+    """What is read at a branch's last position: `ids` follow the order not, partially, fully."""
+
+    words: LabelWords
+    ids: tuple[int, int, int]
+    cue: tuple[int, ...]
+    """The tokens of the answer cue, after which a label is due."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """Token ids of one case's prompt tree."""
+
+    shared: tuple[int, ...]
+    """Instructions and query."""
+    report: tuple[int, ...]
+    polarities: tuple[tuple[int, ...], ...]
+    branches: tuple[tuple[int, tuple[int, ...]], ...]
+    """(index into `polarities`, ids up to and with the answer cue), one per criterion in order."""
+
+    def lone(self, index: int) -> tuple[int, ...]:
+        """The whole prompt of criterion `index`, as if it were alone."""
+        polarity, branch = self.branches[index]
+        return self.shared + self.report + self.polarities[polarity] + branch
+
+    def lone_tokens(self, index: int) -> int:
+        """Length of `lone(index)`."""
+        polarity, branch = self.branches[index]
+        return len(self.shared) + len(self.report) + len(self.polarities[polarity]) + len(branch)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens to compute when nothing is cached, each once."""
+        parts: Iterable[tuple[int, ...]] = (*self.polarities, *(ids for _, ids in self.branches))
+        return len(self.shared) + len(self.report) + sum(map(len, parts))
+
+
+class Prompter:
+    """Turns cases into trees of token ids for one tokenizer. Safe in any thread."""
+
+    def __init__(self, tokenizer: Any, *, name: str) -> None:
+        """`tokenizer` is one of transformers'; `name` goes into errors. Raises EngineError without label tokens."""
+        self._tokenizer = tokenizer
+        # A fast tokenizer holds the special-token switch as state, and plans are made in any thread.
+        self._lock = threading.Lock()
+        self._head, self._tail, self._system_in_user = chat_frame(tokenizer)
+        self.labels = label_tokens(tokenizer, name)
+        self._tail_ids = self._trusted(self._tail) + self.labels.cue
+        self.prompt_digest = prompt.digest(*self.labels.words, self._head, self._tail, str(self._system_in_user))
+        self.tokenizer_digest = tokenizer_digest(tokenizer)
+        self._polarity_ids: dict[str, tuple[int, ...]] = {}
+
+    def tree(self, case: Case, *, explain: bool = False) -> Tree:
+        """The tree of a case; its branches end in the answer cue, or with `explain` where the reason begins."""
+        text = prompt.prompt_text(case, self.labels.words, explain=explain)
+        shared = self._trusted(self._head) + self._untrusted(text.query)
+        for polarity in text.polarities:
+            if polarity not in self._polarity_ids:
+                self._polarity_ids[polarity] = self._untrusted(polarity)
+        tail = self._trusted(self._tail) + self._untrusted("Reason:") if explain else self._tail_ids
+        return Tree(
+            shared=shared,
+            report=self._untrusted(text.report),
+            polarities=tuple(self._polarity_ids[polarity] for polarity in text.polarities),
+            branches=tuple((polarity, self._untrusted(branch) + tail) for polarity, branch in text.branches),
+        )
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of generated tokens, special ones left out."""
+        with self._lock:
+            return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def plain(self, text: str) -> tuple[int, ...]:
+        """Token ids of plain text, with special tokens off."""
+        return self._untrusted(text)
+
+    def _trusted(self, text: str) -> tuple[int, ...]:
+        with self._lock:
+            return tuple(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]) if text else ()
+
+    def _untrusted(self, text: str) -> tuple[int, ...]:
+        with self._lock:
+            return plain_ids(self._tokenizer, text)
+
+
+def chat_frame(tokenizer: Any) -> tuple[str, str, bool]:
+    """What the chat template puts before and after the user's text: (head with the system text, tail, folded).
+
+    `folded` says that the template knows no system role, so that the system text leads the user message. Thinking is
+    switched off where the template has a switch, and closed at once where it opens a thought by itself. Without a
+    template the text stands alone behind the tokenizer's own opening token.
+    """
+    system = prompt.template("system").strip()
+    if not getattr(tokenizer, "chat_template", None):
+        opening = tokenizer.bos_token or ""
+        return f"{opening if opens_with_bos(tokenizer) else ''}{system}\n\n", "\n\n", True
+    folded = False
+    try:
+        framed = framed_by(tokenizer, [{"role": "system", "content": system}, {"role": "user", "content": SLOT}])
+        folded = system not in framed  # some templates drop the role in silence
+    except Exception as error:  # whatever the template raises: jinja2's error is not imported here
+        if "system" not in str(error).lower():
+            raise EngineError(f"the chat template does not render: {error}") from error
+        folded = True
+    if folded:
+        framed = framed_by(tokenizer, [{"role": "user", "content": f"{system}\n\n{SLOT}"}])
+    if framed.count(SLOT) != 1:
+        raise EngineError("the chat template does not carry the user's text through once, as it is")
+    head, tail = framed.split(SLOT)
+    if tail.rfind("<think>") > tail.rfind("</think>"):
+        tail = f"{tail.rstrip()}\n\n</think>\n\n"
+    return head, tail, folded
+
+
+def framed_by(tokenizer: Any, chat: list[dict[str, str]]) -> str:
+    """The chat as the template renders it, up to where the answer begins."""
+    return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, enable_thinking=False))
+
+
+def opens_with_bos(tokenizer: Any) -> bool:
+    """Whether the tokenizer itself puts its opening token before a text."""
+    ids = tokenizer("a", verbose=False)["input_ids"]
+    return bool(ids) and tokenizer.bos_token_id is not None and ids[0] == tokenizer.bos_token_id
+
+
+def plain_ids(tokenizer: Any, text: str) -> tuple[int, ...]:
+    """Token ids of a text in which nothing is a special token."""
+    return tuple(tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"])
+
+
+def label_tokens(tokenizer: Any, name: str) -> LabelTokens:
+    """The first label words that are single, distinct tokens after the cue; EngineError where there are none."""
+    for words in CANDIDATES:
+        for space_in_cue in (False, True):
+            cue = plain_ids(tokenizer, CUE + " " * space_in_cue)
+            full = [plain_ids(tokenizer, f"{CUE} {word}") for word in words]
+            if not all(len(ids) == len(cue) + 1 and ids[:-1] == cue for ids in full):
+                continue
+            last = (full[0][-1], full[1][-1], full[2][-1])
+            if len(set(last)) == 3 and tokenizer.unk_token_id not in last:
+                return LabelTokens(words, last, cue)
+    tried = "; ".join("/".join(words) for words in CANDIDATES)
+    raise EngineError(f"{name}: no label words are single tokens of its tokenizer (tried {tried})")
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """Digest of everything that shapes token ids: 16 hex digits."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    text = backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True)
+    return hashlib.sha256(f"{text}\n{getattr(tokenizer, 'chat_template', None)}".encode()).hexdigest()[:16]

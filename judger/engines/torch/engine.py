@@ -1,0 +1,152 @@
+"""The torch engine behind the Protocol of `judger.engines.base`: plan in any thread, run in the engine's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import transformers
+
+from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
+from judger.engines.explained import label_probabilities
+from judger.engines.tokens import Prompter, Tree
+from judger.engines.torch.cascade import Cascade
+from judger.engines.torch.load import LoadedModel, load_model
+from judger.errors import EngineError, Unsupported
+from judger.types import Case, Explain, Probabilities, Reason, Unscored
+from judger.verdict import IDENTITY, Calibration
+from judger.version import __version__
+
+__all__ = ["TorchEngine", "too_long"]
+
+GIB = 2**30
+
+
+class TorchEngine:
+    """Judges a whole checklist in one pass over the report."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        *,
+        calibration: Calibration = IDENTITY,
+        max_prompt_tokens: int = 0,
+        step_bytes: int = GIB,
+        step_tokens: int = 0,
+        cache_bytes: int = GIB // 2,
+        deterministic: bool = False,
+    ) -> None:
+        """`max_prompt_tokens`: refuse longer prompts (0: the model's own limit). `step_bytes`: memory for the
+        activations of one forward, from which `step_tokens` follows where it is 0. `cache_bytes`: memory for the keys
+        and values of reports seen lately. `deterministic`: the same bits whatever the company, at some cost."""
+        limits = [limit for limit in (max_prompt_tokens, loaded.max_tokens) if limit]
+        self._limit = min(limits, default=0)
+        self._prompter = Prompter(loaded.tokenizer, name=loaded.name)
+        self._cascade = Cascade(
+            loaded.model,
+            step_tokens=step_tokens or step_tokens_for(loaded, step_bytes),
+            cache_bytes=cache_bytes,
+            deterministic=deterministic,
+        )
+        self.calibration = calibration
+        self.capabilities = Capabilities(prompt_tokens=self._limit)
+        self.identity = Identity(
+            engine="torch",
+            model=loaded.name.rstrip("/").rsplit("/", 1)[-1],
+            engine_version=f"{__version__} torch {torch.__version__} transformers {transformers.__version__}",
+            weights=loaded.weights,
+            tokenizer=self._prompter.tokenizer_digest,
+            prompt=self._prompter.prompt_digest,
+            precision=str(loaded.dtype).removeprefix("torch.") + (" deterministic" if deterministic else ""),
+        )
+
+    @classmethod
+    def load(
+        cls,
+        model: str,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        threads: int | None = None,
+        calibration: Calibration = IDENTITY,
+        max_prompt_tokens: int = 0,
+        step_bytes: int = GIB,
+        cache_bytes: int = GIB // 2,
+        deterministic: bool = False,
+    ) -> TorchEngine:
+        """The engine for a model at a path or a hub name. `threads`: of the CPU, for the whole process.
+
+        Raises EngineError with the reason for a model that can't be loaded or judged with exactly.
+        """
+        if threads:
+            torch.set_num_threads(threads)
+        return cls(
+            load_model(model, device=device, dtype=dtype),
+            calibration=calibration,
+            max_prompt_tokens=max_prompt_tokens,
+            step_bytes=step_bytes,
+            cache_bytes=cache_bytes,
+            deterministic=deterministic,
+        )
+
+    def plan(self, case: Case, tier: Tier) -> Plan:
+        """Token ids of the case's tree. A criterion whose prompt is too long is refused, never cut."""
+        if tier.explain is not Explain.NEVER:
+            raise Unsupported("the torch engine writes no explanations")
+        tree = self._prompter.tree(case)
+        refused = too_long(tree, self._limit)
+        return Plan(case=case, tier=tier, tokens=tree.tokens, payload=tree, refused=refused)
+
+    def run(self, plans: Sequence[Plan]) -> list[list[Outcome]]:
+        wanted = []
+        for plan in plans:
+            assert isinstance(plan.payload, Tree)
+            branches = [index for index in range(len(plan.case.criteria)) if index not in plan.refused]
+            wanted.append((plan.payload, branches))
+        log_probs = self._cascade.log_probs(wanted, self._prompter.labels.ids)
+        outcomes = []
+        for plan, (tree, branches), rows in zip(plans, wanted, log_probs, strict=True):
+            results: dict[int, Probabilities | Unscored] = dict(plan.refused)
+            for index, row in zip(branches, rows.tolist(), strict=True):
+                results[index] = label_probabilities(row)
+            outcomes.append(
+                [
+                    Outcome(
+                        result=results[index],
+                        prompt_tokens=tree.lone_tokens(index),
+                        shared_tokens=tree.lone_tokens(index) - len(tree.branches[index][1]),
+                    )
+                    for index in range(len(plan.case.criteria))
+                ]
+            )
+        return outcomes
+
+    def close(self) -> None:
+        self._cascade.cache.clear()
+
+
+def too_long(tree: Tree, limit: int) -> dict[int, Unscored]:
+    """The criteria whose prompt exceeds `limit` tokens (0: none does), with both counts."""
+    if not limit:
+        return {}
+    counts = {index: tree.lone_tokens(index) for index in range(len(tree.branches))}
+    return {
+        index: Unscored(Reason.TOO_LONG, f"the prompt has {count} tokens, the limit is {limit}")
+        for index, count in counts.items()
+        if count > limit
+    }
+
+
+def step_tokens_for(loaded: LoadedModel, step_bytes: int) -> int:
+    """How many tokens one forward may hold: its activations per token, generously counted, within `step_bytes`."""
+    config = loaded.model.config.get_text_config()
+    hidden = int(config.hidden_size)
+    inner = int(getattr(config, "intermediate_size", 0) or 4 * hidden)
+    heads = int(getattr(config, "num_attention_heads", 1))
+    head_dim = int(getattr(config, "head_dim", 0) or hidden // heads)
+    # Residual, norm and its float32 copy; three inner activations; queries, keys, values, outputs and their merges.
+    per_token = loaded.dtype.itemsize * (4 * hidden + 3 * inner + 8 * heads * head_dim) + 4 * 2 * hidden
+    tokens = step_bytes // per_token
+    if tokens < 64:
+        raise EngineError(f"step_bytes={step_bytes} holds fewer than 64 tokens of this model: raise it")
+    return min(tokens, 2**16)

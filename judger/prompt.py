@@ -1,0 +1,136 @@
+"""The prompt as text: a small tree whose trunk all criteria of a report share. Pure functions over package data.
+
+    system, query                 shared by a group (one query, many reports)
+      report, fenced              shared by the criteria of a case
+        requirement | flaw        how to judge it (two prompts: with one, judges misread negatives) and how to answer
+          criterion               one branch each
+
+The instructions follow the Step-DeepResearch report (arXiv 2512.20491), section 4.3.2 and Appendix A: judge only what
+the document contains, assume nothing, listed examples are illustrations. The same text is served and trained on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from judger.types import Case, Label
+
+__all__ = ["CUE", "FILES", "LABELS", "LabelWords", "PromptText", "digest", "fence_of", "messages", "prompt_text"]
+
+FILES = (
+    "system",
+    "query",
+    "report",
+    "requirement",
+    "flaw",
+    "answer_verdict",
+    "answer_explain",
+    "criterion",
+)
+LABELS = (Label.NOT_SATISFIED, Label.PARTIALLY_SATISFIED, Label.FULLY_SATISFIED)
+CUE = "Verdict:"
+"""What stands before the label word; the model's answer begins with it."""
+
+SLOT = re.compile(r"\{(\w+)\}")
+LONGEST_FENCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class LabelWords:
+    """The words that name the three labels, in the order of `LABELS`."""
+
+    not_satisfied: str = "not"
+    partially_satisfied: str = "partially"
+    fully_satisfied: str = "fully"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self.not_satisfied, self.partially_satisfied, self.fully_satisfied))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptText:
+    """The tree of one case. A criterion's user message is `query + report + polarity + branch` along its own path."""
+
+    system: str
+    query: str
+    report: str
+    polarities: tuple[str, ...]
+    """At most two: the nodes that this case needs."""
+    branches: tuple[tuple[int, str], ...]
+    """(index into `polarities`, text), one per criterion in order."""
+
+    def user(self, index: int) -> str:
+        """The whole user message of criterion `index`."""
+        polarity, branch = self.branches[index]
+        return self.query + self.report + self.polarities[polarity] + branch
+
+
+@cache
+def template(name: str) -> str:
+    """The text of `judger/prompts/NAME.txt`."""
+    return resources.files("judger").joinpath("prompts", f"{name}.txt").read_text(encoding="utf-8")
+
+
+def fill(name: str, **values: str) -> str:
+    """The template with its slots filled in one pass, so that a slot's text is never itself read as a template."""
+
+    def value(match: re.Match[str]) -> str:
+        return values[match.group(1)]
+
+    return SLOT.sub(value, template(name))
+
+
+def fence_of(report: str) -> str:
+    """A line that the report does not contain, and longer than any run of its character, so that it can't be forged.
+
+    The nonce is a digest of the report: whoever writes the report can't know it, and the same report gets the same
+    fence, which keeps its prefix cacheable.
+    """
+    longest = max((len(run) for run in re.findall("=+", report)), default=0)
+    rule = "=" * min(max(longest + 1, 8), LONGEST_FENCE)
+    salt = 0
+    while True:
+        nonce = hashlib.blake2b(f"{salt}:{report}".encode("utf-8", "replace"), digest_size=6).hexdigest()
+        fence = f"{rule} {nonce} {rule}"
+        if nonce not in report:
+            return fence
+        salt += 1
+
+
+def prompt_text(case: Case, words: LabelWords | None = None, *, explain: bool = False) -> PromptText:
+    """The tree of a case. With `explain` the reason is written before the verdict."""
+    words = words or LabelWords()
+    names = {"not": words.not_satisfied, "partial": words.partially_satisfied, "full": words.fully_satisfied}
+    answer = fill("answer_explain" if explain else "answer_verdict", **names)
+    order: dict[bool, int] = {}
+    for criterion in case.criteria:
+        order.setdefault(criterion.is_negative, len(order))
+    return PromptText(
+        system=template("system").strip(),
+        query=fill("query", query=case.query.strip() or "(none given)"),
+        report=fill("report", fence=fence_of(case.report), report=case.report),
+        polarities=tuple(fill("flaw" if negative else "requirement", **names) + answer for negative in order),
+        branches=tuple(
+            (order[criterion.is_negative], fill("criterion", criterion=criterion.text.strip()).rstrip("\n"))
+            for criterion in case.criteria
+        ),
+    )
+
+
+def messages(text: PromptText, index: int) -> list[dict[str, str]]:
+    """Criterion `index` as chat messages, for endpoints that take no token ids."""
+    return [{"role": "system", "content": text.system}, {"role": "user", "content": text.user(index)}]
+
+
+def digest(*extra: str) -> str:
+    """Digest of every template and of whatever else shapes the prompt: 16 hex digits, for `Identity.prompt`."""
+    hasher = hashlib.sha256()
+    for part in (*(template(name) for name in FILES), CUE, *extra):
+        hasher.update(len(part).to_bytes(8, "big"))
+        hasher.update(part.encode())
+    return hasher.hexdigest()[:16]

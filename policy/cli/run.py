@@ -1,0 +1,193 @@
+"""`judger-agent run "QUERY"`: one episode with a live view, ending in a report."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from policy.config import ContextConfig, Settings, ShellConfig, load_settings
+from policy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from judger.types import Criterion
+    from policy.episode import Episode
+    from policy.kit import Kit
+    from policy.model import Model
+    from policy.report import Checklist
+    from policy.runs import Run
+    from policy.trajectory import Record
+
+__all__ = ["add", "settings_from"]
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser("run", help="research one question and write a cited report")
+    parser.add_argument("query", nargs="?", metavar="QUERY")
+    parser.add_argument("--demo", action="store_true", help="a scripted episode on the bundled corpus, offline")
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="DIR", help="the folder of this run (default: runs/TIME-WORDS)"
+    )
+    parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in this folder")
+    parser.add_argument("--pace", type=float, default=0.3, metavar="S", help="seconds the demo waits before a reply")
+    parser.add_argument("--rubric", type=Path, metavar="FILE", help="judge the report by this rubric and show both")
+    parser.add_argument("--judge", default="127.0.0.1:50051", metavar="HOST:PORT", help="the judger that does so")
+    parser.add_argument("--quiet", action="store_true", help="no live view")
+    add_settings(parser)
+    parser.set_defaults(act=_act)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The options that make up the settings, for every command that runs episodes."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings, TOML or JSON; options win over it")
+    parser.add_argument(
+        "--model", metavar="NAME", help="the chat model's name, or a folder with --backend transformers"
+    )
+    parser.add_argument("--backend", choices=["openai", "transformers"])
+    parser.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
+    parser.add_argument(
+        "--index", type=Path, metavar="FILE", help="made by `judger-agent index` (default: bundled corpus)"
+    )
+    parser.add_argument("--web", action="store_true", help="let `open` fetch pages of the open internet")
+    parser.add_argument("--shell", action="store_true", help="offer a sandboxed shell, where bubblewrap works")
+
+
+def _fetch(settings: Settings, is_on: bool) -> dict[str, Any]:
+    return {**settings.fetch.model_dump(), **({"enabled": True} if is_on else {})}
+
+
+def _shell(settings: Settings, is_on: bool) -> dict[str, Any]:
+    return {**settings.shell.model_dump(), **({"enabled": True} if is_on else {})}
+
+
+def settings_from(arguments: argparse.Namespace) -> Settings:
+    """The settings of the file with the options over them."""
+    settings = load_settings(arguments.config)
+    model = {"name": arguments.model, "backend": arguments.backend, "base_url": arguments.base_url}
+    search = {"index": arguments.index}
+    return Settings.model_validate(
+        {
+            **settings.model_dump(),
+            "model": {**settings.model.model_dump(), **_given(model)},
+            "search": {**settings.search.model_dump(), **_given(search)},
+            "fetch": _fetch(settings, arguments.web),
+            "shell": _shell(settings, arguments.shell),
+        }
+    )
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _act(arguments: argparse.Namespace) -> int:
+    from policy.runs import Run
+
+    if arguments.resume is not None:
+        if not (arguments.resume / "journal.jsonl").is_file():
+            raise ConfigError(f"{arguments.resume}: there is no run to resume in this folder")
+        run = Run(arguments.resume)
+    elif arguments.query or arguments.demo:
+        run = Run(arguments.out or Path("runs") / _name(arguments.query or "demo"))
+        if run.journal.exists():
+            raise ConfigError(f"{run.folder}: there is a run in this folder already; go on with --resume {run.folder}")
+    else:
+        raise ConfigError("QUERY: say what to research, or use --demo or --resume")
+    try:
+        return asyncio.run(_run(arguments, run))
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with: judger-agent run --resume {run.folder}", file=sys.stderr)
+        return 130
+
+
+async def _run(arguments: argparse.Namespace, run: Run) -> int:
+    from judger.rubric import read_rubric
+    from policy import demo, trajectory
+    from policy.kit import open_shared
+    from policy.runs import run_episode, write_report
+    from policy.view import LiveView
+
+    criteria = read_rubric(arguments.rubric) if arguments.rubric is not None else ()
+    settings = settings_from(arguments)
+    if arguments.demo:
+        settings = _demo_settings(settings)
+    was_finished = trajectory.read_journal(run.journal).finished is not None
+    make_model = _maker(settings, arguments.pace if arguments.demo else None)
+    key = os.environ.get(settings.search.api_key_env)
+    async with open_shared(settings, search_key=key) as shared:
+        with LiveView(settings.agent.budget) as view:
+            listeners = [] if arguments.quiet else [view]
+            notify = view.note if not arguments.quiet else _to_stderr
+            query = arguments.query or demo.QUERY
+            episode = await run_episode(run, query, make_model, shared, settings, listeners=listeners, notify=notify)
+    record = trajectory.record_of(episode)
+    checklist, fault = None, ""
+    if criteria and record["report"]:
+        record, checklist, fault = await _judge(arguments.judge, record, criteria)
+    if not was_finished:
+        trajectory.append(run.trajectory, record)
+    for path in write_report(run, episode, checklist):
+        print(path)
+    print(run.trajectory)
+    if episode.status == "failed" and episode.finished is not None:
+        print(f"failed: {episode.finished.reason}", file=sys.stderr)
+        return 1
+    if fault:
+        print(f"not judged: {fault}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _judge(address: str, record: Record, criteria: Sequence[Criterion]) -> tuple[Record, Checklist | None, str]:
+    from judger.client import connect
+    from judger.errors import JudgerError
+    from policy.judging import checklist_of, judged
+
+    try:
+        async with connect(address) as judge:
+            judgement = await judge.judge(record["query"], record["report"], criteria)
+    except JudgerError as error:
+        return {**record, "judge_error": str(error)}, None, str(error)
+    return judged(record, judgement), checklist_of(judgement, criteria), ""
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _maker(settings: Settings, demo_pace: float | None) -> Any:
+    from policy import demo
+    from policy.model import open_model
+    from policy.models.scripted import ScriptedModel
+
+    if demo_pace is None:
+        key = os.environ.get(settings.model.api_key_env)
+        model = open_model(settings.model, api_key=key)
+        return lambda episode, kit: model
+
+    def scripted(episode: Episode, kit: Kit) -> Model:
+        return ScriptedModel(demo.script(set(kit.tools.names)), start=episode.turns, delay=demo_pace)
+
+    return scripted
+
+
+def _demo_settings(settings: Settings) -> Settings:
+    """So small a context that the demo shows how long results and long histories are dealt with."""
+    small = {"tokens": 2_600, "observation_chars": 3_000, "summary_chars": 1_200, "keep_turns": 3}
+    agent = settings.agent.model_copy(update={"context": ContextConfig.model_validate(small)})
+    # The script knows what it will find, so the encoder need not be loaded for it.
+    search = settings.search.model_copy(update={"dense": False})
+    return settings.model_copy(
+        update={"agent": agent, "search": search, "shell": ShellConfig.model_validate(_shell(settings, True))}
+    )
+
+
+def _name(query: str) -> str:
+    words = re.findall(r"\w+", query.lower())[:6]
+    return time.strftime("%Y%m%d-%H%M%S-") + "-".join(words)

@@ -1,0 +1,32 @@
+"""What can go wrong in an episode, in one tree.
+
+AgentError
++-- ToolError       a tool could not do what it was asked; becomes an observation the model can act on
++-- ModelError      the model gave no completion; ends the episode as failed
+|   +-- ContextFull the prompt is longer than the model takes; the history is compacted and the turn tried again
++-- ConfigError     a setting or a file of the user is wrong; exit 2
+"""
+
+from __future__ import annotations
+
+__all__ = ["AgentError", "ConfigError", "ContextFull", "ModelError", "ToolError"]
+
+
+class AgentError(Exception):
+    """The root: catch it to catch all of ours."""
+
+
+class ToolError(AgentError):
+    """A tool refuses or fails; the message tells the model what to do instead."""
+
+
+class ModelError(AgentError):
+    """The model backend failed for good: retries are the backend's own business and are over."""
+
+
+class ContextFull(ModelError):
+    """The prompt does not fit the model's context."""
+
+
+class ConfigError(AgentError):
+    """Something the user wrote is wrong; the message names it."""

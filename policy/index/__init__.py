@@ -1,0 +1,1 @@
+"""The local index: documents in, paragraphs out (`store`), read by well-kept parsers (`parse`)."""

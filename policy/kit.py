@@ -1,0 +1,131 @@
+"""What one episode works with, put together from the settings: workspace, tools, and what has to be closed after."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from policy.config import Settings
+from policy.episode import Episode
+from policy.index.dense import find_embedder
+from policy.index.store import LocalIndex
+from policy.tools import sandbox
+from policy.tools.authority import Authority
+from policy.tools.base import Tool, Toolbox, tool
+from policy.tools.file import FileTool
+from policy.tools.open import OpenTool, Reader
+from policy.tools.search import IndexProvider, Provider, SearchTool
+from policy.tools.shell import ShellTool
+from policy.tools.todo import Todo
+from policy.tools.workspace import Workspace
+from policy.web.cache import DiskCache
+
+__all__ = ["Kit", "Shared", "bundled_corpus", "open_index", "open_kit", "open_shared", "system_prompt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """The tools of one episode, and why some that were asked for are not among them."""
+
+    workspace: Workspace
+    tools: Toolbox
+    todo: Todo
+    missing: tuple[str, ...] = ()
+
+    def take_up(self, episode: Episode) -> None:
+        """Bring the tools' own state to where a resumed episode stands."""
+        self.todo.restore(episode.todo)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all episodes of a process share."""
+
+    index: LocalIndex
+    provider: Provider
+    reader: Reader | None = None
+    authority: Authority = Authority(())
+    tools: tuple[Tool, ...] = ()
+    """Those of MCP servers."""
+
+    @classmethod
+    def local(cls, index: LocalIndex) -> Shared:
+        """The local index and nothing else."""
+        return cls(index, IndexProvider(index))
+
+
+@asynccontextmanager
+async def open_shared(settings: Settings, *, search_key: str | None = None) -> AsyncIterator[Shared]:
+    """The index, the search service, the web and the MCP servers that the settings ask for."""
+    search = settings.search
+    async with AsyncExitStack() as stack:
+        index = open_index(settings)
+        stack.callback(index.close)
+        cache = DiskCache(search.cache, seconds=search.cache_seconds) if search.cache is not None else None
+        provider: Provider = IndexProvider(index)
+        if search.provider != "local":
+            from policy.web.providers import HostedProvider
+
+            provider = hosted = HostedProvider(search, api_key=search_key, cache=cache)
+            stack.push_async_callback(hosted.aclose)
+        reader = None
+        if settings.fetch.enabled:
+            from policy.web.fetch import WebReader
+
+            reader = WebReader(settings.fetch, cache=cache)
+            stack.push_async_callback(reader.aclose)
+        tools: list[Tool] = []
+        for server in settings.mcp:
+            from policy.tools.mcp import open_mcp
+
+            tools.extend(await stack.enter_async_context(open_mcp(server)))
+        yield Shared(index, provider, reader, Authority.load(search.authority), tuple(tools))
+
+
+def open_index(settings: Settings) -> LocalIndex:
+    """The index that the settings name, or the bundled corpus."""
+    embedder = find_embedder() if settings.search.dense else None
+    if settings.search.index is not None:
+        return LocalIndex.open(settings.search.index, embedder)
+    with bundled_corpus() as folder:
+        return LocalIndex.in_memory(folder, embedder)
+
+
+def bundled_corpus() -> AbstractContextManager[Path]:
+    """A context manager that gives the folder of the bundled collection."""
+    return as_file(files("policy").joinpath("corpus"))
+
+
+def system_prompt(settings: Settings) -> str:
+    """The instructions of the agent."""
+    if settings.agent.system_prompt is not None:
+        return settings.agent.system_prompt.read_text(encoding="utf-8").strip()
+    return files("policy").joinpath("prompts/system.txt").read_text(encoding="utf-8").strip()
+
+
+@asynccontextmanager
+async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIterator[Kit]:
+    """The kit of an episode whose workspace is `folder`."""
+    async with AsyncExitStack() as stack:
+        workspace, todo = Workspace(folder), Todo()
+        tools: list[Tool] = [
+            tool(todo.todo),
+            tool(SearchTool(shared.provider, order=shared.authority.order).search),
+            tool(OpenTool(shared.index, shared.reader).open),
+            tool(FileTool(workspace).file),
+            *shared.tools,
+        ]
+        missing: list[str] = []
+        if settings.shell.enabled:
+            reason = sandbox.missing(settings.shell)
+            if reason:
+                missing.append(f"shell is off: {reason}")
+            else:
+                shell = ShellTool(workspace.root, settings.shell)
+                stack.push_async_callback(shell.aclose)
+                tools.append(tool(shell.shell))
+        toolbox = Toolbox(tools, seconds=settings.agent.budget.tool_seconds)
+        yield Kit(workspace, toolbox, todo, tuple(missing))

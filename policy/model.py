@@ -1,0 +1,89 @@
+"""What the agent needs of a chat model: one method. The three models behind it are in `policy.models`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from policy.config import ModelConfig
+from policy.errors import ConfigError
+
+__all__ = ["Completion", "Message", "Model", "Schema", "ToolCall", "open_model"]
+
+Message = dict[str, Any]
+"""A message in the chat format of OpenAI-compatible endpoints; `reasoning_content` holds a thought."""
+
+Schema = dict[str, Any]
+"""A tool in the format {"type": "function", "function": {"name", "description", "parameters"}}."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call the model asks for. `arguments` is what the model wrote, so it may not be JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """One reply of the model."""
+
+    content: str = ""
+    thought: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    malformed: tuple[str, ...] = ()
+    """Why each call that could not be read as one was not; the text itself stays in `content`."""
+    finish: Literal["stop", "length", "tool_calls"] = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    token_ids: tuple[int, ...] | None = None
+    logprobs: tuple[float, ...] | None = None
+    """Log-probability of each generated token, where the model gives them."""
+
+    def message(self) -> Message:
+        """The assistant message that stands for this reply in the history."""
+        message: Message = {"role": "assistant", "content": self.content}
+        if self.thought:
+            message["reasoning_content"] = self.thought
+        if self.tool_calls:
+            message["tool_calls"] = [
+                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+                for call in self.tool_calls
+            ]
+        return message
+
+
+class Model(Protocol):
+    """Anything that continues a conversation."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def complete(
+        self, messages: Sequence[Message], tools: Sequence[Schema], *, max_tokens: int, use_tools: bool = True
+    ) -> Completion:
+        """One reply of at most `max_tokens` tokens. With `use_tools` off the model must answer in words.
+
+        Raises ModelError where there will be no reply, ContextFull where a shorter history would help.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+def open_model(config: ModelConfig, *, api_key: str | None = None) -> Model:
+    """The model that `config` names; the libraries it needs are imported here and not before."""
+    match config.backend:
+        case "openai":
+            from policy.models.openai import OpenAIModel
+
+            return OpenAIModel(config, api_key=api_key)
+        case "transformers":
+            from policy.models.local import LocalModel
+
+            return LocalModel.load(config)
+        case "scripted":
+            raise ConfigError("model.backend: the scripted model is built in code or by --demo, not by a setting")

@@ -1,0 +1,156 @@
+"""Many episodes at once: G of every task, a bounded number in flight, each group judged as soon as it is complete.
+
+Resumable at any point: an episode whose record is in the output is not run again, and one that was cut short goes on
+from its journal in `OUT.work/`. A failed episode is a record that says so, without a report and without a reward.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from judger.client import Client
+from judger.errors import InvalidRequest
+from judger.types import Criterion
+from policy import trajectory
+from policy.config import Settings
+from policy.episode import Episode
+from policy.errors import ConfigError
+from policy.events import Finished, Started
+from policy.judging import judge_records
+from policy.kit import Kit, Shared
+from policy.model import Model
+from policy.runs import Run, run_episode
+from policy.trajectory import Record
+
+__all__ = ["Rollouts", "Task", "read_tasks"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One line of a task file: a case without a report. Without criteria its episodes are not judged."""
+
+    id: str
+    query: str
+    criteria: tuple[Criterion, ...] = ()
+
+
+def read_tasks(path: Path, rubric: Sequence[Criterion] = ()) -> list[Task]:
+    """All tasks of a file; a `rubric` takes the place of their own criteria. Raises ConfigError with every fault."""
+    from judger.client.cases import make_criteria
+
+    tasks: list[Task] = []
+    faults: list[str] = []
+    seen: set[str] = set()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            data = json.loads(line)
+            if not isinstance(data, dict):
+                raise InvalidRequest("line", "must be a JSON object")
+            for field in ("id", "query"):
+                if not isinstance(data.get(field), str) or not data[field].strip():
+                    raise InvalidRequest(field, "must be a text that is not empty")
+            if data["id"] in seen:
+                raise InvalidRequest("id", f"{data['id']!r} is there twice")
+            criteria = tuple(rubric) or make_criteria(data.get("criteria") or ())
+            for i, criterion in enumerate(criteria):
+                if not criterion.text.strip():
+                    raise InvalidRequest(f"criteria[{i}].text", "must not be empty")
+        except InvalidRequest as error:
+            faults.append(f"{path}:{number}: {error.field}: {error.reason}")
+        except ValueError as error:
+            faults.append(f"{path}:{number}: line: not JSON: {error}")
+        else:
+            seen.add(data["id"])
+            tasks.append(Task(data["id"], data["query"], criteria))
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return tasks
+
+
+class Rollouts:
+    """Runs the tasks into a file of records. `make_model` gives each episode its model; who shares one closes it."""
+
+    def __init__(
+        self,
+        out: Path,
+        settings: Settings,
+        shared: Shared,
+        make_model: Callable[[Episode, Kit], Model],
+        *,
+        concurrency: int = 8,
+        group: int = 1,
+        judge: Client | None = None,
+        keep_workspaces: bool = False,
+        on_record: Callable[[Record], None] = lambda _: None,
+    ) -> None:
+        self._out, self._settings, self._shared, self._make_model = out, settings, shared, make_model
+        self._concurrency, self._group, self._judge = concurrency, group, judge
+        self._keep, self._on_record = keep_workspaces, on_record
+        self._slots = asyncio.Semaphore(concurrency)
+        self._work = out.with_name(out.name + ".work")
+
+    async def run(self, tasks: Sequence[Task]) -> None:
+        """Run what is missing."""
+        done = {record["id"] for record in trajectory.read_records(self._out)}
+        waiting = iter(tasks)
+        # As many workers as slots: a group that waits for its last episode must not keep others from starting.
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(self._concurrency):
+                workers.create_task(self._worker(waiting, done))
+        if self._work.exists() and not self._keep:
+            shutil.rmtree(self._work)
+
+    async def _worker(self, waiting: Iterator[Task], done: set[str]) -> None:
+        for task in waiting:
+            missing = [number for number in range(self._group) if _id(task, number) not in done]
+            records = await asyncio.gather(*(self._episode(task, number) for number in missing))
+            if self._judge is not None and task.criteria:
+                records = await judge_records(records, task.query, task.criteria, self._judge)
+            for record, number in zip(records, missing, strict=True):
+                trajectory.append(self._out, record)
+                if not self._keep:
+                    shutil.rmtree(self._folder(task, number), ignore_errors=True)
+                self._on_record(record)
+
+    async def _episode(self, task: Task, number: int) -> Record:
+        run = Run(self._folder(task, number))
+        async with self._slots:
+            try:
+                episode = await run_episode(
+                    run, task.query, self._make_model, self._shared, self._settings, task=task.id
+                )
+            except Exception as error:  # one episode must not end the others; it is logged with its trace
+                log.exception("episode %s failed", _id(task, number))
+                episode = _failed(task, f"{type(error).__name__}: {error}")
+        return {**trajectory.record_of(episode), "id": _id(task, number)}
+
+    def _folder(self, task: Task, number: int) -> Path:
+        name = re.sub(r"[^\w.-]", "_", task.id)[:40]
+        return self._work / f"{name}-{hashlib.sha256(task.id.encode()).hexdigest()[:10]}-{number}"
+
+
+def _id(task: Task, number: int) -> str:
+    return f"{task.id}/{number}"
+
+
+def _failed(task: Task, reason: str) -> Episode:
+    episode = Episode()
+    episode.apply(Started(id="", query=task.query, system="", model="", tools=[], task=task.id))
+    episode.apply(Finished(status="failed", reason=reason))
+    return episode

@@ -1,0 +1,105 @@
+"""`open`: whole documents, or parts of them, by key or address, several at once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from policy.errors import ToolError
+from policy.index.store import LocalIndex, Passage
+from policy.sources import Source
+from policy.tools.base import Result
+
+__all__ = ["OpenTool", "Reader"]
+
+_RANGE = re.compile(r"^(.*?)#(\d+)(?:-(\d+))?$")
+
+
+class Reader(Protocol):
+    """Fetches the page at an address as passages. Raises ToolError."""
+
+    async def read(self, address: str) -> Sequence[Passage]: ...
+
+
+class OpenTool:
+    """Documents of the index and, with a reader, pages of the web."""
+
+    def __init__(
+        self, index: LocalIndex | None, reader: Reader | None = None, *, max_targets: int = 6, max_chars: int = 12_000
+    ) -> None:
+        self._index = index
+        self._reader = reader
+        self._max_targets = max_targets
+        self._max_chars = max_chars
+
+    async def open(self, targets: list[str]) -> Result:
+        """Read documents. Each paragraph is shown with the key to cite it by.
+
+        Args:
+            targets: Up to six keys from `search`, such as "tidal-mill" for a whole document, "tidal-mill#3" for one
+                paragraph, "tidal-mill#3-9" for several; or web addresses, where the web is available.
+        """
+        wanted = list(dict.fromkeys(target.strip() for target in targets if target.strip()))
+        if not wanted:
+            raise ToolError("There is nothing to open. Name at least one key or address.")
+        if len(wanted) > self._max_targets:
+            raise ToolError(f"{len(wanted)} targets are too many at once; open at most {self._max_targets}.")
+        answers = await asyncio.gather(*(self._one(target) for target in wanted))
+        if all(isinstance(answer, ToolError) for answer in answers):
+            raise ToolError("\n".join(str(answer) for answer in answers))
+        parts: list[str] = []
+        sources: list[Source] = []
+        room = self._max_chars // len(wanted)
+        for target, answer in zip(wanted, answers, strict=True):
+            if isinstance(answer, ToolError):
+                parts.append(f"# {target}\n{answer}")
+                continue
+            text, shown = _show(answer, room)
+            parts.append(text)
+            sources.extend(Source(p.key, p.title, p.location, p.text) for p in shown)
+        return Result("\n\n".join(parts), tuple(sources))
+
+    async def _one(self, target: str) -> Sequence[Passage] | ToolError:
+        found = _RANGE.match(target)
+        document = found.group(1) if found else target
+        try:
+            passages = await self._all(document)
+        except ToolError as error:
+            return error
+        if found is None:
+            return passages
+        first = int(found.group(2))
+        last = int(found.group(3) or first)
+        chosen = [p for p in passages if first <= int(p.key.rpartition("#")[2]) <= last]
+        return chosen or ToolError(f"{document} has {len(passages)} paragraphs; {first} to {last} are none of them.")
+
+    async def _all(self, document: str) -> Sequence[Passage]:
+        if re.match(r"https?://", document, re.IGNORECASE):
+            if self._reader is None:
+                raise ToolError(f"The web is not available here, {document} cannot be opened. Use keys from `search`.")
+            return await self._reader.read(document)
+        passages = self._index.read(document) if self._index is not None else []
+        if not passages:
+            raise ToolError(f"There is no document {document!r}. Use a key that `search` has shown.")
+        return passages
+
+
+def _show(passages: Sequence[Passage], room: int) -> tuple[str, list[Passage]]:
+    """The passages as text, as many as there is room for, and those shown."""
+    lines = [f"# {passages[0].title} ({passages[0].location})"]
+    heading = ""
+    for count, passage in enumerate(passages):
+        if count and room < len(passage.text):
+            number = passage.key.rpartition("#")[2]
+            end = passages[-1].key.rpartition("#")[2]
+            document = passage.key.rpartition("#")[0]
+            lines.append(f'{len(passages) - count} more paragraphs: open "{document}#{number}-{end}".')
+            return "\n\n".join(lines), list(passages[:count])
+        if passage.heading != heading:
+            heading = passage.heading
+            lines.append(f"## {heading}")
+        lines.append(f"[{passage.key}] {passage.text}")
+        room -= len(passage.text)
+    return "\n\n".join(lines), list(passages)

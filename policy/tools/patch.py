@@ -1,0 +1,148 @@
+"""Find the one place in a text that an anchor means, and edit there. Pure; no files.
+
+The paper's patch (arXiv 2512.20491, section 5): the model sends the changed fragment with a little context, not the
+file. The steps, first that answers wins: the exact text; the same words with other whitespace; a start and an end
+around `...`; the closest passage by edit distance. Every step refuses two candidates, and the last also refuses a
+passage whose numbers differ from the anchor's: a near match with another number is another statement.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from rapidfuzz import fuzz
+
+from policy.errors import ToolError
+
+__all__ = ["Place", "apply", "locate"]
+
+_ELISION = re.compile(r"\s*(?:\[\.\.\.\]|\.\.\.|…)\s*")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Characters `text[start:end]`, and how alike they are to the anchor, 0 to 100."""
+
+    start: int
+    end: int
+    score: float = 100.0
+
+
+def apply(text: str, place: Place, new: str, position: Literal["replace", "before", "after"]) -> str:
+    """The text with `new` in, before or after the place. Insertions get a separator where neither side has one."""
+    match position:
+        case "replace":
+            return text[: place.start] + new + text[place.end :]
+        case "before":
+            at_line_start = place.start == 0 or text[place.start - 1] == "\n"
+            gap = "" if new[-1:].isspace() else "\n\n" if at_line_start else " "
+            return text[: place.start] + new + gap + text[place.start :]
+        case "after":
+            at_line_end = text[place.end : place.end + 1] in ("", "\n")
+            gap = "" if new[:1].isspace() or text[place.end - 1].isspace() else "\n\n" if at_line_end else " "
+            return text[: place.end] + gap + new + text[place.end :]
+
+
+def locate(text: str, anchor: str, *, min_score: float = 86.0, margin: float = 6.0) -> Place:
+    """The place that `anchor` means. Raises ToolError where there is none, or more than one."""
+    if not anchor.strip():
+        raise ToolError("The anchor is empty; copy the text to be changed from the file.")
+    found = _exact(text, anchor) or _exact(text, anchor.strip()) or _spaced(text, anchor)
+    if found is None:
+        parts = _ELISION.split(anchor.strip())
+        if len(parts) == 2 and all(len(part) >= 8 for part in parts):
+            return _between(text, parts[0], parts[1], min_score, margin)
+        found = _fuzzy(text, anchor.strip(), min_score, margin)
+    return found
+
+
+def _exact(text: str, anchor: str) -> Place | None:
+    start = text.find(anchor)
+    if start < 0:
+        return None
+    second = text.find(anchor, start + 1)
+    if second >= 0:
+        raise _ambiguous(text, start, second)
+    return Place(start, start + len(anchor))
+
+
+def _spaced(text: str, anchor: str) -> Place | None:
+    pattern = re.compile(r"\s+".join(map(re.escape, anchor.split())))
+    found = pattern.search(text)
+    if found is None:
+        return None
+    second = pattern.search(text, found.start() + 1)
+    if second is not None:
+        raise _ambiguous(text, found.start(), second.start())
+    return Place(found.start(), found.end())
+
+
+def _between(text: str, head: str, tail: str, min_score: float, margin: float) -> Place:
+    first = locate(text, head, min_score=min_score, margin=margin)
+    # The nearest end after the start is meant, so only its own paragraphs are searched, the nearest first.
+    at = text.find(tail, first.end)
+    if at >= 0:
+        return Place(first.start, at + len(tail), first.score)
+    for stop in [m.start() for m in re.finditer(r"\n\s*\n|\Z", text[first.end :])][:3]:
+        try:
+            last = locate(text[first.end : first.end + stop], tail, min_score=min_score, margin=margin)
+        except ToolError:
+            continue
+        return Place(first.start, first.end + last.end, min(first.score, last.score))
+    raise ToolError(f"The anchor's start is in line {_line(text, first.start)}, but no end like {tail[:60]!r} follows.")
+
+
+def _fuzzy(text: str, anchor: str, min_score: float, margin: float) -> Place:
+    if len(anchor) < 16:
+        raise ToolError(f"{anchor!r} is not in the file, and is too short for an inexact match. Copy more of it.")
+    best = _closest(text, anchor)
+    if best.score < min_score:
+        near = text[best.start : best.end]
+        raise ToolError(
+            f"The anchor is not in the file. The closest passage, line {_line(text, best.start)}, is only "
+            f"{best.score:.0f}% alike: {near[:200]!r}. Read the file and copy from it. Nothing was changed."
+        )
+    if _NUMBER.findall(anchor) != _NUMBER.findall(text[best.start : best.end]):
+        raise ToolError(
+            f"The closest passage, line {_line(text, best.start)}, has other numbers: "
+            f"{text[best.start : best.end][:300]!r}. Copy it as it is. Nothing was changed."
+        )
+    # Blanked, so that the runner-up cannot overlap it.
+    rest = text[: best.start] + "\n" * (best.end - best.start) + text[best.end :]
+    second = _closest(rest, anchor)
+    if second.score > best.score - margin:
+        raise _ambiguous(text, best.start, second.start)
+    return best
+
+
+def _closest(text: str, anchor: str) -> Place:
+    found = fuzz.partial_ratio_alignment(anchor, text)
+    if found is None or found.dest_end <= found.dest_start:
+        return Place(0, 0, 0.0)
+    # The window has the anchor's length; a passage with words more or less has not. Try the word edges around it.
+    reach = 16 + len(anchor) // 8
+    words = [
+        m.span() for m in re.finditer(r"\w+|[^\w\s]", text[max(0, found.dest_start - reach) : found.dest_end + reach])
+    ]
+    offset = max(0, found.dest_start - reach)
+    starts = [s + offset for s, _ in words if abs(s + offset - found.dest_start) <= reach]
+    ends = [e + offset for _, e in words if abs(e + offset - found.dest_end) <= reach]
+    spans = [(s, e) for s in starts for e in ends if s < e]
+    if not spans:
+        return Place(found.dest_start, found.dest_end, found.score)
+    score, start, end = max((fuzz.ratio(anchor, text[s:e]), s, e) for s, e in spans)
+    return Place(start, end, score)
+
+
+def _ambiguous(text: str, first: int, second: int) -> ToolError:
+    return ToolError(
+        f"The anchor fits more than one place (lines {_line(text, first)} and {_line(text, second)}). "
+        "Add words around it until it is unique. Nothing was changed."
+    )
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1

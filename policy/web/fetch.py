@@ -1,0 +1,175 @@
+"""Pages of the open web, fetched so that a page cannot reach what only we can reach.
+
+Every address is resolved once, checked, and dialled as it was checked, so that a name cannot point elsewhere between
+the two (DNS rebinding). Redirects are followed by hand and checked again. Size and time are bounded as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from policy.config import FetchConfig
+from policy.errors import ToolError
+from policy.index import parse
+from policy.index.store import Passage
+from policy.web.cache import DiskCache
+
+__all__ = ["Page", "WebReader", "is_public", "resolve"]
+
+Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+
+_TYPES = {"text/html": ".html", "application/xhtml+xml": ".html", "application/pdf": ".pdf"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What came of an address: the one it ended at, the media type, the bytes."""
+
+    address: str
+    media_type: str
+    data: bytes
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the open internet: not private, loopback, link-local, multicast or reserved."""
+    ip = ipaddress.ip_address(address)
+    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
+    if inner is not None and not is_public(str(inner)):
+        return False
+    teredo = getattr(ip, "teredo", None)
+    return teredo is None and ip.is_global and not ip.is_multicast
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """All addresses of a host, by the system's resolver."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class WebReader:
+    """Fetches an address and reads it as passages. A `policy.tools.open.Reader`.
+
+    `resolver` and `is_allowed` are given by tests, which have only loopback addresses.
+    """
+
+    def __init__(
+        self,
+        config: FetchConfig,
+        *,
+        cache: DiskCache | None = None,
+        resolver: Resolver = resolve,
+        is_allowed: Callable[[str], bool] = is_public,
+    ) -> None:
+        self._config, self._cache = config, cache
+        self._resolver, self._is_allowed = resolver, is_allowed
+        # No proxy and no .netrc out of the environment: both would carry requests past the checks.
+        self._client = httpx.AsyncClient(
+            trust_env=False, follow_redirects=False, timeout=config.seconds, headers={"user-agent": "judger-agent"}
+        )
+
+    async def read(self, address: str) -> list[Passage]:
+        """The passages of a page, keyed by its host and path. Raises ToolError that says what to do instead."""
+        page = await self.fetch(address)
+        suffix = _TYPES.get(page.media_type, ".txt" if page.media_type.startswith("text/") else "")
+        if not suffix:
+            raise ToolError(
+                f"{address} is {page.media_type or 'of no known type'}, which is not read. Try another source."
+            )
+        try:
+            document = await asyncio.to_thread(parse.parse_bytes, page.data, suffix, page.address)
+        except parse.Unreadable as error:
+            raise ToolError(f"{address} cannot be read: {error}. Try another source.") from error
+        if not document.paragraphs:
+            raise ToolError(f"{address} has no text in it. Try another source.")
+        key = page_key(page.address)
+        return [
+            Passage(f"{key}#{number}", document.title, page.address, paragraph.heading, paragraph.text)
+            for number, paragraph in enumerate(document.paragraphs, 1)
+        ]
+
+    async def fetch(self, address: str) -> Page:
+        """The page at an address, from the cache where it was fetched of late."""
+        if self._cache is not None and (kept := self._cache.get("page", address)) is not None:
+            return Page(kept["address"], kept["media_type"], bytes.fromhex(kept["data"]))
+        try:
+            async with asyncio.timeout(self._config.seconds):
+                page = await self._follow(address)
+        except TimeoutError as error:
+            raise ToolError(f"{address} took more than {self._config.seconds:g} s. Try another source.") from error
+        if self._cache is not None:
+            kept = {"address": page.address, "media_type": page.media_type, "data": page.data.hex()}
+            self._cache.put("page", address, kept)
+        return page
+
+    async def _follow(self, address: str) -> Page:
+        current = address
+        for _ in range(self._config.redirects + 1):
+            answer = await self._once(current)
+            if isinstance(answer, Page):
+                return answer
+            current = urljoin(current, answer)
+        raise ToolError(f"{address} redirects more than {self._config.redirects} times. Try another source.")
+
+    async def _once(self, address: str) -> Page | str:
+        """The page, or where it redirects to."""
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+            raise ToolError(f"{address!r} is no address that is opened; only http and https without a login are.")
+        try:
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError as error:
+            raise ToolError(f"{address!r} has no valid port.") from error
+        ip = await self._checked(parts.hostname, port)
+        target = httpx.URL(address).copy_with(host=ip, fragment=None)
+        host = parts.netloc.encode("idna").decode() if not parts.netloc.isascii() else parts.netloc
+        request = self._client.build_request("GET", target, headers={"host": host})
+        # The certificate must be that of the name, though the address is dialled.
+        request.extensions["sni_hostname"] = parts.hostname
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                return await self._take(address, response)
+            finally:
+                await response.aclose()
+        except httpx.HTTPError as error:
+            raise ToolError(f"{address} cannot be fetched: {type(error).__name__}. Try another source.") from error
+
+    async def _take(self, address: str, response: httpx.Response) -> Page | str:
+        if response.is_redirect:
+            return response.headers["location"]
+        if response.status_code != 200:
+            raise ToolError(f"{address} answers with status {response.status_code}. Try another source.")
+        data = bytearray()
+        async for chunk in response.aiter_bytes(65_536):  # after decompression, so a small bomb is measured as it is
+            data += chunk
+            if len(data) > self._config.max_bytes:
+                raise ToolError(f"{address} is larger than {self._config.max_bytes:,} bytes. Try another source.")
+        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return Page(address, media_type, bytes(data))
+
+    async def _checked(self, host: str, port: int) -> str:
+        try:
+            addresses = await self._resolver(host, port)
+        except (OSError, UnicodeError) as error:
+            raise ToolError(f"There is no host {host!r}. Check the address.") from error
+        # One address inside is enough to refuse: which of them is dialled must not be a matter of luck.
+        if not addresses or not all(self._is_allowed(address) for address in addresses):
+            raise ToolError(f"{host} is not on the open internet, so it is not opened.")
+        return addresses[0]
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
+def page_key(address: str) -> str:
+    """A key that is safe inside \\cite{}, from host and path."""
+    parts = urlsplit(address)
+    return re.sub(r"[^\w.]+", "-", f"{parts.hostname}{parts.path}").strip("-.")[:80]

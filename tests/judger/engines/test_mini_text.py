@@ -1,0 +1,108 @@
+"""How a text becomes tokens, units and windows."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from judger.engines.mini.criterion import names, numbers, read
+from judger.engines.mini.text import UNIT_TOKENS, WINDOW_TOKENS, plain, sentences, tokenize
+from judger.engines.mini.weights import WEIGHTS, load_tokenizer
+
+TOKENIZER = load_tokenizer(WEIGHTS / "tokenizer.json")
+MARKDOWN = (
+    "# Title\n\n**Bold** claim, see [the source](https://example.org/a_b).\n\n"
+    "| a | b |\n|---|---|\n| 1 | 2 |\n\n- item one\n- item two\n"
+)
+
+
+def test_blanking_markdown_keeps_every_offset() -> None:
+    text = plain(MARKDOWN)
+    assert len(text) == len(MARKDOWN)
+    assert "the source" in text
+    assert text.index("the source") == MARKDOWN.index("the source")
+    assert not set("#*|[]") & set(text)
+    assert "example.org" not in text
+
+
+def test_markdown_and_plain_text_give_the_same_tokens() -> None:
+    bare = "Title\n\nBold claim, see the source.\n\na b\n\n1 2\n\nitem one\nitem two\n"
+    assert tokenize(MARKDOWN, TOKENIZER).ids.tolist() == tokenize(bare, TOKENIZER).ids.tolist()
+
+
+def test_units_and_windows_partition_the_tokens_and_keep_their_limits() -> None:
+    text = (
+        " ".join(f"Sentence {i} has a number of words, and some of them are long." for i in range(80)) + " word" * 300
+    )
+    tokens = tokenize(text, TOKENIZER)
+    for ranges, limit in ((tokens.units, UNIT_TOKENS), (tokens.windows, WINDOW_TOKENS)):
+        assert ranges[0, 0] == 0
+        assert ranges[-1, 1] == len(tokens)
+        assert (ranges[1:, 0] == ranges[:-1, 1]).all()
+        assert ((ranges[:, 1] - ranges[:, 0]) <= limit).all()
+        assert (ranges[:, 1] > ranges[:, 0]).all()
+    assert set(tokens.windows[:, 0]) <= set(tokens.units[:, 0])
+
+
+def test_text_put_before_leaves_most_windows_as_they_were() -> None:
+    paragraphs = [f"Paragraph {i}. " + "It says several things about the topic at hand. " * 6 for i in range(20)]
+    alone = tokenize("\n\n".join(paragraphs), TOKENIZER)
+    after = tokenize("\n\n".join(["Something else entirely, of some length. " * 9, *paragraphs]), TOKENIZER)
+
+    def windows(tokens: object) -> set[tuple[int, ...]]:
+        return {tuple(tokens.ids[a:b].tolist()) for a, b in tokens.windows}  # type: ignore[attr-defined]
+
+    assert len(windows(alone) - windows(after)) <= 1
+
+
+def test_an_abbreviation_does_not_end_a_sentence() -> None:
+    text = "Dr. Smith met Mr. Jones in the U.S. Congress. They talked."
+    assert [text[a:b].strip() for a, b in sentences(text)] == [text[:45].strip(), "They talked."]
+
+
+def test_a_text_without_words_has_no_tokens() -> None:
+    assert len(tokenize("  \n ", TOKENIZER)) == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["-" * 200_000, "[" * 100_000, "a." * 100_000, "| - " * 50_000, "*" * 200_000, "<" * 100_000]
+)
+def test_hostile_text_takes_linear_time(text: str) -> None:
+    began = time.monotonic()
+    plain(text)
+    sentences(text)
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "core", "omission", "contradiction"),
+    [
+        ("The text states that: Paris is large.", "Paris is large.", False, False),
+        ("Mentions that Paris is large", "Paris is large", False, False),
+        ("The response fails to mention that Paris is large", "Paris is large", True, False),
+        ("Omits the size of Paris", "the size of Paris", True, False),
+        ("Contradicts that Paris is large", "Paris is large", False, True),
+        ("Does the contract contain a non-compete clause?", "a non-compete clause?", False, False),
+        ("Paris is large.", "Paris is large.", False, False),
+    ],
+)
+def test_the_core_of_a_criterion_is_found(text: str, core: str, omission: bool, contradiction: bool) -> None:
+    found = read(text)
+    assert text[found.start :] == core
+    assert (found.omission, found.contradiction) == (omission, contradiction)
+
+
+def test_numbers_ignore_thousands_separators_and_names_ignore_sentence_starts() -> None:
+    assert numbers("1,599 cars in 2016, 3.5%") == {"1599", "2016", "3.5"}
+    assert names("The house of Ann Lee. It stands in Rome.") == {"ann", "lee", "rome"}
+
+
+def test_offsets_point_at_the_words_of_the_report() -> None:
+    text = "Café prices rose. They **fell** later."
+    tokens = tokenize(text, TOKENIZER)
+    cut = [text[a:b].lower() for a, b in tokens.spans]
+    assert "prices" in cut
+    assert "fell" in cut
+    assert np.all(np.diff(tokens.spans[:, 0]) >= 0)

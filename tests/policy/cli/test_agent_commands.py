@@ -1,0 +1,90 @@
+"""The commands, run as a user runs them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from policy import trajectory
+from policy.cli import main
+
+DEMO = ["run", "--demo", "--pace", "0"]
+
+
+def test_the_demo_uses_every_tool_and_writes_the_report_in_three_forms(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main([*DEMO, "-o", str(out)]) == 0
+    (record,) = trajectory.read_records(out / "trajectory.jsonl")
+    offered = {schema["function"]["name"] for schema in json.loads(record["tools"])}
+    assert {step["name"] for step in record["steps"] if step["name"]} == offered
+    assert any(step["kind"] == "compaction" for step in record["steps"])
+    assert any(step["stored"] for step in record["steps"])
+    assert record["status"] == "done"
+    markdown, page = (out / "report.md").read_text(), (out / "report.html").read_text()
+    assert "put up in 1825" in markdown
+    assert "\\cite" not in markdown + page
+    assert "[?]" not in markdown
+    shown = capsys.readouterr()
+    assert str(out / "report.html") in shown.out
+    assert "Search results are leads" in shown.err
+
+
+def test_a_demo_cut_short_is_resumed_to_the_same_report(tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert main([*DEMO, "--quiet", "-o", str(whole)]) == 0
+    lines = (whole / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    cut.mkdir()
+    (cut / "journal.jsonl").write_bytes(b"".join(lines[:9]) + lines[9][:30])
+    assert main([*DEMO, "--quiet", "--resume", str(cut)]) == 0
+    assert (cut / "report.md").read_text() == (whole / "report.md").read_text()
+    assert main([*DEMO, "--quiet", "--resume", str(cut)]) == 0
+    assert len(list(trajectory.read_records(cut / "trajectory.jsonl"))) == 1
+
+
+def test_a_recorded_episode_is_replayed_to_the_same_report(tmp_path):
+    out, again = tmp_path / "run", tmp_path / "again"
+    main([*DEMO, "--quiet", "-o", str(out)])
+    (record,) = trajectory.read_records(out / "trajectory.jsonl")
+    assert main(["replay", str(out / "trajectory.jsonl"), "-o", str(again)]) == 0
+    assert (again / record["id"] / "report.html").read_text() == (out / "report.html").read_text()
+    assert main(["replay", str(out / "trajectory.jsonl"), "--id", "none"]) == 1
+
+
+def test_an_index_is_made_refreshed_and_searched(tmp_path, capsys):
+    (tmp_path / "a.md").write_text("# A\n\nText.\n")
+    (tmp_path / "b.pdf").write_bytes(b"no pdf")
+    assert main(["index", str(tmp_path), "--no-dense"]) == 0
+    shown = capsys.readouterr()
+    assert "1 passages (1 read, 0 unchanged, 0 dropped, 1 skipped)" in shown.out
+    assert "skipped b.pdf: broken PDF" in shown.err
+    assert main(["index", str(tmp_path), "--no-dense"]) == 0
+    assert "0 read, 1 unchanged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run"], "QUERY: say what to research"),
+        (["run", "q", "--config", "none.toml"], "none.toml"),
+        (["run", "q", "--index", "none.sqlite", "--model", "m"], "none.sqlite: no index"),
+        (["run", "q"], "model.name"),
+        (["run", "--resume", "nowhere"], "no run to resume"),
+        (["index", "nowhere"], "nowhere: not a folder"),
+        (["replay", "nowhere"], "nowhere: no such file"),
+    ],
+)
+def test_what_the_user_wrote_wrong_is_said_in_a_line_with_status_2(arguments, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_model_that_fails_ends_with_status_1_and_a_record(tmp_path, loopback, capsys):
+    server = loopback(lambda _: (401, {"content-type": "application/json"}, b'{"error": {"message": "bad key"}}'))
+    out = tmp_path / "run"
+    arguments = ["run", "q", "--model", "m", "--base-url", server.url, "-o", str(out), "--quiet"]
+    assert main(arguments) == 1
+    assert "bad key" in capsys.readouterr().err
+    (record,) = trajectory.read_records(out / "trajectory.jsonl")
+    assert record["status"] == "failed"

@@ -1,0 +1,74 @@
+"""A tiny random Qwen3 in this process: the plumbing, not the wits."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import pytest
+
+from policy.config import ModelConfig
+from policy.errors import ContextFull, ModelError
+from policy.models.local import LocalModel
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+TEMPLATE = (
+    "{% if tools %}<|im_start|>system\n{% for tool in tools %}{{ tool | tojson }}{% endfor %}<|im_end|>\n{% endif %}"
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>"
+    "{{ c.function | tojson }}</tool_call>{% endfor %}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+)
+TOOLS = [{"type": "function", "function": {"name": "search", "description": "d", "parameters": {"type": "object"}}}]
+ASK = [{"role": "user", "content": "hello"}]
+
+
+@pytest.fixture(scope="module")
+def parts():
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    vocabulary = {c: i for i, c in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    raw = Tokenizer(models.BPE(vocabulary, []))
+    raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    raw.add_special_tokens(["<|im_start|>", "<|im_end|>"])
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|im_end|>")
+    tokenizer.chat_template = TEMPLATE
+    torch.manual_seed(0)
+    config = transformers.Qwen3Config(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=8, max_position_embeddings=512, eos_token_id=tokenizer.eos_token_id,
+    )  # fmt: skip
+    return transformers.Qwen3ForCausalLM(config), tokenizer
+
+
+async def test_log_probabilities_are_those_of_the_generated_tokens(parts):
+    model = LocalModel(*parts, ModelConfig(name="tiny", backend="transformers", temperature=0.7, logprobs=True))
+    reply = await model.complete(ASK, TOOLS, max_tokens=12)
+    prompt = parts[1].apply_chat_template(ASK, tools=TOOLS, add_generation_prompt=True)["input_ids"]
+    ids = torch.tensor([[*prompt, *reply.token_ids]])
+    with torch.inference_mode():
+        rows = (parts[0](ids).logits[0, len(prompt) - 1 : -1] / 0.7).log_softmax(-1)
+    expected = [float(row[token]) for row, token in zip(rows, reply.token_ids, strict=True)]
+    assert reply.completion_tokens == len(reply.token_ids) == len(reply.logprobs)
+    assert all(math.isclose(a, b, abs_tol=1e-4) for a, b in zip(reply.logprobs, expected, strict=True))
+    assert reply.prompt_tokens == len(prompt)
+
+
+async def test_greedy_replies_repeat(parts):
+    model = LocalModel(*parts, ModelConfig(name="tiny", backend="transformers", temperature=0))
+    first, second = [await model.complete(ASK, TOOLS, max_tokens=8) for _ in range(2)]
+    assert first.token_ids == second.token_ids
+
+
+async def test_a_prompt_that_does_not_fit_is_a_full_context(parts):
+    model = LocalModel(*parts, ModelConfig(name="tiny", backend="transformers"))
+    with pytest.raises(ContextFull):
+        await model.complete([{"role": "user", "content": "x" * 600}], [], max_tokens=8)
+
+
+async def test_a_reply_that_takes_too_long_is_given_up_and_its_generation_stopped(parts):
+    model = LocalModel(*parts, ModelConfig(name="tiny", backend="transformers", timeout=0.001))
+    with pytest.raises(ModelError, match="no reply within"):
+        await model.complete(ASK, [], max_tokens=400)
+    await asyncio.get_running_loop().run_in_executor(model._thread, lambda: None)
+    await model.aclose()

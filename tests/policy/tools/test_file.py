@@ -1,0 +1,108 @@
+"""The file tool and the walls around it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from policy.errors import ToolError
+from policy.tools.file import FileTool
+from policy.tools.workspace import Workspace
+
+
+@pytest.fixture
+def outside(tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    return secret
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path / "w", max_file_bytes=10_000)
+
+
+@pytest.fixture
+def file(workspace):
+    return FileTool(workspace, max_chars=200).file
+
+
+def test_files_are_written_listed_and_read_by_ranges(file):
+    file("write", "notes/a.md", "\n".join(f"line {n}" for n in range(1, 101)))
+    assert file("list") == "notes/a.md (791 bytes)"
+    assert file("read", "notes/a.md", first_line=3, last_line=4) == "notes/a.md, lines 3-4 of 100\nline 3\nline 4"
+    whole = file("read", "notes/a.md")
+    assert "go on with first_line=" in whole.splitlines()[0]
+    with pytest.raises(ToolError, match="has 100 lines"):
+        file("read", "notes/a.md", first_line=101)
+
+
+def test_a_single_endless_line_is_cut_with_a_note(file):
+    file("write", "a.txt", "x" * 9000)
+    assert "line cut here: 9,000 characters" in file("read", "a.txt")
+
+
+@pytest.mark.parametrize(
+    "path", ["../secret.txt", "/etc/passwd", "a/../../secret.txt", "..", "/", "/workspace/../secret.txt"]
+)
+def test_no_path_leads_out(file, outside, path):
+    for command in ("read", "write", "patch"):
+        with pytest.raises(ToolError):
+            file(command, path, "text", "secret")
+    assert outside.read_text() == "secret"
+
+
+def test_no_link_leads_out_for_reading_writing_patching_or_listing(file, workspace, outside):
+    (workspace.root / "link.txt").symlink_to(outside)
+    (workspace.root / "folder").symlink_to(outside.parent)
+    for path in ("link.txt", "folder/secret.txt"):
+        with pytest.raises(ToolError, match="Links are not followed"):
+            file("read", path)
+        with pytest.raises(ToolError):
+            file("patch", path, "gone", "secret")
+    with pytest.raises(ToolError):
+        file("write", "folder/new.txt", "x")
+    file("write", "link.txt", "mine")  # replaces the link, not what it points at
+    assert outside.read_text() == "secret"
+    assert file("list") == "link.txt (4 bytes)"
+    assert sorted(p.name for p in outside.parent.iterdir()) == ["secret.txt", "w"]
+
+
+def test_pipes_devices_and_folders_are_refused_and_do_not_hang(file, workspace):
+    os.mkfifo(workspace.root / "pipe")
+    (workspace.root / "sub").mkdir()
+    for path in ("pipe", "sub", "."):
+        with pytest.raises(ToolError):
+            file("read", path)
+
+
+def test_binary_and_large_files_are_refused(file, workspace):
+    (workspace.root / "b.bin").write_bytes(b"\x7fELF\0\0")
+    (workspace.root / "l.txt").write_bytes(b"a" * 10_001)
+    with pytest.raises(ToolError, match="binary"):
+        file("read", "b.bin")
+    with pytest.raises(ToolError, match="larger than"):
+        file("read", "l.txt")
+    with pytest.raises(ToolError, match="more than"):
+        file("write", "n.txt", "a" * 10_001)
+
+
+def test_a_patch_that_is_refused_changes_nothing_and_leaves_nothing_behind(file, workspace):
+    file("write", "a.md", "One mill. Two mill.")
+    with pytest.raises(ToolError, match="more than one place"):
+        file("patch", "a.md", "x", "mill")
+    assert workspace.read("a.md") == "One mill. Two mill."
+    assert [p.name for p in workspace.root.iterdir()] == ["a.md"]
+
+
+def test_a_patch_reports_where_it_was_made(file, workspace):
+    file("write", "a.md", "First line.\n\nThe wheel turns at dawn.\n")
+    said = file("patch", "a.md", "dusk", "dawn")
+    assert said.startswith("Patched a.md at line 3;")
+    assert workspace.read("a.md") == "First line.\n\nThe wheel turns at dusk.\n"
+
+
+def test_a_missing_file_is_named(file):
+    with pytest.raises(ToolError, match=r"no file 'x\.md'"):
+        file("read", "x.md")

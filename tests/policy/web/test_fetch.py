@@ -1,0 +1,171 @@
+"""Fetches against loopback servers: 127.0.0.2 plays the open internet, 127.0.0.1 the inside."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from urllib.parse import urlsplit
+
+import pytest
+
+from policy.config import FetchConfig
+from policy.errors import ToolError
+from policy.web.cache import DiskCache
+from policy.web.fetch import WebReader, is_public
+
+HTML = b"<html><head><title>Mill</title></head><body><article><p>The mill grinds barley by tide.</p></article></body></html>"
+
+
+def _ok(body=HTML, kind="text/html; charset=utf-8", **headers):
+    return lambda _: (200, {"content-type": kind, **headers}, body)
+
+
+@pytest.fixture
+async def web():
+    """A reader whose resolver knows these names, and to which only 127.0.0.2 is the open internet."""
+    names = {"open.test": ["127.0.0.2"], "inside.test": ["127.0.0.1"], "both.test": ["127.0.0.2", "127.0.0.1"]}
+    asked: list[str] = []
+
+    async def resolver(host, port):
+        asked.append(host)
+        return names.get(host) or [host]
+
+    readers = []
+
+    def make(cache=None, **config):
+        settings = FetchConfig(enabled=True, **{"seconds": 10, **config})
+        reader = WebReader(settings, cache=cache, resolver=resolver, is_allowed=lambda ip: ip == "127.0.0.2")
+        readers.append(reader)
+        return reader
+
+    make.asked = asked
+    yield make
+    for reader in readers:
+        await reader.aclose()
+
+
+async def test_a_page_is_read_as_passages_with_keys(web, loopback):
+    server = loopback(_ok(), "127.0.0.2")
+    (passage,) = await web().read(f"http://open.test:{server.port}/a/mill?x=1")
+    assert (passage.key, passage.title) == ("open.test-a-mill#1", "Mill")
+    assert passage.text == "The mill grinds barley by tide."
+    assert server.requests[0].headers["host"] == f"open.test:{server.port}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://inside.test:{port}/", "http://127.0.0.1:{port}/", "http://both.test:{port}/", "http://localhost:{port}/"],
+)
+async def test_what_resolves_to_the_inside_is_refused_and_never_asked(web, loopback, address):
+    server = loopback(_ok())
+    with pytest.raises(ToolError, match="not on the open internet"):
+        await web().read(address.format(port=server.port))
+    assert server.requests == []
+
+
+async def test_every_redirect_is_checked_again(web, loopback):
+    inside = loopback(_ok(b"secret", "text/plain"))
+    outside = loopback(lambda _: (302, {"location": f"http://inside.test:{inside.port}/"}, b""), "127.0.0.2")
+    with pytest.raises(ToolError, match="inside.test is not on the open internet"):
+        await web().read(f"http://open.test:{outside.port}/")
+    assert inside.requests == []
+
+
+@pytest.mark.parametrize(
+    "location", ["file:///etc/passwd", "ftp://open.test/", "gopher://open.test/", "//user:pw@open.test/"]
+)
+async def test_redirects_to_other_schemes_are_refused(web, loopback, location):
+    server = loopback(lambda _: (302, {"location": location}, b""), "127.0.0.2")
+    with pytest.raises(ToolError, match="no address that is opened"):
+        await web().read(f"http://open.test:{server.port}/")
+
+
+async def test_an_endless_redirect_ends(web, loopback):
+    server = loopback(lambda request: (302, {"location": f"{request.path}x"}, b""), "127.0.0.2")
+    with pytest.raises(ToolError, match="redirects more than 5 times"):
+        await web().read(f"http://open.test:{server.port}/")
+    assert len(server.requests) == 6
+
+
+async def test_a_name_is_resolved_once_for_check_and_connection(web, loopback):
+    server = loopback(_ok(), "127.0.0.2")
+    await web().read(f"http://open.test:{server.port}/")
+    assert web.asked == ["open.test"]
+
+
+async def test_fifty_megabytes_are_not_read_to_the_end(web, loopback):
+    sent = 0
+
+    def body():
+        nonlocal sent
+        for _ in range(800):
+            sent += 65_536
+            yield b"x" * 65_536
+
+    server = loopback(lambda _: (200, {"content-type": "text/plain"}, body()), "127.0.0.2")
+    with pytest.raises(ToolError, match="larger than 1,000,000 bytes"):
+        await web(max_bytes=1_000_000).read(f"http://open.test:{server.port}/")
+    assert sent < 40 * 2**20
+
+
+async def test_a_compressed_bomb_is_measured_unpacked(web, loopback):
+    bomb = gzip.compress(b"x" * 20_000_000)
+    server = loopback(_ok(bomb, "text/plain", **{"content-encoding": "gzip"}), "127.0.0.2")
+    with pytest.raises(ToolError, match="larger than"):
+        await web(max_bytes=1_000_000).read(f"http://open.test:{server.port}/")
+
+
+async def test_a_page_that_never_ends_is_given_up(web):
+    async def hold(reader, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\nslow")
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hold, "127.0.0.2", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ToolError, match=r"took more than 0\.5 s"):
+            await web(seconds=0.5).read(f"http://open.test:{port}/")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "reason"),
+    [
+        (b"\x7fELF\0\0", "application/octet-stream", "is not read"),
+        (b"\0\1\2", "text/plain", "binary"),
+        (b"", "text/html", "cannot be read"),
+        (b"%PDF-1.7 broken", "application/pdf", "broken PDF"),
+    ],
+)
+async def test_what_is_no_document_is_an_error_that_names_it(web, loopback, body, kind, reason):
+    server = loopback(_ok(body, kind), "127.0.0.2")
+    with pytest.raises(ToolError, match=reason):
+        await web().read(f"http://open.test:{server.port}/")
+
+
+async def test_identical_addresses_are_fetched_once_while_the_cache_is_fresh(web, loopback, tmp_path):
+    server = loopback(_ok(), "127.0.0.2")
+    address = f"http://open.test:{server.port}/"
+    for seconds, expected in ((3600, 1), (3600, 1), (0.000001, 2)):
+        await web(cache=DiskCache(tmp_path, seconds=seconds)).read(address)
+        assert len(server.requests) == expected
+    for path in tmp_path.rglob("*.json"):
+        path.write_text("{broken")
+    await web(cache=DiskCache(tmp_path, seconds=3600)).read(address)
+    assert len(server.requests) == 3
+    assert urlsplit(address).port == server.port
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1", "::1",
+     "::", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "ff02::1", "64:ff9b:1::1"],
+)  # fmt: skip
+def test_addresses_inside_are_not_public(address):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "1.1.1.1", "2606:4700::1111"])
+def test_addresses_of_the_open_internet_are_public(address):
+    assert is_public(address)
