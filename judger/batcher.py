@@ -2,8 +2,9 @@
 
 One task owns the queue and every future in it; one thread owns the device. A batch leaves when its tokens reach the
 budget, or when its oldest case has waited `max_wait`, or at once while nothing else is on its way. A case whose caller
-has left is dropped before the engine sees it. When a batch fails its cases are run once more, each alone, so that one
-of them can't take the others down; what still fails is unscored with ENGINE_ERROR.
+has left, or whose deadline it can't meet any more, is dropped before the engine sees it. When a batch fails its cases
+are run once more, each alone, so that one of them can't take the others down; what still fails is unscored with
+ENGINE_ERROR. When nothing came of a batch the engine has to prove itself (`judger.keeper`).
 """
 
 from __future__ import annotations
@@ -11,31 +12,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
-from judger.engines.base import Engine, Outcome, Plan, Tier
-from judger.errors import Unavailable
+from judger.admission import Admission, Ticket
+from judger.device import DeviceThread
+from judger.engines.base import VERDICT_TIER, Engine, Outcome, Plan, SelfBatching, Tier
+from judger.errors import EngineError
+from judger.isolation import Isolation, Ran, failed, is_failed
+from judger.keeper import WARM_UP, Keeper, check_proof, shutting_down
+from judger.lanes import Lanes
 from judger.types import Case, Reason, Unscored
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What came of one case: an outcome per criterion in order, the seconds it waited, and those of the engine (its
-    planning and its batch)."""
-
-    outcomes: list[Outcome]
-    queue_seconds: float
-    engine_seconds: float
-
-
 @dataclass(eq=False, slots=True)
 class _Waiting:
     plan: Plan
+    ticket: Ticket
+    estimate: int
     future: asyncio.Future[Ran]
     since: float
     planned_in: float
@@ -46,110 +44,206 @@ class Batcher:
     """Queues planned cases and runs them in batches. Bound to the event loop that first calls `run`.
 
     Args:
-        engine: run from a thread of the batcher's own.
-        max_batch_tokens: the budget of one batch; a case that costs more goes alone.
+        engine: run from a thread of the batcher's own; owned from here on.
+        max_batch_tokens: the budget of one batch; a case that costs more goes alone. Halved when memory runs out.
         max_wait: seconds the oldest case waits for company while an earlier batch is not holding it up anyway.
+        admission: told the engine's pace; its weights are the lanes'.
+        rebuild: makes the engine anew after it has died. Blocking.
+        engine_timeout: seconds after which a batch that still runs counts as lost, and its engine as dead.
+        backoff: seconds before the first attempt to restart a dead engine.
     """
 
-    def __init__(self, engine: Engine, *, max_batch_tokens: int = 16_384, max_wait: float = 0.002) -> None:
-        self.engine = engine
-        self.max_batch_tokens = max_batch_tokens
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        max_batch_tokens: int = 16_384,
+        max_wait: float = 0.002,
+        admission: Admission | None = None,
+        rebuild: Callable[[], Engine | SelfBatching] | None = None,
+        engine_timeout: float = 600.0,
+        backoff: float = 0.5,
+    ) -> None:
+        self.keeper = Keeper(engine, self._prove, self._rebuild if rebuild else None, backoff=backoff)
+        self._isolation = Isolation(max_batch_tokens)
         self.max_wait = max_wait
-        self._queue: deque[_Waiting] = deque()
-        self._queued_tokens = 0
+        self.admission = admission or Admission(2**62)
+        self.engine_timeout = engine_timeout
+        self._build = rebuild
+        self._queue: Lanes[_Waiting] = Lanes(self.admission.weights)
         self._running: list[_Waiting] = []
         self._planning = 0
         self._arrived = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
-        self._closed = False
+        self._closed = self._ended = False
         self._planners = ThreadPoolExecutor(2, thread_name_prefix="judger-plan")
-        self._device = ThreadPoolExecutor(1, thread_name_prefix="judger-device")
+        self._device = DeviceThread()
+
+    @property
+    def max_batch_tokens(self) -> int:
+        """The budget as it is now."""
+        return self._isolation.max_batch_tokens
 
     @property
     def queued(self) -> tuple[int, int]:
         """(criteria, tokens) that wait for the engine."""
-        return sum(len(waiting.plan.case.criteria) for waiting in self._queue), self._queued_tokens
+        return sum(len(one.plan.case.criteria) for one in self._queue), sum(self._queue.tokens.values())
 
-    async def run(self, case: Case, tier: Tier) -> Ran:
-        """The outcomes of one case. Cancelling it takes the case out of the queue."""
+    @property
+    def oldest(self) -> float:
+        """Seconds that the oldest case in the queue has waited."""
+        return max((time.monotonic() - one.since for one in self._queue.heads()), default=0.0)
+
+    async def run(self, case: Case, tier: Tier, ticket: Ticket | None = None, estimate: int = 0) -> Ran:
+        """The outcomes of one case. Cancelling it takes the case out of the queue.
+
+        Raises:
+            Unavailable: the judge is shutting down, or its engine is being restarted.
+        """
         if self._closed:
-            raise Unavailable("the judge is shutting down")
+            raise shutting_down()
+        if not self.keeper.is_up:
+            raise self.keeper.down()
         loop = asyncio.get_running_loop()
         if self._runner is None:
             self._runner = loop.create_task(self._serve(), name="judger-batcher")
             self._runner.add_done_callback(self._fail_all)
-        since = time.perf_counter()
+        since = time.monotonic()
         self._planning += 1
         try:
-            plan = await loop.run_in_executor(self._planners, self.engine.plan, case, tier)
+            plan = await loop.run_in_executor(self._planners, self.keeper.engine.plan, case, tier)
         except Exception as error:
             logger.warning("a case could not be planned: %r", error, exc_info=True)
-            return Ran(failed(error, case), time.perf_counter() - since, 0.0)
+            return Ran(failed(error, case), time.monotonic() - since, 0.0)
         finally:
             self._planning -= 1
-        now = time.perf_counter()
-        waiting = _Waiting(plan, loop.create_future(), now, now - since)
-        self._queue.append(waiting)
-        self._queued_tokens += plan.tokens
+        if self._closed:
+            raise shutting_down()
+        if not self.keeper.is_up:  # a plan of the old engine's is of no use to a new one
+            raise self.keeper.down()
+        ticket = ticket or Ticket()
+        now = time.monotonic()
+        waiting = _Waiting(plan, ticket, estimate, loop.create_future(), now, now - since)
+        self._queue.push(ticket.lane, waiting, plan.tokens)
         self._arrived.set()
         return await waiting.future
 
-    async def close(self) -> None:
-        """Ends the task and the threads; whoever still waits is told UNAVAILABLE."""
+    async def prove(self) -> None:
+        """Raises where the engine gives no verdict."""
+        await self.keeper.prove()
+
+    async def close(self, patience: float = 5.0) -> None:
+        """Ends the task, the threads and the engine; whoever still waits is told UNAVAILABLE at once.
+
+        A run that has not ended after `patience` seconds is left behind, and the engine as it is.
+        """
         self._closed = True
+        if self._ended:
+            return
+        self._ended = True
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.wait([self._runner])
-        self._planners.shutdown(wait=True, cancel_futures=True)
-        self._device.shutdown(wait=True, cancel_futures=True)
+        self._planners.shutdown(wait=False, cancel_futures=True)
+        closed = self._device.submit(self.keeper.engine.close)
+        loop = asyncio.get_running_loop()
+        if not await loop.run_in_executor(None, self._device.close, patience):
+            logger.warning("a batch still runs after %.0f s and is left behind", patience)
+        elif (error := closed.exception()) is not None:
+            logger.warning("the engine could not be closed: %r", error)
 
     async def _serve(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             batch = self._running = await self._next_batch()
             if not batch:
                 continue
-            started = time.perf_counter()
-            outcomes = await loop.run_in_executor(self._device, self._run_batch, [waiting.plan for waiting in batch])
-            seconds = time.perf_counter() - started
+            saturated = len(self._queue) > 0
+            started = time.monotonic()
+            plans = [one.plan for one in batch]
+            run = self._device.submit(partial(self._isolation.run, self.keeper.engine, plans))
+            try:
+                async with asyncio.timeout(self.engine_timeout):
+                    outcomes = await asyncio.wrap_future(run)
+                lost = False
+            except TimeoutError as error:
+                logger.error("a batch of %d cases has not ended after %.0f s", len(batch), self.engine_timeout)
+                outcomes, lost = [failed(error, one.plan.case) for one in batch], True
+                self._device = DeviceThread()  # the old one is stuck, and ends with its run if that ever ends
+            seconds = time.monotonic() - started
+            if saturated and not lost:
+                self.admission.learn(sum(one.estimate for one in batch), seconds)
             for waiting, result in zip(batch, outcomes, strict=True):
                 if not waiting.future.done():
                     waiting.future.set_result(Ran(result, started - waiting.since, waiting.planned_in + seconds))
+            if lost or all(is_failed(result) for result in outcomes):
+                await self._revive(lost)
+
+    async def _revive(self, dead: bool) -> None:
+        """Nothing came of a batch. Who waits while the engine is down is told when to come back."""
+        reviving = asyncio.ensure_future(self.keeper.revive(dead=dead))
+        try:
+            while not reviving.done():
+                await asyncio.wait([reviving], timeout=0.05)
+                while not self.keeper.is_up and (waiting := self._queue.pop()) is not None:
+                    if not waiting.future.done():
+                        waiting.future.set_exception(self.keeper.down())
+        finally:
+            reviving.cancel()
+        reviving.result()
 
     async def _next_batch(self) -> list[_Waiting]:
         while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
         # Others are being planned right now: they are worth waiting for, up to max_wait.
-        until = self._queue[0].since + self.max_wait
-        while self._planning and self._queued_tokens < self.max_batch_tokens and time.perf_counter() < until:
+        until = min(one.since for one in self._queue.heads()) + self.max_wait
+        while self._planning and sum(self._queue.tokens.values()) < self.max_batch_tokens and time.monotonic() < until:
             self._arrived.clear()
             try:
-                await asyncio.wait_for(self._arrived.wait(), until - time.perf_counter())
+                await asyncio.wait_for(self._arrived.wait(), until - time.monotonic())
             except TimeoutError:
                 break
         batch: list[_Waiting] = []
-        tokens = 0
-        while self._queue and (not batch or tokens + self._queue[0].plan.tokens <= self.max_batch_tokens):
-            waiting = self._queue.popleft()
-            self._queued_tokens -= waiting.plan.tokens
-            if not waiting.future.done():  # its caller has left: dropped before the engine sees it
+        tokens = estimate = 0
+        while (waiting := self._queue.pop(self.max_batch_tokens - tokens if batch else None)) is not None:
+            if waiting.future.done():  # its caller has left: dropped before the engine sees it
+                self._queue.refund(waiting.ticket.lane, waiting.plan.tokens)
+            elif waiting.ticket.deadline < self._ends(estimate + waiting.estimate, alone=not (batch or self._queue)):
+                self._queue.refund(waiting.ticket.lane, waiting.plan.tokens)
+                late = Outcome(result=Unscored(Reason.DEADLINE, "its turn came too late"))
+                seconds = time.monotonic() - waiting.since
+                waiting.future.set_result(Ran([late] * len(waiting.plan.case.criteria), seconds, 0.0))
+            else:
                 batch.append(waiting)
                 tokens += waiting.plan.tokens
+                estimate += waiting.estimate
         return batch
 
-    def _run_batch(self, plans: Sequence[Plan]) -> list[list[Outcome]]:
-        """In the device thread."""
-        try:
-            outcomes = self.engine.run(plans)
-            if [len(one) for one in outcomes] != [len(plan.case.criteria) for plan in plans]:
-                raise RuntimeError("the engine returned another number of outcomes than there are criteria")
-            return outcomes
-        except Exception as error:
-            logger.warning("a batch of %d cases failed: %r", len(plans), error, exc_info=True)
-            if len(plans) > 1:
-                return [self._run_batch([plan])[0] for plan in plans]
-            return [failed(error, plans[0].case)]
+    def _ends(self, estimate: int, *, alone: bool) -> float:
+        """About when a batch of that many estimated tokens ends, if it begins now. What is alone may be faster."""
+        pace = self.admission.pace
+        return time.monotonic() + (0.0 if alone or pace is None else estimate / pace)
+
+    async def _prove(self, engine: Engine) -> None:
+        proof = self._device.submit(lambda: engine.run([engine.plan(WARM_UP, VERDICT_TIER)])[0])
+        async with asyncio.timeout(self.engine_timeout):
+            check_proof(await asyncio.wrap_future(proof))
+
+    async def _rebuild(self, old: Engine) -> Engine:
+        assert self._build is not None
+        build = self._build
+
+        def renew() -> Engine:
+            try:
+                old.close()
+            except Exception as error:
+                logger.warning("the dead engine could not be closed: %r", error, exc_info=True)
+            engine = build()
+            if isinstance(engine, SelfBatching):
+                raise EngineError(f"it came back as an engine that batches by itself: {engine.identity}")
+            return engine
+
+        return await asyncio.wrap_future(self._device.submit(renew))
 
     def _fail_all(self, runner: asyncio.Task[None]) -> None:
         """The task has ended, by `close` or by a fault of ours: nobody is left waiting for it."""
@@ -158,12 +252,5 @@ class Batcher:
             logger.critical("the batcher died", exc_info=runner.exception())
         for waiting in (*self._running, *self._queue):
             if not waiting.future.done():
-                waiting.future.set_exception(Unavailable("the judge is shutting down"))
+                waiting.future.set_exception(shutting_down())
         self._queue.clear()
-        self._queued_tokens = 0
-
-
-def failed(error: Exception, case: Case) -> list[Outcome]:
-    """What an engine's exception makes of a case: unscored criteria, never a number."""
-    outcome = Outcome(result=Unscored(Reason.ENGINE_ERROR, f"{type(error).__name__}: {error}"))
-    return [outcome] * len(case.criteria)

@@ -37,4 +37,17 @@ class ServeConfig(EngineConfig):
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Prometheus metrics; none: not served")
     grace: float = Field(30.0, ge=0, description="seconds that running work gets to finish after SIGTERM")
     stream_in_flight: int = Field(64, ge=1, description="requests of one JudgeStream call judged at a time")
-    allow_remote: bool = Field(False, description="listen on other than loopback addresses, in the clear")
+    cache: Path | None = Field(None, description="a file that keeps verdicts, so that none is judged twice")
+    cache_mb: int = Field(1024, ge=1, description="megabytes that this file may take")
+    cache_memory_mb: int = Field(64, ge=0, description="megabytes of verdicts kept in memory; 0 keeps none")
+    max_queued_tokens: int = Field(4_000_000, ge=1, description="a lane's tokens in the queue; more are refused")
+    lane_weights: tuple[float, float, float] = Field(
+        (6.0, 3.0, 1.0), description="shares of training, evaluation and bulk while all have work"
+    )
+    engine_timeout: float = Field(600.0, gt=0, description="seconds after which a batch that still runs is given up")
+    restart_backoff: float = Field(0.5, gt=0, description="seconds before a dead engine's first restart; then doubled")
+    tokens: Path | None = Field(None, description="a file of bearer tokens' digests; callers need one of them")
+    tls_cert: Path | None = Field(None, description="PEM: the server's certificate chain")
+    tls_key: Path | None = Field(None, description="PEM: its private key")
+    tls_client_ca: Path | None = Field(None, description="PEM: only clients with a certificate of this CA may connect")
+    allow_remote: bool = Field(False, description="listen beyond loopback without tokens or encryption")

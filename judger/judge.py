@@ -1,6 +1,6 @@
 """The whole path on one screen: a case goes in, verdicts and a reward come out.
 
-    case -> join what is in flight -> batch -> engine -> calibrated verdicts -> reward
+    case -> look up what is known -> join what is in flight -> batch -> engine -> calibrated verdicts -> reward
 
 The judge knows no protobuf and no model. An engine is either batched here (`judger.batcher`) or batches by itself.
 """
@@ -8,25 +8,19 @@ The judge knows no protobuf and no model. An engine is either batched here (`jud
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
+from collections.abc import Callable, Sequence
 
-from judger.batcher import Batcher, Ran, failed
+from judger.admission import Admission, Ticket, estimated_tokens
+from judger.alone import Alone
+from judger.batcher import Batcher
+from judger.cache import VerdictCache
 from judger.engines.base import Engine, SelfBatching, Tier
-from judger.errors import EngineError, JudgeMismatch, Unsupported
+from judger.errors import EngineError, JudgeMismatch, JudgerError, Unsupported
 from judger.inflight import InFlight
+from judger.isolation import Ran
 from judger.reward import reward
-from judger.types import Case, Criterion, Judgement, Options, Unscored, Usage
+from judger.types import Case, Judgement, Options, Usage
 from judger.verdict import Calibration, verdict
-
-logger = logging.getLogger(__name__)
-
-WARM_UP = Case(
-    id="warm-up",
-    query="What is the capital of France?",
-    report="The capital of France is Paris. It lies on the Seine.",
-    criteria=(Criterion(id="c1", text="The report names Paris as the capital of France."),),
-)
 
 
 class Judge:
@@ -35,7 +29,9 @@ class Judge:
     Args:
         engine: owned from here on.
         calibration: instead of the engine's own; part of `judge_id`.
-        max_batch_tokens, max_wait: see `Batcher`; engines that batch by themselves don't use them.
+        cache: made from the `judge_id`; none by default.
+        max_batch_tokens, max_wait, rebuild, engine_timeout, backoff: see `Batcher`.
+        admission: what is refused at once; by default nothing.
     """
 
     def __init__(
@@ -43,34 +39,60 @@ class Judge:
         engine: Engine | SelfBatching,
         *,
         calibration: Calibration | None = None,
+        cache: Callable[[str], VerdictCache] | None = None,
+        admission: Admission | None = None,
+        rebuild: Callable[[], Engine | SelfBatching] | None = None,
         max_batch_tokens: int = 16_384,
         max_wait: float = 0.002,
+        engine_timeout: float = 600.0,
+        backoff: float = 0.5,
     ) -> None:
-        self.engine = engine
         self.calibration = calibration or engine.calibration
         self.judge_id = engine.identity.judge_id(self.calibration)
-        self.batcher: Batcher | None = None
+        self.cache = cache(self.judge_id) if cache is not None else None
+        self.admission = admission or Admission(2**62)
         self.num_in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._inflight = InFlight(self._run)
+        self.work: Batcher | Alone
         if isinstance(engine, SelfBatching):
-            self._alone = engine
-            self._inflight = InFlight(self._run_alone)
+            self.work = Alone(engine, rebuild=rebuild, engine_timeout=engine_timeout, backoff=backoff)
         else:
-            self.batcher = Batcher(engine, max_batch_tokens=max_batch_tokens, max_wait=max_wait)
-            self._inflight = InFlight(self.batcher.run)
+            self.work = Batcher(
+                engine,
+                max_batch_tokens=max_batch_tokens,
+                max_wait=max_wait,
+                admission=self.admission,
+                rebuild=rebuild,
+                engine_timeout=engine_timeout,
+                backoff=backoff,
+            )
 
-    async def judge(self, case: Case, options: Options | None = None) -> Judgement:
+    @property
+    def engine(self) -> Engine | SelfBatching:
+        """The one that judges now: after a crash it is a new one."""
+        return self.work.keeper.engine
+
+    async def judge(self, case: Case, options: Options | None = None, ticket: Ticket | None = None) -> Judgement:
         """Judges one case. What could not be judged is unscored in the result; only refusals are raised.
 
         Raises:
-            Unavailable: the judge is shutting down.
+            Overloaded: it can't be done in time, or there is no room for it.
+            Unavailable: the judge is shutting down, or its engine is being restarted.
         """
         options = options or Options()
-        tier = Tier(explain=options.explain, explain_margin=options.explain_margin, trials=options.trials)
+        ticket = ticket or Ticket(options.lane)
+        tier = _tier(options)
         self.num_in_flight += 1
+        self._idle.clear()
         try:
-            ran = await self._inflight.run(case, tier)
+            known = await self.cache.look_up(case, tier) if self.cache is not None else {}
+            ran = await self._inflight.run(case, tier, ticket, known)
         finally:
             self.num_in_flight -= 1
+            if not self.num_in_flight:
+                self._idle.set()
         verdicts = tuple(
             verdict(
                 criterion,
@@ -92,8 +114,29 @@ class Judge:
                 queue_seconds=ran.queue_seconds,
                 engine_seconds=ran.engine_seconds,
                 joined_criteria=ran.joined,
+                cached_criteria=ran.known,
             ),
         )
+
+    async def admit(self, cases: Sequence[Case], options: Options, ticket: Ticket) -> None:
+        """Admits a group whole or not at all; what is known of it costs nothing. Raises Overloaded."""
+        tokens = 0
+        for case in cases:
+            known = await self.cache.look_up(case, _tier(options)) if self.cache is not None else {}
+            tokens += estimated_tokens(case) if len(known) < len(case.criteria) else 0
+        if tokens:
+            self.admission.check(tokens, ticket)
+        ticket.admitted = True
+
+    async def _run(self, case: Case, tier: Tier, ticket: Ticket) -> Ran:
+        """One piece of work, for whoever asks for it."""
+        tokens = estimated_tokens(case)
+        await self.admission.enter(tokens, ticket)
+        with self.admission.holding(tokens, ticket.lane):
+            ran = await self.work.run(case, tier, ticket, tokens)
+        if self.cache is not None:  # here, where nobody can come between its end and its being known
+            self.cache.keep(case, tier, ran.outcomes)
+        return ran
 
     def check_pin(self, judge_id: str) -> None:
         """Raises JudgeMismatch where a request pins another judge; an empty pin takes any."""
@@ -106,22 +149,29 @@ class Judge:
             raise Unsupported(f"explain: the {self.engine.identity.engine} engine writes no rationales; use NEVER")
 
     async def warm_up(self) -> None:
-        """Judges one small case. Raises EngineError where no verdict comes of it."""
-        result = (await self.judge(WARM_UP)).verdicts[0].result
-        if isinstance(result, Unscored):
-            raise EngineError(f"the warm-up verdict failed: {result.reason.value}: {result.detail}")
+        """Judges one small case, past cache and queue. Raises EngineError where no verdict comes of it."""
+        try:
+            await self.work.prove()
+        except JudgerError:
+            raise
+        except Exception as error:
+            raise EngineError(f"the warm-up verdict failed: {type(error).__name__}: {error}") from error
+
+    async def drain(self, grace: float) -> bool:
+        """Waits until nothing is being judged; False if something still is after `grace` seconds."""
+        try:
+            async with asyncio.timeout(grace):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def close(self) -> None:
-        """Ends the batcher, then the engine."""
-        if self.batcher is not None:
-            await self.batcher.close()
-        await asyncio.get_running_loop().run_in_executor(None, self.engine.close)
+        """Whoever still waits is told UNAVAILABLE; then engine and cache are closed."""
+        await self.work.close()
+        if self.cache is not None:
+            await self.cache.close()
 
-    async def _run_alone(self, case: Case, tier: Tier) -> Ran:
-        started = time.perf_counter()
-        try:
-            outcomes = await self._alone.judge(case, tier)
-        except Exception as error:
-            logger.warning("a case failed: %r", error, exc_info=True)
-            outcomes = failed(error, case)
-        return Ran(outcomes, 0.0, time.perf_counter() - started)
+
+def _tier(options: Options) -> Tier:
+    return Tier(explain=options.explain, explain_margin=options.explain_margin, trials=options.trials)

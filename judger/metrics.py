@@ -34,7 +34,7 @@ class Metrics:
         in_flight = Gauge("judger_cases_in_flight", "Cases being judged", registry=self.registry)
         in_flight.set_function(lambda: judge.num_in_flight)
         queued = Gauge("judger_queued_tokens", "Tokens that wait for the engine", registry=self.registry)
-        queued.set_function(lambda: judge.batcher.queued[1] if judge.batcher else 0)
+        queued.set_function(lambda: judge.work.queued[1])
 
     def observe(self, case: Case, judgement: Judgement) -> None:
         """Counts one judged case."""

@@ -1,6 +1,7 @@
 """The process around the service: gRPC server, health, reflection, metrics, signals.
 
-Health is NOT_SERVING until a warm-up verdict has succeeded and from the first SIGTERM or SIGINT on.
+Health is NOT_SERVING until a warm-up verdict has succeeded, while a dead engine is restarted, and from the first
+SIGTERM or SIGINT on.
 """
 
 from __future__ import annotations
@@ -12,20 +13,26 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
+from judger.admission import Admission
+from judger.cache import VerdictCache
+from judger.cachefile import CacheFile
+from judger.callers import TokenFile
 from judger.config import ServeConfig
 from judger.engines import build_engine
 from judger.engines.base import Engine, SelfBatching
 from judger.errors import InvalidRequest
+from judger.gate import Gate, check_exposure, server_credentials
 from judger.judge import Judge
 from judger.metrics import Metrics
 from judger.service import JudgerService
-from judger.types import LIMITS
+from judger.types import LIMITS, Lane
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 
@@ -36,6 +43,8 @@ OPTIONS = (
     ("grpc.max_send_message_length", LIMITS.message_bytes),
     ("grpc.so_reuseport", 0),  # a second server on the port fails instead of taking half of the calls
 )
+LAST_WORDS = 1.0
+"""Seconds for answers and refusals to be written before the connections are closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,43 +67,74 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
         InvalidRequest: a setting is wrong, the port is taken.
         EngineError: the engine could not be loaded, or gave no warm-up verdict.
     """
-    if not config.allow_remote and not is_loopback(config.host):
-        raise InvalidRequest("host", f"{config.host} is not a loopback address; --allow-remote serves it in the clear")
-    calibration = None
-    if config.calibration is not None:
-        from judger.calibrate import load_calibration  # scipy comes with it: only for those who need it
-
-        calibration = load_calibration(config.calibration)
-    if engine is None:
-        engine = await asyncio.get_running_loop().run_in_executor(None, build_engine, config)
-    judge = Judge(engine, calibration=calibration, max_batch_tokens=config.max_batch_tokens, max_wait=config.max_wait)
+    check_exposure(config, loopback=is_loopback(config.host))
+    credentials = server_credentials(config)
+    gate = [Gate(TokenFile(config.tokens))] if config.tokens is not None else []
+    judge = await asyncio.get_running_loop().run_in_executor(None, assemble, config, engine)
     metrics = Metrics(judge)
-    server = grpc.aio.server(options=OPTIONS)
-    judger_pb2_grpc.add_JudgerServicer_to_server(
-        JudgerService(judge, metrics, stream_in_flight=config.stream_in_flight), server
-    )
+    server = grpc.aio.server(interceptors=gate, options=OPTIONS)
+    service = JudgerService(judge, metrics, stream_in_flight=config.stream_in_flight)
+    judger_pb2_grpc.add_JudgerServicer_to_server(service, server)
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     host = f"[{config.host}]" if ":" in config.host else config.host
     try:
         try:
-            port = server.add_insecure_port(f"{host}:{config.port}")
+            address = f"{host}:{config.port}"
+            port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
         except RuntimeError as error:
-            raise InvalidRequest("port", f"{host}:{config.port} can't be listened on; is it taken?") from error
-        await report_health(checks, health_pb2.HealthCheckResponse.NOT_SERVING)
+            raise InvalidRequest("port", f"{address} can't be listened on; is it taken?") from error
+        await report_health(checks, False)
         await server.start()
         await judge.warm_up()
-        await report_health(checks, health_pb2.HealthCheckResponse.SERVING)
+        await report_health(checks, True)
+        reports: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references
+
+        def on_change(up: bool) -> None:
+            reports.add(task := asyncio.ensure_future(report_health(checks, up)))
+            task.add_done_callback(reports.discard)
+
+        judge.work.keeper.on_change = on_change
         yield Running(f"{host}:{port}", judge, metrics)
     finally:
         await checks.enter_graceful_shutdown()
-        await server.stop(config.grace)
+        service.leave()
+        if not await judge.drain(config.grace):
+            logger.warning("%d cases are not done after %.0f s of grace", judge.num_in_flight, config.grace)
         await judge.close()
+        service.end_streams()
+        await server.stop(LAST_WORDS)
 
 
-async def report_health(checks: health.aio.HealthServicer, status: int) -> None:
+def assemble(config: ServeConfig, engine: Engine | SelfBatching | None = None) -> Judge:
+    """The judge that the configuration describes. Blocking: seconds to minutes. Raises InvalidRequest, EngineError."""
+    calibration = None
+    if config.calibration is not None:
+        from judger.calibration import load_calibration
+
+        calibration = load_calibration(config.calibration)
+    file = CacheFile(config.cache, config.cache_mb * 2**20) if config.cache is not None else None
+    memory = config.cache_memory_mb * 2**20
+    weights = dict(zip(Lane, config.lane_weights, strict=True))
+    # An engine that was handed in can't be made again; it may recover.
+    rebuild = partial(build_engine, config) if engine is None else None
+    return Judge(
+        engine or build_engine(config),
+        calibration=calibration,
+        cache=partial(VerdictCache, memory_bytes=memory, file=file) if memory or file else None,
+        admission=Admission(config.max_queued_tokens, weights=weights, batch_tokens=config.max_batch_tokens),
+        rebuild=rebuild,
+        max_batch_tokens=config.max_batch_tokens,
+        max_wait=config.max_wait,
+        engine_timeout=config.engine_timeout,
+        backoff=config.restart_backoff,
+    )
+
+
+async def report_health(checks: health.aio.HealthServicer, up: bool) -> None:
     """Sets the health of the service and of the server as a whole."""
+    status = health_pb2.HealthCheckResponse.SERVING if up else health_pb2.HealthCheckResponse.NOT_SERVING
     for name in ("", SERVICE):
         await checks.set(name, status)
 

@@ -6,24 +6,29 @@ What a request asks wrongly is refused here before any work. Nothing runs a mode
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 
 from judger import wire
-from judger.errors import JudgerError, Unsupported
+from judger.admission import Ticket, estimated_tokens
+from judger.callers import CALLER
+from judger.errors import DeadlineExceeded, JudgerError, Unsupported
 from judger.judge import Judge
+from judger.keeper import shutting_down
 from judger.metrics import Metrics
 from judger.status import DETAILS_TRAILER, code_name, error_status
-from judger.types import LIMITS, Case, Options
+from judger.types import LIMITS, Case, Judgement, Lane, Options, Reason, Score, Unscored
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 from judger.version import __version__
 
-logger = logging.getLogger(__name__)
 Context = Any  # a grpc.aio.ServicerContext; grpc has no types
+
+RESERVE = 0.1
+"""Seconds of a deadline kept for the answer's way back (at most a tenth of it)."""
 
 
 class JudgerService(judger_pb2_grpc.JudgerServicer):
@@ -38,16 +43,28 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         self.judge = judge
         self.metrics = metrics
         self.stream_in_flight = stream_in_flight
+        self._leaving = False
+        self._streams: set[asyncio.Queue[pb.JudgeResponse | JudgerError | None]] = set()
+
+    def leave(self) -> None:
+        """From now on nothing new is taken; what was taken goes on."""
+        self._leaving = True
+
+    def end_streams(self) -> None:
+        """Ends the streams, whose writers may have no end in mind. What they were promised and not given is lost."""
+        for answers in self._streams:
+            answers.put_nowait(shutting_down())
 
     async def Judge(self, request: pb.JudgeRequest, context: Context) -> pb.JudgeResponse:
-        response: pb.JudgeResponse = await self._answer("Judge", context, self._judge_one(request))
+        response: pb.JudgeResponse = await self._answer("Judge", context, self._judge_one(request, context))
         return response
 
     async def JudgeGroup(self, request: pb.JudgeGroupRequest, context: Context) -> AsyncIterator[pb.JudgeResponse]:
-        cases, options = await self._answer("JudgeGroup", context, self._read_group(request))
+        cases, options, ticket = await self._answer("JudgeGroup", context, self._read_group(request, context))
 
         async def one(index: int, case: Case) -> pb.JudgeResponse:
-            return await self._judge(case, options, index)
+            # A report that is late is unscored: it takes no finished sibling with it.
+            return wire.write_response(await self._judge(case, options, ticket), index=index)
 
         tasks = [asyncio.create_task(one(index, case)) for index, case in enumerate(cases)]
         try:
@@ -60,11 +77,11 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         self, requests: AsyncIterator[pb.JudgeRequest], context: Context
     ) -> AsyncIterator[pb.JudgeResponse]:
         permits = asyncio.Semaphore(self.stream_in_flight)
-        answers: asyncio.Queue[pb.JudgeResponse | None] = asyncio.Queue()
+        answers: asyncio.Queue[pb.JudgeResponse | JudgerError | None] = asyncio.Queue()
 
         async def one(index: int, request: pb.JudgeRequest) -> None:
             try:
-                response = await self._judge_one(request, index)
+                response = await self._judge_one(request, context, index, patient=True)
             except JudgerError as error:
                 response = pb.JudgeResponse(request_id=request.request_id, index=index, error=error_status(error))
                 self.metrics.requests.labels("JudgeStream", code_name(error)).inc()
@@ -84,22 +101,27 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
             finally:
                 answers.put_nowait(None)
 
+        self._streams.add(answers)
         reader = asyncio.create_task(read())
         try:
-            while (answer := await answers.get()) is not None:
+            while isinstance(answer := await answers.get(), pb.JudgeResponse):
                 yield answer
                 permits.release()
-            await reader
+            if answer is None:
+                await reader
         finally:
+            self._streams.discard(answers)
             await end([reader])
+        if answer is not None:
+            await self._abort("JudgeStream", context, answer)
 
     async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
-        response: pb.CompareResponse = await self._answer("Compare", context, self._compare(request))
+        response: pb.CompareResponse = await self._answer("Compare", context, self._compare(request, context))
         return response
 
     async def GetJudge(self, request: pb.GetJudgeRequest, context: Context) -> pb.JudgeInfo:
         judge, engine = self.judge, self.judge.engine
-        criteria, tokens = judge.batcher.queued if judge.batcher else (0, 0)
+        criteria, tokens = judge.work.queued
         return pb.JudgeInfo(
             judge_id=judge.judge_id,
             engine=engine.identity.engine,
@@ -129,31 +151,48 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
             precision=engine.identity.precision,
         )
 
-    async def _judge_one(self, request: pb.JudgeRequest, index: int = 0) -> pb.JudgeResponse:
-        self.judge.check_pin(request.judge_id)
+    async def _judge_one(
+        self, request: pb.JudgeRequest, context: Context, index: int = 0, *, patient: bool = False
+    ) -> pb.JudgeResponse:
+        self._check(request.judge_id)
         case, options = wire.read_request(request)
         self.judge.check_options(options)
-        return await self._judge(case, options, index)
-
-    async def _judge(self, case: Case, options: Options, index: int) -> pb.JudgeResponse:
-        judgement = await self.judge.judge(case, options)
-        self.metrics.observe(case, judgement)
+        judgement = await self._judge(case, options, ticket_for(context, options.lane, patient=patient))
+        if all(_is_late(one.result) for one in judgement.verdicts):
+            raise DeadlineExceeded("not one criterion could be judged before the deadline")
         return wire.write_response(judgement, index=index)
 
-    async def _read_group(self, request: pb.JudgeGroupRequest) -> tuple[list[Case], Options]:
-        self.judge.check_pin(request.judge_id)
+    async def _judge(self, case: Case, options: Options, ticket: Ticket) -> Judgement:
+        if (caller := CALLER.get()) is not None:
+            caller.spend(estimated_tokens(case))
+        judgement = await self.judge.judge(case, options, ticket)
+        self.metrics.observe(case, judgement)
+        return judgement
+
+    async def _read_group(self, request: pb.JudgeGroupRequest, context: Context) -> tuple[list[Case], Options, Ticket]:
+        self._check(request.judge_id)
         cases, options = wire.read_group(request)
         self.judge.check_options(options)
-        return cases, options
+        ticket = ticket_for(context, options.lane)
+        await self.judge.admit(cases, options, ticket)
+        return cases, options, ticket
 
-    async def _compare(self, request: pb.CompareRequest) -> pb.CompareResponse:
-        self.judge.check_pin(request.judge_id)
+    def _check(self, judge_id: str) -> None:
+        if self._leaving:
+            raise shutting_down()
+        self.judge.check_pin(judge_id)
+
+    async def _compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
+        self._check(request.judge_id)
         if not request.criteria:
             raise Unsupported(
                 f"criteria: the {self.judge.engine.identity.engine} engine compares by criteria only; give some"
             )
         case_a, case_b, options = wire.read_compare(request)
-        a, b = await asyncio.gather(self._judge(case_a, options, 0), self._judge(case_b, options, 1))
+        ticket = ticket_for(context, options.lane)
+        await self.judge.admit((case_a, case_b), options, ticket)
+        judged = await asyncio.gather(*(self._judge(case, options, ticket) for case in (case_a, case_b)))
+        a, b = (wire.write_response(judgement, index=index) for index, judgement in enumerate(judged))
         response = pb.CompareResponse(request_id=request.request_id, a=a, b=b, judge_id=self.judge.judge_id)
         if a.reward.HasField("value") and b.reward.HasField("value"):
             response.difference = a.reward.value - b.reward.value
@@ -171,20 +210,32 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         try:
             result = await work
         except JudgerError as error:
-            status = error_status(error)
-            code = code_name(error)
-            self.metrics.requests.labels(method, code).inc()
-            await context.abort(
-                grpc.StatusCode[code],
-                status.message,
-                trailing_metadata=((DETAILS_TRAILER, status.SerializeToString()),),
-            )
+            await self._abort(method, context, error)
         except asyncio.CancelledError:
             self.metrics.requests.labels(method, "CANCELLED").inc()
             raise
         if counts:
             self.metrics.requests.labels(method, "OK").inc()
         return result
+
+    async def _abort(self, method: str, context: Context, error: JudgerError) -> NoReturn:
+        status, code = error_status(error), code_name(error)
+        self.metrics.requests.labels(method, code).inc()
+        details = ((DETAILS_TRAILER, status.SerializeToString()),)
+        await context.abort(grpc.StatusCode[code], status.message, trailing_metadata=details)
+        raise AssertionError("abort raises")
+
+
+def ticket_for(context: Context, lane: Lane, *, patient: bool = False) -> Ticket:
+    """The call's lane, and the instant by which its verdicts have to be there for the answer to be in time."""
+    left = context.time_remaining()
+    if left is None:
+        return Ticket(lane, patient=patient)
+    return Ticket(lane, time.monotonic() + left - min(RESERVE, 0.1 * left), patient=patient)
+
+
+def _is_late(result: Score | Unscored) -> bool:
+    return isinstance(result, Unscored) and result.reason is Reason.DEADLINE
 
 
 async def end(tasks: Sequence[asyncio.Task[Any]]) -> None:

@@ -162,6 +162,7 @@ class Usage:
     queue_seconds: float = 0.0
     engine_seconds: float = 0.0
     joined_criteria: int = 0
+    cached_criteria: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from judger.cli.exits import OK
@@ -13,7 +14,11 @@ from judger.config import ServeConfig
 if TYPE_CHECKING:
     from judger.server import Running
 
-SERVER_FLAGS = ("host", "port", "metrics_port", "grace", "stream_in_flight", "allow_remote")
+SERVER_FLAGS = (
+    *("host", "port", "metrics_port", "grace", "stream_in_flight", "allow_remote"),
+    *("tokens", "tls_cert", "tls_key", "tls_client_ca"),
+    *("cache", "cache_mb", "cache_memory_mb", "max_queued_tokens", "lane_weights", "engine_timeout"),
+)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,6 +38,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     group.add_argument("--grace", type=float, metavar="SECONDS", help=_help(fields, "grace"))
     group.add_argument("--stream-in-flight", type=int, metavar="N", help=_help(fields, "stream_in_flight"))
     group.add_argument("--allow-remote", action="store_true", default=None, help=_help(fields, "allow_remote"))
+    group = parser.add_argument_group("who may call")
+    group.add_argument("--tokens", type=Path, metavar="FILE", help=_help(fields, "tokens"))
+    group.add_argument("--tls-cert", type=Path, metavar="FILE", help=_help(fields, "tls_cert"))
+    group.add_argument("--tls-key", type=Path, metavar="FILE", help=_help(fields, "tls_key"))
+    group.add_argument("--tls-client-ca", type=Path, metavar="FILE", help=_help(fields, "tls_client_ca"))
+    group = parser.add_argument_group("verdicts kept")
+    group.add_argument("--cache", type=Path, metavar="PATH", help=_help(fields, "cache"))
+    group.add_argument("--cache-mb", type=int, metavar="N", help=_help(fields, "cache_mb"))
+    group.add_argument("--cache-memory-mb", type=int, metavar="N", help=_help(fields, "cache_memory_mb"))
+    group = parser.add_argument_group("load and failures")
+    group.add_argument("--max-queued-tokens", type=int, metavar="N", help=_help(fields, "max_queued_tokens"))
+    group.add_argument("--lane-weights", type=_numbers, metavar="T,E,B", help=_help(fields, "lane_weights"))
+    group.add_argument("--engine-timeout", type=float, metavar="SECONDS", help=_help(fields, "engine_timeout"))
     group.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     parser.set_defaults(run=run)
 
@@ -48,6 +66,10 @@ async def run(args: argparse.Namespace) -> int:
 
     await serve(config, on_ready=on_ready)
     return OK
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
 
 
 def _help(fields: Any, name: str) -> str:

@@ -7,6 +7,8 @@ criterion's text may carry a script in double brackets:
     [[p=0.2,0.3,0.5]]                    these probabilities of not, partially, fully
     [[unscored=too_long]]                no verdict, for that reason
     [[crash]]                            the whole batch fails
+    [[oom]]                              memory runs out
+    [[die]]                              the engine fails from here on, until it is built anew
     [[slow=0.05]]                        the batch takes that many seconds longer
 
 Any other criterion is fully satisfied as far as the report contains its words.
@@ -36,10 +38,27 @@ class ScriptedCrash(RuntimeError):
     """What a `[[crash]]` raises: stands for a dying engine."""
 
 
-class ScriptedEngine:
-    """The deterministic stand-in. `delay` seconds per run imitate a slow model."""
+class OutOfMemoryError(RuntimeError):
+    """Named as torch's."""
 
-    def __init__(self, *, delay: float = 0.0, calibration: Calibration = IDENTITY) -> None:
+
+class ScriptedEngine:
+    """The deterministic stand-in for a model.
+
+    Args:
+        delay: seconds of every run.
+        pace: tokens a second beyond that; None for no time at all.
+        memory: tokens that one run may have.
+    """
+
+    def __init__(
+        self,
+        *,
+        delay: float = 0.0,
+        pace: float | None = None,
+        memory: int | None = None,
+        calibration: Calibration = IDENTITY,
+    ) -> None:
         self.identity = Identity(
             engine="scripted",
             model="scripted",
@@ -51,6 +70,9 @@ class ScriptedEngine:
         self.calibration = calibration
         self.capabilities = Capabilities()
         self.delay = delay
+        self.pace = pace
+        self.memory = memory
+        self.is_dead = False
         self.batches: list[tuple[int, int]] = []
         """(cases, criteria) of every run, for tests."""
 
@@ -61,12 +83,20 @@ class ScriptedEngine:
 
     def run(self, plans: Sequence[Plan]) -> list[list[Outcome]]:
         self.batches.append((len(plans), sum(len(plan.case.criteria) for plan in plans)))
-        wait = self.delay
+        tokens = sum(plan.tokens for plan in plans)
+        if self.is_dead:
+            raise ScriptedCrash("the engine is dead")
+        if self.memory is not None and tokens > self.memory:
+            raise OutOfMemoryError(f"{tokens} tokens do not fit into {self.memory}")
+        wait = self.delay + (tokens / self.pace if self.pace else 0.0)
         for plan in plans:
             for criterion in plan.case.criteria:
                 for command, argument in script(criterion):
-                    if command == "crash":
-                        raise ScriptedCrash("scripted crash")
+                    if command in ("crash", "die"):
+                        self.is_dead = command == "die"
+                        raise ScriptedCrash(f"scripted {command}")
+                    if command == "oom":
+                        raise OutOfMemoryError("scripted")
                     if command == "slow":
                         wait += float(argument)
         if wait:

@@ -222,18 +222,20 @@ class Reward(_message.Message):
     def __init__(self, value: _Optional[float] = ..., raw: _Optional[float] = ..., normalized: _Optional[float] = ..., clamped: _Optional[float] = ..., positive_weight: _Optional[float] = ..., negative_weight: _Optional[float] = ..., mapping: _Optional[_Union[Mapping.Value, str]] = ..., fatal: bool = ...) -> None: ...
 
 class Usage(_message.Message):
-    __slots__ = ("prompt_tokens", "shared_tokens", "queue_seconds", "engine_seconds", "joined_criteria")
+    __slots__ = ("prompt_tokens", "shared_tokens", "queue_seconds", "engine_seconds", "joined_criteria", "cached_criteria")
     PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     SHARED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     QUEUE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     ENGINE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     JOINED_CRITERIA_FIELD_NUMBER: _ClassVar[int]
+    CACHED_CRITERIA_FIELD_NUMBER: _ClassVar[int]
     prompt_tokens: int
     shared_tokens: int
     queue_seconds: float
     engine_seconds: float
     joined_criteria: int
-    def __init__(self, prompt_tokens: _Optional[int] = ..., shared_tokens: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., engine_seconds: _Optional[float] = ..., joined_criteria: _Optional[int] = ...) -> None: ...
+    cached_criteria: int
+    def __init__(self, prompt_tokens: _Optional[int] = ..., shared_tokens: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., engine_seconds: _Optional[float] = ..., joined_criteria: _Optional[int] = ..., cached_criteria: _Optional[int] = ...) -> None: ...
 
 class JudgeResponse(_message.Message):
     __slots__ = ("request_id", "index", "verdicts", "reward", "judge_id", "usage", "flags", "error")

@@ -29,11 +29,8 @@ def write_response(judgement: Judgement, *, index: int = 0) -> pb.JudgeResponse:
             evidence = message.evidence.add()
             evidence.start, evidence.end = span.start, span.end
     usage, spent = response.usage, judgement.usage
-    usage.prompt_tokens, usage.shared_tokens, usage.joined_criteria = (
-        spent.prompt_tokens,
-        spent.shared_tokens,
-        spent.joined_criteria,
-    )
+    usage.prompt_tokens, usage.shared_tokens = spent.prompt_tokens, spent.shared_tokens
+    usage.joined_criteria, usage.cached_criteria = spent.joined_criteria, spent.cached_criteria
     usage.queue_seconds, usage.engine_seconds = spent.queue_seconds, spent.engine_seconds
     reward, ours = response.reward, judgement.reward
     for name in ("value", "raw", "normalized", "clamped"):
@@ -69,6 +66,7 @@ def read_response(response: pb.JudgeResponse) -> Judgement:
             queue_seconds=usage.queue_seconds,
             engine_seconds=usage.engine_seconds,
             joined_criteria=usage.joined_criteria,
+            cached_criteria=usage.cached_criteria,
         ),
         flags=tuple(response.flags),
     )

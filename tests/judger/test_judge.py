@@ -156,7 +156,6 @@ class Remote:
 
 async def test_an_engine_that_batches_by_itself_is_asked_directly_and_its_failures_are_typed() -> None:
     judge = Judge(Remote())
-    assert judge.batcher is None
     good = await judge.judge(case("alpha"))
     bad = await judge.judge(case("crash"))
     await judge.close()

@@ -10,9 +10,11 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from judger.config import ServeConfig
@@ -56,6 +58,55 @@ def test_a_terminated_server_finishes_running_work_and_exits_with_0() -> None:
             pass
         process.send_signal(signal.SIGTERM)
         assert running_call.result().reward.value == 1.0
+        assert process.wait(30) == 0
+
+
+def test_what_is_not_done_within_the_grace_is_unavailable_with_when_to_come_back_and_the_exit_code_is_0() -> None:
+    with served("--grace", "0.3") as (process, address), grpc.insecure_channel(address) as channel:
+        stub = judger_pb2_grpc.JudgerStub(channel)
+        calls = [stub.Judge.future(request(f"[[slow=2.5]] [[fully]] {i}"), timeout=60) for i in range(3)]
+        stream = stub.JudgeStream(iter(lambda: request("[[slow=2.5]] stream"), None), timeout=60)
+        while stub.GetJudge(pb.GetJudgeRequest(), timeout=30).load.requests_in_flight < 4:
+            pass
+        process.send_signal(signal.SIGTERM)
+        refused = []
+        for call in calls:
+            error = call.exception()
+            if error is not None:  # one of them may have been in the engine's last batch
+                refused.append(retry_delay(error))
+        assert len(refused) >= 2
+        assert min(refused) > 0
+        with pytest.raises(grpc.RpcError) as caught:
+            list(stream)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert retry_delay(caught.value) > 0
+        assert process.wait(30) == 0
+
+
+def keep_judging(stub: judger_pb2_grpc.JudgerStub) -> None:
+    while True:
+        stub.Judge(request("[[fully]]"), timeout=30)
+
+
+def retry_delay(error: grpc.RpcError) -> float:
+    assert error.code() is grpc.StatusCode.UNAVAILABLE, error
+    (details,) = [value for key, value in error.trailing_metadata() if key == "grpc-status-details-bin"]
+    info = error_details_pb2.RetryInfo()
+    assert status_pb2.Status.FromString(details).details[0].Unpack(info)
+    return info.retry_delay.ToNanoseconds() / 1e9
+
+
+def test_a_server_that_leaves_takes_nothing_new_and_says_when_to_come_back() -> None:
+    with served() as (process, address), grpc.insecure_channel(address) as channel:
+        stub = judger_pb2_grpc.JudgerStub(channel)
+        slow = stub.Judge.future(request("[[slow=2]] [[fully]]"), timeout=60)
+        while not stub.GetJudge(pb.GetJudgeRequest(), timeout=30).load.requests_in_flight:
+            pass
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(grpc.RpcError) as caught:
+            keep_judging(stub)
+        assert retry_delay(caught.value) > 0
+        assert slow.result().reward.value == 1.0
         assert process.wait(30) == 0
 
 
@@ -126,3 +177,17 @@ async def in_flight(server: Running) -> None:
     async with asyncio.timeout(30):
         while not server.judge.num_in_flight:  # noqa: ASYNC110 - no event tells: the loop turns until it is so
             await asyncio.sleep(0)
+
+
+def test_a_server_with_a_cache_file_answers_after_its_restart_without_judging_again(tmp_path: Path) -> None:
+    asked = request("[[p=0.1,0.2,0.7]]", "[[not]]", "[[unscored=too_long]]")
+    answers = []
+    for _ in range(2):
+        with served("--cache", str(tmp_path / "verdicts")) as (process, address):
+            with grpc.insecure_channel(address) as channel:
+                answers.append(judger_pb2_grpc.JudgerStub(channel).Judge(asked, timeout=30))
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+    first, again = answers
+    assert list(again.verdicts) == list(first.verdicts)
+    assert (first.usage.cached_criteria, again.usage.cached_criteria) == (0, 2)
