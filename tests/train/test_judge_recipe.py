@@ -22,7 +22,7 @@ from train.judge.measure import expected_calibration_error, measure
 WIDTH = 24
 SHAPE = ReaderShape(states=WIDTH, width=16, layers=1, heads=2, dropout=0.0)
 THINGS = ("apples", "pears", "trains", "ships", "stars", "rivers", "towers", "songs")
-RECIPE = Recipe(epoch=256, epochs=2, batch=16, learning_rate=5e-3)
+RECIPE = Recipe(epoch=1024, epochs=2, batch=16, learning_rate=5e-3)
 
 
 def made_cases(count: int = 60, source: str = "toy") -> list[LabelledCase]:
@@ -145,6 +145,8 @@ def test_calibration_error_is_zero_for_honest_and_large_for_boastful_confidence(
     p = np.repeat([0.2, 0.8], 500)
     truth = np.concatenate([np.arange(500) < 100, np.arange(500) < 400]).astype(float)
     even = np.ones(1000)
+    order = np.random.default_rng(0).permutation(1000)
+    p, truth = p[order], truth[order]
     assert expected_calibration_error(p, truth, even) < 0.12
     assert expected_calibration_error(np.full(1000, 0.95), truth, even) == pytest.approx(0.45, abs=0.01)
 
@@ -163,7 +165,7 @@ def test_saved_weights_come_back_as_they_were(tools: Tools, tmp_path: Path) -> N
 
     reader = Reader(SHAPE)
     hot = Calibration(temperature=2)
-    save(tmp_path, tools.encoder, [reader, reader], tools.tokenizer, tools.idf, tools.mean, hot, {})
+    save(tmp_path, tools.encoder, [reader, reader], None, tools.tokenizer, tools.idf, tools.mean, hot, {})
     back = load(tmp_path)
     assert back.calibration == hot
     assert len(back.readers) == 2

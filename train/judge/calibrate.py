@@ -92,9 +92,9 @@ def fit_calibration(held: Held, fitted_on: str) -> Calibration:
     thresholds = {}
     for name, side in (("positive_threshold", ~held.negative), ("negative_threshold", held.negative)):
         scores = [balanced(held, above >= t, side) for t in THRESHOLDS]
-        # Of thresholds that are as good, the one in the middle of the best: less luck.
-        good = [t for t, score in zip(THRESHOLDS, scores, strict=True) if score >= max(scores) - 0.003]
-        thresholds[name] = float(np.median(good)) if side.any() and max(scores) > 0 else 0.5
+        # Of thresholds that are about as good, the one nearest to where calibrated odds are even: less luck.
+        good = [t for t, score in zip(THRESHOLDS, scores, strict=True) if score >= max(scores) - 0.006]
+        thresholds[name] = float(min(good, key=lambda t: abs(t - 0.5))) if side.any() and max(scores) > 0 else 0.5
     partial = held.ternary & ~held.negative & (above < thresholds["positive_threshold"]) & (held.labels < 2)
     share = p[partial, 1] / np.maximum(p[partial, 0] + p[partial, 1], 1e-9)
     truth = held.labels[partial] == 1

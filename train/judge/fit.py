@@ -34,9 +34,9 @@ class Recipe:
     """How a reader is trained. `epoch` examples are drawn between two looks at the dev split."""
 
     epoch: int = 6_000
-    epochs: int = 5
+    epochs: int = 2
     batch: int = 32
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 0.02
     smoothing: float = 0.05
     synthetic_share: float = 0.25

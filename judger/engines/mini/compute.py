@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from judger.engines.mini.encoder import CLS, PAD, SEP, Encoder
-from judger.engines.mini.features import MARKS, Criterion, Evidence, Floats, Report, examine, similarities
+from judger.engines.mini.examine import examine
+from judger.engines.mini.features import MARKS, Criterion, Evidence, Floats, Report, similarities
 from judger.engines.mini.forest import Forest
 from judger.engines.mini.model import OMISSION, Reader, polarity
 from judger.engines.mini.text import Tokens
