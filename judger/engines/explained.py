@@ -11,16 +11,28 @@ import math
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from judger.engines.base import Outcome, Tier
 from judger.prompt import CUE, LabelWords
 from judger.types import Case, Explain, Probabilities, Reason, Score, Span, Unscored
 from judger.verdict import Calibration, score
 
-__all__ = ["Explanation", "find_quote", "judge_in_tiers", "label_probabilities", "mean_outcome", "parse_reply"]
+__all__ = [
+    "TRIAL_TEMPERATURE",
+    "Explanation",
+    "find_quote",
+    "judge_in_tiers",
+    "label_probabilities",
+    "mean_outcome",
+    "parse_reply",
+]
 
 QUOTE_SIMILARITY = 90.0
 """rapidfuzz's partial ratio (0 to 100) from which a quote counts as the report's own words."""
+
+TRIAL_TEMPERATURE = 0.7
+"""Of several trials; a single one is greedy. Greedy trials on one engine would all be the same."""
 
 REPLY = re.compile(
     rf"(?:Reason:)?\s*(?P<reason>[^\n]+)\nQuote:\s*(?P<quote>[^\n]*)(?:\n{CUE}\s*(?P<word>[^\n]*?)\.?\s*)?"
@@ -129,19 +141,23 @@ async def judge_in_tiers(
     """
 
     async def explained(index: int) -> Outcome:
-        return mean_outcome(await together([explain(index, trial) for trial in range(max(1, tier.trials))], False))
+        return mean_outcome(
+            await together([partial(explain, index, trial) for trial in range(max(1, tier.trials))], False)
+        )
 
     everything = range(len(case.criteria))
     if tier.explain is Explain.ALWAYS:
-        return await together([explained(index) for index in everything], lead)
-    outcomes = await together([read(index) for index in everything], lead)
+        return await together([partial(explained, index) for index in everything], lead)
+    outcomes = await together([partial(read, index) for index in everything], lead)
     if tier.explain is Explain.UNDER_MARGIN:
         close = [
             index
             for index in everything
             if is_close(outcomes[index], case.criteria[index].is_negative, tier.explain_margin, calibration)
         ]
-        for index, outcome in zip(close, await together([explained(index) for index in close], lead), strict=True):
+        for index, outcome in zip(
+            close, await together([partial(explained, index) for index in close], lead), strict=True
+        ):
             both = outcomes[index].prompt_tokens + outcome.prompt_tokens
             outcomes[index] = replace(outcome, prompt_tokens=both)
     return outcomes
@@ -155,19 +171,17 @@ def is_close(outcome: Outcome, negative: bool, margin: float, calibration: Calib
     return isinstance(scored, Score) and scored.margin < margin
 
 
-async def together(calls: Sequence[Awaitable[Outcome]], lead: bool) -> list[Outcome]:
+async def together(calls: Sequence[Callable[[], Awaitable[Outcome]]], lead: bool) -> list[Outcome]:
     """All results in order; the first exception cancels the rest and is raised as it is."""
-    tasks: list[asyncio.Task[Outcome]] = []
+    if lead and calls:
+        return [await calls[0](), *await together(calls[1:], False)]
+
+    async def begin(call: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        return await call()
+
     try:
         async with asyncio.TaskGroup() as group:
-            for index, call in enumerate(calls):
-                tasks.append(group.create_task(_as_coroutine(call)))
-                if lead and index == 0:
-                    await asyncio.wait(tasks)
+            tasks = [group.create_task(begin(call)) for call in calls]
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
-
-
-async def _as_coroutine(call: Awaitable[Outcome]) -> Outcome:
-    return await call

@@ -84,6 +84,7 @@ class Prompter:
         self._lock = threading.Lock()
         self._head, self._tail, self._system_in_user = chat_frame(tokenizer)
         self.labels = label_tokens(tokenizer, name)
+        self._head_ids = self._trusted(self._head)
         self._tail_ids = self._trusted(self._tail) + self.labels.cue
         self.prompt_digest = prompt.digest(*self.labels.words, self._head, self._tail, str(self._system_in_user))
         self.tokenizer_digest = tokenizer_digest(tokenizer)
@@ -92,7 +93,7 @@ class Prompter:
     def tree(self, case: Case, *, explain: bool = False) -> Tree:
         """The tree of a case; its branches end in the answer cue, or with `explain` where the reason begins."""
         text = prompt.prompt_text(case, self.labels.words, explain=explain)
-        shared = self._trusted(self._head) + self._untrusted(text.query)
+        shared = self._head_ids + self._untrusted(text.query)
         for polarity in text.polarities:
             if polarity not in self._polarity_ids:
                 self._polarity_ids[polarity] = self._untrusted(polarity)

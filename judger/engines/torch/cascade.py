@@ -6,11 +6,7 @@ criterion takes N (L + s). Long prompts are computed in steps of at most `step_t
 
 from __future__ import annotations
 
-import hashlib
-from array import array
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -18,84 +14,16 @@ from torch import Tensor
 
 from judger.engines.tokens import Tree
 from judger.engines.torch.attention import NodeKV, Row
-from judger.engines.torch.layout import Layout, Node, Stored, build_layout
+from judger.engines.torch.forest import Forest, KVCache, plant
+from judger.engines.torch.layout import Layout, Node, build_layout
 
-__all__ = ["Cascade", "KVCache"]
+__all__ = ["Cascade"]
 
 Piece = tuple[Node, int, int]
 """(node, first token, last token + 1): what one step computes of a node."""
 
-
-class KVCache:
-    """Keys and values of shared nodes by the digest of their path, least recently used out first. One thread's."""
-
-    def __init__(self, budget_bytes: int) -> None:
-        self.budget = budget_bytes
-        self.nbytes = 0
-        self._kept: OrderedDict[bytes, NodeKV] = OrderedDict()
-
-    def get(self, key: bytes) -> NodeKV | None:
-        kept = self._kept.get(key)
-        if kept is not None:
-            self._kept.move_to_end(key)
-        return kept
-
-    def put(self, key: bytes, kv: NodeKV) -> None:
-        """Keeps `kv` where it fits the budget at all, and drops the oldest to make room."""
-        if kv.nbytes > self.budget or key in self._kept:
-            return
-        self._kept[key] = kv
-        self.nbytes += kv.nbytes
-        while self.nbytes > self.budget:
-            self.nbytes -= self._kept.popitem(last=False)[1].nbytes
-
-    def clear(self) -> None:
-        self._kept.clear()
-        self.nbytes = 0
-
-
-@dataclass(slots=True)
-class Forest:
-    """Trees joined where they share their beginnings, in depth-first order."""
-
-    order: list[Node] = field(default_factory=list)
-    keys: dict[Node, bytes] = field(default_factory=dict)
-    """Digest of the path, for the nodes that other cases may share."""
-    leaves: list[list[Node]] = field(default_factory=list)
-    """Per tree, the node of each branch asked for."""
-
-
-def plant(trees: Sequence[tuple[Tree, Sequence[int]]]) -> Forest:
-    """The forest of (tree, wanted branches). Trees with the same instructions and query become neighbours."""
-    forest = Forest(leaves=[[] for _ in trees])
-    nodes: dict[bytes, Node] = {}
-    children: dict[Node | None, list[Node]] = {}
-
-    def shared(ids: tuple[int, ...], parent: Node | None) -> Node:
-        above = forest.keys[parent] if parent is not None else b""
-        key = hashlib.blake2b(above + array("q", ids).tobytes(), digest_size=16).digest()
-        if key not in nodes:
-            nodes[key] = Node(ids, parent)
-            forest.keys[nodes[key]] = key
-            children.setdefault(parent, []).append(nodes[key])
-        return nodes[key]
-
-    for at, (tree, wanted) in enumerate(trees):
-        if not wanted:
-            continue
-        report = shared(tree.report, shared(tree.shared, None))
-        for index in wanted:
-            polarity, ids = tree.branches[index]
-            leaf = Node(ids, shared(tree.polarities[polarity], report))
-            children.setdefault(leaf.parent, []).append(leaf)
-            forest.leaves[at].append(leaf)
-
-    stack = children.get(None, [])[::-1]
-    while stack:
-        node = stack.pop()
-        forest.order.append(node)
-        stack += children.get(node, [])[::-1]
-    return forest
+Pick = Callable[[Tensor], Tensor]
+"""From logits [leaves, vocabulary] to one result a leaf."""
 
 
 class Cascade:
@@ -122,42 +50,102 @@ class Cascade:
             return self._run(trees, ids)
         return [self._run([tree], ids)[0] for tree in trees]
 
-    @torch.inference_mode()
+    def write(
+        self,
+        tree: Tree,
+        wanted: Sequence[int],
+        *,
+        max_tokens: int,
+        is_done: Callable[[tuple[int, ...]], bool],
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[tuple[int, ...]]:
+        """Token ids that the model writes after each wanted branch, all branches a token at a time together.
+
+        A branch ends when `is_done` says so of what it wrote, or after `max_tokens`. Greedy at temperature 0; else
+        sampled from a generator of its own, so that a trial is repeatable.
+        """
+        generator = torch.Generator(self._device).manual_seed(seed)
+
+        def pick(logits: Tensor) -> Tensor:
+            if temperature == 0:
+                return logits.argmax(-1).cpu()
+            weights = torch.softmax(logits.float() / temperature, -1)
+            return torch.multinomial(weights, 1, generator=generator).squeeze(1).cpu()
+
+        forest = plant([(tree, wanted)])
+        (leaves,) = forest.leaves
+        prompts = {leaf: len(leaf.ids) for leaf in leaves}
+        chosen, stored = self._compute(forest, pick, reserve=max_tokens)
+        alive = list(leaves)
+        while alive:
+            for leaf in alive:
+                leaf.ids += (int(chosen[leaf]),)
+            alive = [
+                leaf
+                for leaf in alive
+                if len(leaf.ids) < prompts[leaf] + max_tokens and not is_done(leaf.ids[prompts[leaf] :])
+            ]
+            for step in self._steps_of([(leaf, len(leaf.ids) - 1, len(leaf.ids)) for leaf in alive]):
+                chosen.update(self._step(step, forest, stored, {}, pick))
+        return [leaf.ids[prompts[leaf] :] for leaf in leaves]
+
     def _run(self, trees: Sequence[tuple[Tree, Sequence[int]]], ids: Sequence[int]) -> list[Tensor]:
+        columns = torch.tensor(ids, device=self._device)
         forest = plant(trees)
-        stored: dict[Node, Stored] = {}
-        partial: dict[Node, NodeKV] = {}  # those of them that this run fills
+        found, _ = self._compute(forest, lambda logits: torch.log_softmax(logits.float(), -1)[:, columns].cpu())
+        empty = torch.empty(0, len(ids))
+        return [torch.stack([found[leaf] for leaf in leaves]) if leaves else empty for leaves in forest.leaves]
+
+    def _compute(
+        self, forest: Forest, pick: Pick, *, reserve: int = 0
+    ) -> tuple[dict[Node, Tensor], dict[Node, NodeKV]]:
+        """What `pick` makes of the logits at each leaf's end, and the keys and values that are left.
+
+        With `reserve` everything is kept, leaves too, with room for that many more tokens.
+        """
+        stored: dict[Node, NodeKV] = {}
         for node, key in forest.keys.items():
             kept = self.cache.get(key)
             if kept is not None:
                 stored[node] = kept
         steps = list(self._steps([node for node in forest.order if node not in stored], forest))
         last_use = uses(steps)
-        columns = torch.tensor(ids, device=self._device)
         found: dict[Node, Tensor] = {}
         for number, pieces in enumerate(steps):
-            layout = build_layout(pieces, stored, chains=not self._deterministic)
-            keep = {
-                node: partial.get(node) or NodeKV(node.start, len(node.ids))
+            new = {
+                node: NodeKV(node.start, len(node.ids) + (0 if node in forest.keys else reserve))
                 for node, _, _ in pieces
-                if last_use[node] > number or (self.cache.budget and node in forest.keys)
+                if node not in stored
+                and (reserve or last_use[node] > number or (self.cache.budget and node in forest.keys))
             }
-            ends = [s for s in layout.spans if s.last == len(s.node.ids) and s.node not in forest.keys]
-            logits = self._forward(layout, keep, [span.end - 1 for span in ends])
-            if ends:
-                rows = torch.log_softmax(logits.float(), -1)[:, columns].cpu()
-                found.update(zip((span.node for span in ends), rows, strict=True))
-            for node, _, last in pieces:
-                if node in keep:
-                    keep[node].filled = last
-                    stored[node] = partial[node] = keep[node]
-                    if last == len(node.ids) and node in forest.keys:
-                        self.cache.put(forest.keys[node], keep[node])
-            for node in [node for node in stored if last_use.get(node, -1) <= number]:
-                del stored[node]
-                partial.pop(node, None)
-        empty = torch.empty(0, len(ids))
-        return [torch.stack([found[leaf] for leaf in leaves]) if leaves else empty for leaves in forest.leaves]
+            found.update(self._step(pieces, forest, stored, new, pick))
+            if not reserve:
+                for node in [node for node in stored if last_use.get(node, -1) <= number]:
+                    del stored[node]
+        return found, stored
+
+    @torch.inference_mode()
+    def _step(
+        self,
+        pieces: Sequence[Piece],
+        forest: Forest,
+        stored: dict[Node, NodeKV],
+        new: dict[Node, NodeKV],
+        pick: Pick,
+    ) -> dict[Node, Tensor]:
+        """One forward. Keys and values go to the nodes of `stored` and `new`; results come for leaves that end."""
+        layout = build_layout(pieces, stored, chains=not self._deterministic)
+        keep = {node: stored.get(node) or new[node] for node, _, _ in pieces if node in stored or node in new}
+        ends = [span for span in layout.spans if span.last == len(span.node.ids) and span.node not in forest.keys]
+        logits = self._forward(layout, keep, [span.end - 1 for span in ends])
+        for node, _, last in pieces:
+            if node in keep:
+                keep[node].filled = last
+                stored[node] = keep[node]
+                if last == len(node.ids) and node in forest.keys:
+                    self.cache.put(forest.keys[node], keep[node])
+        return dict(zip((span.node for span in ends), pick(logits), strict=True)) if ends else {}
 
     def _forward(self, layout: Layout, keep: dict[Node, NodeKV], ends: list[int]) -> Tensor:
         """Logits [len(ends) or 1, vocabulary] of the given places of the row."""
@@ -173,6 +161,11 @@ class Cascade:
         )
         logits: Tensor = out.logits[0]
         return logits
+
+    def _steps_of(self, pieces: Sequence[Piece]) -> Iterator[Sequence[Piece]]:
+        """Single-token pieces in steps under the token budget."""
+        for begin in range(0, len(pieces), self._step_tokens):
+            yield pieces[begin : begin + self._step_tokens]
 
     def _steps(self, nodes: Sequence[Node], forest: Forest) -> Iterator[list[Piece]]:
         """Pieces of `nodes`, in order, in steps under the token budget. Deterministic: a shared node alone."""

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import transformers
 
 from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
-from judger.engines.explained import label_probabilities
+from judger.engines.explained import (
+    TRIAL_TEMPERATURE,
+    Explanation,
+    explained_outcome,
+    is_close,
+    label_probabilities,
+    mean_outcome,
+    parse_reply,
+)
 from judger.engines.tokens import Prompter, Tree
 from judger.engines.torch.cascade import Cascade
 from judger.engines.torch.load import LoadedModel, load_model
-from judger.errors import EngineError, Unsupported
+from judger.errors import EngineError
 from judger.types import Case, Explain, Probabilities, Reason, Unscored
 from judger.verdict import IDENTITY, Calibration
 from judger.version import __version__
@@ -20,6 +29,7 @@ from judger.version import __version__
 __all__ = ["TorchEngine", "too_long"]
 
 GIB = 2**30
+MISSING = Unscored(Reason.ENGINE_ERROR, "no verdict was computed")
 
 
 class TorchEngine:
@@ -34,11 +44,13 @@ class TorchEngine:
         step_bytes: int = GIB,
         step_tokens: int = 0,
         cache_bytes: int = GIB // 2,
+        reason_tokens: int = 256,
         deterministic: bool = False,
     ) -> None:
         """`max_prompt_tokens`: refuse longer prompts (0: the model's own limit). `step_bytes`: memory for the
         activations of one forward, from which `step_tokens` follows where it is 0. `cache_bytes`: memory for the keys
-        and values of reports seen lately. `deterministic`: the same bits whatever the company, at some cost."""
+        and values of reports seen lately. `reason_tokens`: budget of a written reason. `deterministic`: the same bits
+        whatever the company, at some cost."""
         limits = [limit for limit in (max_prompt_tokens, loaded.max_tokens) if limit]
         self._limit = min(limits, default=0)
         self._prompter = Prompter(loaded.tokenizer, name=loaded.name)
@@ -48,8 +60,9 @@ class TorchEngine:
             cache_bytes=cache_bytes,
             deterministic=deterministic,
         )
+        self._reason_tokens = reason_tokens
         self.calibration = calibration
-        self.capabilities = Capabilities(prompt_tokens=self._limit)
+        self.capabilities = Capabilities(can_explain=True, prompt_tokens=self._limit)
         self.identity = Identity(
             engine="torch",
             model=loaded.name.rstrip("/").rsplit("/", 1)[-1],
@@ -72,6 +85,7 @@ class TorchEngine:
         max_prompt_tokens: int = 0,
         step_bytes: int = GIB,
         cache_bytes: int = GIB // 2,
+        reason_tokens: int = 256,
         deterministic: bool = False,
     ) -> TorchEngine:
         """The engine for a model at a path or a hub name. `threads`: of the CPU, for the whole process.
@@ -86,13 +100,12 @@ class TorchEngine:
             max_prompt_tokens=max_prompt_tokens,
             step_bytes=step_bytes,
             cache_bytes=cache_bytes,
+            reason_tokens=reason_tokens,
             deterministic=deterministic,
         )
 
     def plan(self, case: Case, tier: Tier) -> Plan:
         """Token ids of the case's tree. A criterion whose prompt is too long is refused, never cut."""
-        if tier.explain is not Explain.NEVER:
-            raise Unsupported("the torch engine writes no explanations")
         tree = self._prompter.tree(case)
         refused = too_long(tree, self._limit)
         return Plan(case=case, tier=tier, tokens=tree.tokens, payload=tree, refused=refused)
@@ -101,24 +114,77 @@ class TorchEngine:
         wanted = []
         for plan in plans:
             assert isinstance(plan.payload, Tree)
-            branches = [index for index in range(len(plan.case.criteria)) if index not in plan.refused]
-            wanted.append((plan.payload, branches))
+            always = plan.tier.explain is Explain.ALWAYS
+            open_criteria = [i for i in range(len(plan.case.criteria)) if i not in plan.refused]
+            wanted.append((plan.payload, [] if always else open_criteria))
         log_probs = self._cascade.log_probs(wanted, self._prompter.labels.ids)
         outcomes = []
         for plan, (tree, branches), rows in zip(plans, wanted, log_probs, strict=True):
             results: dict[int, Probabilities | Unscored] = dict(plan.refused)
             for index, row in zip(branches, rows.tolist(), strict=True):
                 results[index] = label_probabilities(row)
-            outcomes.append(
-                [
-                    Outcome(
-                        result=results[index],
-                        prompt_tokens=tree.lone_tokens(index),
-                        shared_tokens=tree.lone_tokens(index) - len(tree.branches[index][1]),
-                    )
-                    for index in range(len(plan.case.criteria))
-                ]
+            told = [
+                Outcome(
+                    result=results.get(index, MISSING),
+                    prompt_tokens=tree.lone_tokens(index),
+                    shared_tokens=tree.lone_tokens(index) - len(tree.branches[index][1]),
+                )
+                for index in range(len(plan.case.criteria))
+            ]
+            for index, outcome in self._explained(plan, told).items():
+                told[index] = outcome
+            outcomes.append(told)
+        return outcomes
+
+    def _explained(self, plan: Plan, plain: Sequence[Outcome]) -> dict[int, Outcome]:
+        """Outcomes with a reason, for the criteria that the tier wants one for."""
+        tier = plan.tier
+        if tier.explain is Explain.NEVER:
+            return {}
+        tree = self._prompter.tree(plan.case, explain=True)
+        chosen = [
+            index
+            for index, criterion in enumerate(plan.case.criteria)
+            if index not in plan.refused
+            and (
+                tier.explain is Explain.ALWAYS
+                or is_close(plain[index], criterion.is_negative, tier.explain_margin, self.calibration)
             )
+        ]
+        room = self._limit - self._reason_tokens if self._limit else 0
+        longer = {index: why for index, why in too_long(tree, room).items() if index in chosen}
+        chosen = [index for index in chosen if index not in longer]
+        trials = [self._trial(plan, tree, chosen, seed) for seed in range(max(1, tier.trials))]
+        explained = {index: Outcome(result=why, prompt_tokens=tree.lone_tokens(index)) for index, why in longer.items()}
+        return explained | {index: mean_outcome([trial[index] for trial in trials]) for index in chosen}
+
+    def _trial(self, plan: Plan, tree: Tree, chosen: Sequence[int], seed: int) -> dict[int, Outcome]:
+        """One reason for each chosen criterion, and the label probabilities behind it."""
+        written = self._cascade.write(
+            tree,
+            chosen,
+            max_tokens=self._reason_tokens,
+            is_done=lambda ids: self._prompter.decode(ids).count("\n") >= 2,
+            temperature=TRIAL_TEMPERATURE if plan.tier.trials > 1 else 0.0,
+            seed=seed,
+        )
+        outcomes: dict[int, Outcome] = {}
+        told: dict[int, Explanation] = {}
+        branches = list(tree.branches)
+        for index, ids in zip(chosen, written, strict=True):
+            text = "\n".join(self._prompter.decode(ids).split("\n")[:2])
+            explanation = parse_reply(text)
+            if isinstance(explanation, Unscored):
+                outcomes[index] = Outcome(result=explanation, prompt_tokens=tree.lone_tokens(index))
+                continue
+            told[index] = explanation
+            polarity, branch = branches[index]
+            branches[index] = (polarity, branch + self._prompter.plain(f"{text}\n") + self._prompter.labels.cue)
+        after = replace(tree, branches=tuple(branches))
+        (rows,) = self._cascade.log_probs([(after, list(told))], self._prompter.labels.ids)
+        for (index, explanation), row in zip(told.items(), rows.tolist(), strict=True):
+            outcome = explained_outcome(label_probabilities(row), explanation, plan.case.report)
+            outcomes[index] = replace(outcome, prompt_tokens=after.lone_tokens(index))
         return outcomes
 
     def close(self) -> None:

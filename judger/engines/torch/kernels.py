@@ -38,7 +38,7 @@ def attend(
             return fused(q, k, v, scale, causal, mask, "cpu")
         if q.device.type == "cuda":
             half = q.dtype in (torch.float16, torch.bfloat16)
-            if half and mask is None and q.shape[-1] <= 256:
+            if half and mask is None and q.shape[-1] <= 256 and q.shape[-1] % 8 == 0:
                 return fused(q, k, v, scale, causal, None, "flash")
             if mask is None:
                 return fused(q, k, v, scale, causal, None, "efficient")

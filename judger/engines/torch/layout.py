@@ -8,7 +8,7 @@ read in one call for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -101,7 +101,9 @@ class Layout:
     reads: tuple[Read, ...]
 
 
-def build_layout(pieces: Sequence[tuple[Node, int, int]], stored: dict[Node, Stored], *, chains: bool = True) -> Layout:
+def build_layout(
+    pieces: Sequence[tuple[Node, int, int]], stored: Mapping[Node, Stored], *, chains: bool = True
+) -> Layout:
     """The layout of `pieces`, (node, first, last), given in depth-first order.
 
     Everything before a piece on its path is either an earlier piece or in `stored`. With `chains`, pieces that follow
@@ -136,7 +138,7 @@ def build_layout(pieces: Sequence[tuple[Node, int, int]], stored: dict[Node, Sto
     return Layout(tuple(ids), tuple(positions), tuple(spans), batched(segments), joined(reads))
 
 
-def sources(node: Node, first: int, by_node: dict[Node, list[Span]], stored: dict[Node, Stored]) -> list[Read]:
+def sources(node: Node, first: int, by_node: dict[Node, list[Span]], stored: Mapping[Node, Stored]) -> list[Read]:
     """Where the keys before token `first` of `node` are, from the root down; neighbours in the row are one source."""
     found: list[Read] = []
 

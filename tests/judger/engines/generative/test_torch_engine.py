@@ -9,14 +9,14 @@ import pytest
 import torch
 import transformers
 
-from judger.engines.base import VERDICT_TIER, Engine, Tier
+from judger.engines.base import VERDICT_TIER, Engine
 from judger.engines.explained import label_probabilities
 from judger.engines.torch.cascade import Cascade
 from judger.engines.torch.engine import TorchEngine
 from judger.engines.torch.kernels import attend, math_attend, merge
 from judger.engines.torch.load import load_model, prepare, refusal, rope_types
-from judger.errors import EngineError, Unsupported
-from judger.types import Explain, Probabilities, Reason, Unscored
+from judger.errors import EngineError
+from judger.types import Probabilities, Reason, Unscored
 from tests.judger.engines.generative import tiny
 
 
@@ -133,11 +133,6 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     torch.save(tiny.model("qwen3").state_dict(), path / "pytorch_model.bin")
     with pytest.raises(EngineError, match="safetensors"):
         load_model(str(path), device="cpu")
-
-
-def test_an_explained_verdict_is_refused_by_name(checkpoint: str) -> None:
-    with pytest.raises(Unsupported):
-        TorchEngine.load(checkpoint, device="cpu").plan(tiny.case(1), Tier(explain=Explain.ALWAYS))
 
 
 def test_the_cascade_runs_a_forest_without_wanted_branches(checkpoint: str) -> None:

@@ -1,0 +1,129 @@
+"""The vLLM engine for real: vLLM's CPU build and a small random-weight model, against the torch engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from judger.engines.base import VERDICT_TIER, Outcome, Tier
+from judger.errors import EngineError
+from judger.types import Case, Explain, Probabilities, Reason, Unscored
+from tests.judger.engines.generative import tiny
+
+Run = Callable[[Awaitable[Any]], Any]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    # head_dim 64: vLLM's CPU attention takes multiples of 32 only
+    return tiny.save(tmp_path_factory.mktemp("tiny-qwen3"), hidden_size=128, head_dim=64, initializer_range=0.08)
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """One event loop for the whole module: a vLLM engine lives on the loop that first used it."""
+    with asyncio.Runner() as runner:
+
+        async def wrapped(call: Awaitable[Any]) -> Any:
+            return await call
+
+        yield lambda call: runner.run(wrapped(call))
+
+
+@pytest.fixture(scope="module")
+def engine(checkpoint: str, run: Run) -> Iterator[Any]:
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    from judger.engines.vllm import VllmEngine
+
+    made = VllmEngine(
+        checkpoint,
+        dtype="float32",
+        max_prompt_tokens=2000,
+        reason_tokens=1200,
+        engine_args={"enforce_eager": True, "disable_log_stats": True},
+    )
+    yield made
+    made.close()
+
+
+def test_its_verdicts_are_those_of_the_torch_engine(engine: Any, checkpoint: str, run: Run) -> None:
+    from judger.engines.torch import TorchEngine
+
+    torch_engine = TorchEngine.load(checkpoint, device="cpu", dtype="float32")
+    for seed in range(4):
+        case = tiny.case(6, seed=seed, report_words=80 * (seed + 1))
+        (expected,) = torch_engine.run([torch_engine.plan(case, VERDICT_TIER)])
+        for got, want in zip(run(engine.judge(case, VERDICT_TIER)), expected, strict=True):
+            assert isinstance(got.result, Probabilities)
+            assert isinstance(want.result, Probabilities)
+            assert abs(got.result.p_not - want.result.p_not) < 0.01
+            assert abs(got.result.p_full - want.result.p_full) < 0.01
+            assert got.prompt_tokens == want.prompt_tokens
+    assert engine.identity.prompt == torch_engine.identity.prompt
+    assert engine.identity.tokenizer == torch_engine.identity.tokenizer
+    assert engine.identity.precision == "float32"
+
+
+def test_the_first_criterion_warms_the_cache_for_the_others(engine: Any, run: Run) -> None:
+    outcomes: list[Outcome] = run(engine.judge(tiny.case(5, seed=11, report_words=700), VERDICT_TIER))
+    assert all(outcome.shared_tokens > 500 for outcome in outcomes[1:])
+
+
+def test_a_prompt_over_the_limit_is_refused_with_both_counts(engine: Any, run: Run) -> None:
+    (outcome,) = run(engine.judge(tiny.case(1, report_words=4000), VERDICT_TIER))
+    assert isinstance(outcome.result, Unscored)
+    assert outcome.result.reason is Reason.TOO_LONG
+    assert "the limit is 2000" in outcome.result.detail
+    assert str(outcome.prompt_tokens) in outcome.result.detail
+
+
+def test_an_explained_verdict_carries_a_reason_or_is_unparsable(engine: Any, run: Run) -> None:
+    case = tiny.case(2, seed=3, report_words=60)
+    for outcome in run(engine.judge(case, Tier(explain=Explain.ALWAYS))):
+        if isinstance(outcome.result, Unscored):
+            assert outcome.result.reason in (Reason.UNPARSABLE, Reason.TOO_LONG)
+        else:
+            assert outcome.rationale
+            total = outcome.result.p_not + outcome.result.p_partial + outcome.result.p_full
+            assert total == pytest.approx(1.0)
+
+
+def test_leaving_early_frees_the_request(engine: Any, run: Run) -> None:
+    async def leave() -> None:
+        call = asyncio.ensure_future(engine.judge(tiny.case(30, seed=21, report_words=900), VERDICT_TIER))
+        await asyncio.sleep(0.2)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    run(leave())
+    case: Case = replace(tiny.case(1, seed=22), id="after")
+    assert isinstance(run(engine.judge(case, VERDICT_TIER))[0].result, Probabilities)
+
+
+def test_a_dead_engine_fails_everyone_who_waits_at_once(engine: Any, run: Run) -> None:
+    async def die() -> tuple[list[Any], float]:
+        calls = [
+            asyncio.ensure_future(engine.judge(tiny.case(20, seed=30 + i, report_words=900), VERDICT_TIER))
+            for i in range(3)
+        ]
+        await asyncio.sleep(0.3)
+        for process in engine._engine.engine_core.resources.engine_manager.processes:
+            process.kill()
+        since = time.monotonic()
+        results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 60)
+        return results, time.monotonic() - since
+
+    assert engine.is_healthy
+    results, seconds = run(die())
+    assert all(isinstance(result, EngineError) for result in results), results
+    assert seconds < 10
+    assert not engine.is_healthy
+    with pytest.raises(EngineError):
+        run(engine.judge(tiny.case(1), VERDICT_TIER))
