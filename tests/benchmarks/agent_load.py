@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.agent_load [--episodes 64] [--concurrency 64]
 
-The model answers at once, so that everything measured is ours: the loop, the tools, the journal and the record. Search is
-in memory, by words, in the bundled collection.
+The model answers at once, so that everything measured is ours: the loop, the tools, the journal and the record. The
+search is by words, in memory, over the bundled collection.
 """
 
 from __future__ import annotations

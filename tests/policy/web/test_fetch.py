@@ -160,8 +160,10 @@ async def test_identical_addresses_are_fetched_once_while_the_cache_is_fresh(web
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1",
-     "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1", "::1",
-     "::", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "ff02::1", "64:ff9b:1::1", "64:ff9b::7f00:1"],
+     "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1",
+     "::1",
+     "::", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "ff02::1",
+     "64:ff9b:1::1", "64:ff9b::7f00:1"],
 )  # fmt: skip
 def test_addresses_inside_are_not_public(address):
     assert not is_public(address)
