@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from policy.errors import ConfigError
 from policy.index import parse
@@ -71,6 +73,7 @@ class LocalIndex:
     def __init__(self, database: sqlite3.Connection, dense: Dense | None = None) -> None:
         self._database = database
         self._dense = dense
+        self._lock = threading.Lock()
 
     @classmethod
     def open(cls, path: Path, embedder: Embedder | None = None) -> LocalIndex:
@@ -108,7 +111,7 @@ class LocalIndex:
         match = to_match(query_terms(query))
         if not match:
             return []
-        rows = self._database.execute(
+        rows = self._rows(
             "SELECT d.key, p.number, d.title, d.location, p.heading, p.text, -bm25(words, 1.0, 0.6, 0.6) AS score "
             "FROM words JOIN passages p ON p.id = words.rowid JOIN documents d ON d.id = p.document "
             "WHERE words MATCH ? ORDER BY score DESC LIMIT ?",
@@ -137,13 +140,17 @@ class LocalIndex:
     def read(self, key: str) -> list[Passage]:
         """The passages of a document, or the one that `document#number` names; none where there is no such."""
         document, _, number = key.partition("#")
-        rows = self._database.execute(
+        rows = self._rows(
             "SELECT p.number, d.title, d.location, p.heading, p.text "
             "FROM passages p JOIN documents d ON d.id = p.document "
             "WHERE d.key = ? AND (? = '' OR p.number = CAST(? AS INTEGER)) ORDER BY p.number",
             (document, number, number),
         )
         return [Passage(f"{document}#{n}", title, where, heading, text) for n, title, where, heading, text in rows]
+
+    def _rows(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
+        with self._lock:  # searches by meaning come from threads
+            return self._database.execute(statement, values).fetchall()
 
     def close(self) -> None:
         self._database.close()
