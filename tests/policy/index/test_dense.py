@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from policy.index.build import build
 from policy.index.dense import digest, find_embedder, load_known
 from policy.index.fusion import cjk_share, text_of
-from policy.index.store import LocalIndex, build
+from policy.index.store import LocalIndex
 from policy.kit import bundled_corpus
 
 np = pytest.importorskip("numpy")
