@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class LocalIndex:
         self._database = database
         self._dense = dense
         self._lock = threading.Lock()
+        weakref.finalize(self, database.close)  # newer Pythons warn of a connection that nobody closed
 
     @classmethod
     def open(cls, path: Path, embedder: Embedder | None = None) -> LocalIndex:
