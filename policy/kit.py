@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -47,7 +47,7 @@ class Shared:
     index: LocalIndex
     provider: Provider
     reader: Reader | None = None
-    authority: Authority = Authority(())
+    authority: Authority = field(default_factory=lambda: Authority(()))
     tools: tuple[Tool, ...] = ()
     """Those of MCP servers."""
 

@@ -45,15 +45,24 @@ class Completion:
 
     def message(self) -> Message:
         """The assistant message that stands for this reply in the history."""
-        message: Message = {"role": "assistant", "content": self.content}
+        message: Message = {"role": "assistant", "content": _whole(self.content)}
         if self.thought:
-            message["reasoning_content"] = self.thought
+            message["reasoning_content"] = _whole(self.thought)
         if self.tool_calls:
             message["tool_calls"] = [
-                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": _whole(call.name), "arguments": _whole(call.arguments)},
+                }
                 for call in self.tool_calls
             ]
         return message
+
+
+def _whole(text: str) -> str:
+    """The text without half characters, which a cut stream can leave and neither a file nor a request can hold."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 class Model(Protocol):

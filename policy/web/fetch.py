@@ -26,6 +26,8 @@ __all__ = ["Page", "WebReader", "is_public", "resolve"]
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
+# Prefixes of NAT64, which hide an IPv4 address that the network behind them would dial.
+_TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 _TYPES = {"text/html": ".html", "application/xhtml+xml": ".html", "application/pdf": ".pdf"}
 
 
@@ -41,6 +43,8 @@ class Page:
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the open internet: not private, loopback, link-local, multicast or reserved."""
     ip = ipaddress.ip_address(address)
+    if any(ip in network for network in _TRANSLATED):
+        return False
     inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
     if inner is not None and not is_public(str(inner)):
         return False

@@ -93,21 +93,25 @@ async def test_a_bug_in_one_episode_is_recorded_as_its_failure(tmp_path, index, 
 
 async def test_a_run_that_was_cut_goes_on_without_doing_anything_twice(tmp_path, index):
     asked: list[str] = []
-    stop_at = 7
+    reached = asyncio.Event()
 
     class Cut(ScriptedModel):
         async def complete(self, messages, *args, **keywords):
             asked.append(messages[1]["content"])
-            if len(asked) == stop_at:
-                raise asyncio.CancelledError
+            if len(asked) == 8 and not reached.is_set():
+                reached.set()
+                await asyncio.Event().wait()
             return await super().complete(messages, *args, **keywords)
 
     def make(episode, kit):
         return Cut(_steps(), start=episode.turns)
 
     tasks = [Task(f"t{n}", f"When? {n}") for n in range(5)]
+    first = asyncio.create_task(_rollouts(tmp_path, index, make, concurrency=1).run(tasks))
+    await reached.wait()
+    first.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await _rollouts(tmp_path, index, make, concurrency=1).run(tasks)
+        await first
     assert len(_records(tmp_path)) == 2
     await _rollouts(tmp_path, index, make, concurrency=1).run(tasks)
     assert [r["status"] for r in _records(tmp_path).values()] == ["done"] * 5

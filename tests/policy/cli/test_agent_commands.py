@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -88,3 +89,23 @@ def test_a_model_that_fails_ends_with_status_1_and_a_record(tmp_path, loopback, 
     assert "bad key" in capsys.readouterr().err
     (record,) = trajectory.read_records(out / "trajectory.jsonl")
     assert record["status"] == "failed"
+
+
+async def test_a_rubric_is_judged_and_stands_beside_the_report(tmp_path, scripted_server, capsys):
+    rubric = tmp_path / "rubric.json"
+    criteria = [{"id": "c1", "text": "names the year of the rebuilding"}, {"id": "c2", "text": "gives the price"}]
+    rubric.write_text(json.dumps({"criteria": criteria}))
+    out = tmp_path / "run"
+    judge = ["--rubric", str(rubric), "--judge", scripted_server.address]
+    assert await asyncio.to_thread(main, [*DEMO, "--quiet", "-o", str(out), *judge]) == 0
+    (record,) = trajectory.read_records(out / "trajectory.jsonl")
+    assert isinstance(record["reward"], float)
+    assert "names the year of the rebuilding" in (out / "report.html").read_text()
+    assert "## Checklist" in (out / "report.md").read_text()
+
+
+def test_a_faulty_rubric_is_refused_before_anything_runs(tmp_path, capsys):
+    rubric = tmp_path / "rubric.json"
+    rubric.write_text('{"criteria": [{"text": "a"}, {"text": "b", "weight": "x"}]}')
+    assert main([*DEMO, "--quiet", "-o", str(tmp_path / "run"), "--rubric", str(rubric)]) == 2
+    assert "weight" in capsys.readouterr().err

@@ -7,7 +7,8 @@ import sqlite3
 import pytest
 
 from policy.errors import ConfigError
-from policy.index.store import LocalIndex, build
+from policy.index.build import build
+from policy.index.store import LocalIndex
 
 
 def _pdf(text: str) -> bytes:
@@ -146,4 +147,14 @@ def test_a_long_paragraph_is_split_at_sentences(folder, tmp_path):
     passages = index.read("long")
     assert len(passages) > 3
     assert all(len(p.text) <= 1200 and p.text.endswith(".") for p in passages)
+    index.close()
+
+
+def test_a_file_that_can_no_longer_be_read_loses_its_old_text(folder, tmp_path):
+    path = tmp_path / "i.sqlite"
+    build(path, folder)
+    (folder / "a.md").write_bytes(b"\0\0")
+    assert build(path, folder).skipped == (("a.md", "binary, not text"),)
+    index = LocalIndex.open(path)
+    assert index.read("a") == []
     index.close()

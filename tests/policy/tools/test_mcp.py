@@ -30,7 +30,7 @@ async def test_its_tools_are_offered_called_and_their_failures_are_observations(
         wrong = await box.call(ToolCall("c", "sea_tide", json.dumps({"hours": "x"})))
     assert (good.is_error, good.text.startswith("Voe: 3 h after high water")) == (False, True)
     assert bad.is_error
-    assert "no tide there" in bad.text
+    assert "tide" in bad.text
     assert wrong.is_error
 
 
