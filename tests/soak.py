@@ -131,6 +131,7 @@ class Server:
             raise SystemExit("the server ended before it served")
         # Read on, or a full pipe would stop it.
         self.drain = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=subprocess.DEVNULL)
+        self.process.stderr.close()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(number)
