@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROTOC_VENV := .venv-proto
 
-.PHONY: demo test check bench proto clean
+.PHONY: demo test check bench soak proto clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -43,7 +43,12 @@ $(VENV)/.bench: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks.bench_service
+	$(BIN)/python -m tests.benchmarks.bench_overload
 	$(BIN)/python -m tests.benchmarks.bench_mini
+
+# 30 minutes of mixed load with faults; the tests run a short form.
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.soak --minutes 30 --clients 6
 
 # Generated with the oldest protoc whose code runs beside protobuf 4.25 up to 7.
 proto:

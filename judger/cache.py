@@ -8,6 +8,7 @@ them; `judge_id` names the calibration, too.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections import OrderedDict
@@ -16,8 +17,8 @@ from dataclasses import dataclass, field, replace
 
 from judger.cachefile import CacheFile
 from judger.engines.base import Outcome, Tier
-from judger.types import Case, Criterion, Probabilities, Score, Span
-from judger.verdict import score
+from judger.types import Case, Criterion, Probabilities, Span
+from judger.verdict import is_distribution
 
 __all__ = ["VerdictCache"]
 
@@ -61,24 +62,26 @@ class VerdictCache:
         self._contexts.move_to_end(address)
         outcomes = known.outcomes
         found = ((position, outcomes.get(_statement(one))) for position, one in enumerate(case.criteria))
-        return {position: outcome for position, outcome in found if outcome is not None}
+        # None of its prompt had to be computed.
+        return {
+            position: replace(outcome, shared_tokens=outcome.prompt_tokens)
+            for position, outcome in found
+            if outcome is not None
+        }
 
     def keep(self, case: Case, tier: Tier, outcomes: Sequence[Outcome]) -> None:
         """Keeps the successes among the outcomes of a case, one per criterion in order."""
         successes = {
             _statement(criterion): outcome
             for criterion, outcome in zip(case.criteria, outcomes, strict=True)
-            if isinstance(outcome.result, Probabilities)
-            and isinstance(score(outcome.result, negative=criterion.is_negative), Score)
+            if isinstance(outcome.result, Probabilities) and is_distribution(outcome.result)
         }
         if not successes:
             return
         address = self._address(case, tier)
-        # From now on its whole prompt is one that need not be computed.
-        kept = {key: replace(outcome, shared_tokens=outcome.prompt_tokens) for key, outcome in successes.items()}
-        self._remember(address, kept)
+        self._remember(address, successes)
         if self.file is not None:
-            self.file.write(address, _encode(kept))
+            self.file.write(address, _encode(successes))
 
     async def close(self) -> None:
         """Writes what is still to be written, and closes the file."""
@@ -112,8 +115,16 @@ class VerdictCache:
 
 
 def _statement(criterion: Criterion) -> bytes:
-    sign = b"-" if criterion.weight < 0 else b"+"
-    return hashlib.blake2b(sign + criterion.text.encode(), digest_size=16).digest()
+    digest = _remembered if len(criterion.text) <= 2048 else _digest
+    return digest(criterion.text, criterion.weight < 0)
+
+
+def _digest(text: str, negative: bool) -> bytes:
+    return hashlib.blake2b((b"-" if negative else b"+") + text.encode(), digest_size=16).digest()
+
+
+# A trainer sends the same rubric with every rollout of a task.
+_remembered = functools.lru_cache(maxsize=4096)(_digest)
 
 
 def _encode(outcomes: dict[bytes, Outcome]) -> bytes:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from collections.abc import Callable
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from judger.judge import Judge
-from judger.types import Case, Judgement, Score
+from judger.types import Case, Judgement, Lane, Score
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
@@ -31,23 +34,64 @@ class Metrics:
             buckets=[-1 + step / 10 for step in range(21)],
             registry=self.registry,
         )
-        in_flight = Gauge("judger_cases_in_flight", "Cases being judged", registry=self.registry)
-        in_flight.set_function(lambda: judge.num_in_flight)
-        queued = Gauge("judger_queued_tokens", "Tokens that wait for the engine", registry=self.registry)
-        queued.set_function(lambda: judge.work.queued[1])
+        self.criteria = Counter(
+            "judger_criteria", "Criteria by where their verdict came from", ["source"], registry=self.registry
+        )
+        self.tokens = Counter("judger_prompt_tokens", "Prompt tokens, shared or not", ["kind"], registry=self.registry)
+        self.satisfied = Counter(
+            "judger_satisfied",
+            "Criteria whose strict bit is set: its rate by sign tells drift",
+            ["sign"],
+            registry=self.registry,
+        )
+        self.cache_faults = Counter(
+            "judger_cache_faults", "What went wrong with the cache file", ["kind"], registry=self.registry
+        )
+
+        def gauge(name: str, text: str, value: Callable[[], float]) -> None:
+            Gauge(name, text, registry=self.registry).set_function(value)
+
+        gauge("judger_cases_in_flight", "Cases being judged", lambda: judge.num_in_flight)
+        gauge("judger_queued_criteria", "Criteria that wait for the engine", lambda: judge.work.queued[0])
+        gauge("judger_queued_tokens", "Tokens that wait for the engine", lambda: judge.work.queued[1])
+        gauge("judger_queue_age_seconds", "Seconds the oldest case has waited", lambda: judge.work.oldest)
+        gauge("judger_pace_tokens_per_second", "The learned pace; 0: unknown", lambda: judge.admission.pace or 0.0)
+        gauge("judger_engine_up", "1 while the engine judges, 0 while it is restarted", lambda: judge.work.keeper.is_up)
+        gauge("judger_engine_restarts", "Times the engine came back", lambda: judge.work.keeper.num_restarts)
+        held = Gauge("judger_held_tokens", "Estimated tokens admitted and not done", ["lane"], registry=self.registry)
+        for lane in Lane:
+            held.labels(lane.value).set_function(partial(judge.admission.held.__getitem__, lane))
+        if judge.cache is not None and judge.cache.file is not None:
+            judge.cache.file.on_fault = lambda kind: self.cache_faults.labels(kind).inc()
+        ProcessCollector(registry=self.registry)  # memory, CPU, open files
 
     def observe(self, case: Case, judgement: Judgement) -> None:
         """Counts one judged case."""
         self.seconds.labels("queue").observe(judgement.usage.queue_seconds)
         self.seconds.labels("engine").observe(judgement.usage.engine_seconds)
         counts: dict[tuple[str, str], int] = {}
+        satisfied: dict[str, int] = {}
         for criterion, verdict in zip(case.criteria, judgement.verdicts, strict=True):
             if isinstance(verdict.result, Score):
                 key = (verdict.result.label.value, "negative" if criterion.is_negative else "positive")
                 counts[key] = counts.get(key, 0) + 1
+                satisfied[key[1]] = satisfied.get(key[1], 0) + verdict.result.satisfied
             else:
                 self.unscored.labels(verdict.result.reason.value).inc()
         for key, count in counts.items():
             self.verdicts.labels(*key).inc(count)
+        for sign, count in satisfied.items():
+            self.satisfied.labels(sign).inc(count)
+        usage = judgement.usage
+        judged = len(case.criteria) - usage.cached_criteria - usage.joined_criteria
+        for source, number in (
+            ("judged", judged),
+            ("joined", usage.joined_criteria),
+            ("cached", usage.cached_criteria),
+        ):
+            if number:
+                self.criteria.labels(source).inc(number)
+        self.tokens.labels("shared").inc(usage.shared_tokens)
+        self.tokens.labels("own").inc(max(0, usage.prompt_tokens - usage.shared_tokens))
         if judgement.reward.value is not None:
             self.rewards.observe(judgement.reward.value)

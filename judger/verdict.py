@@ -64,10 +64,16 @@ def p_satisfied(p: Probabilities | Score, *, negative: bool) -> float:
     return p.p_partial + p.p_full if negative else p.p_full
 
 
+def is_distribution(p: Probabilities) -> bool:
+    """True for three finite, non-negative numbers that sum to 1."""
+    # NaN makes any comparison false, infinity the sum.
+    return min(p.p_not, p.p_partial, p.p_full) >= 0 and abs(p.p_not + p.p_partial + p.p_full - 1) <= 1e-3
+
+
 def score(p: Probabilities, *, negative: bool, calibration: Calibration = IDENTITY) -> Score | Unscored:
     """The score of one criterion. Probabilities that are no distribution become ENGINE_ERROR, never a number."""
-    values = (p.p_not, p.p_partial, p.p_full)
-    if not all(map(math.isfinite, values)) or min(values) < 0 or abs(sum(values) - 1) > 1e-3:
+    if not is_distribution(p):
+        values = (p.p_not, p.p_partial, p.p_full)
         return Unscored(Reason.ENGINE_ERROR, f"the engine gave no distribution over the labels: {values}")
     if calibration is not IDENTITY:
         p = calibration.apply(p)

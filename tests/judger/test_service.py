@@ -254,8 +254,7 @@ async def test_a_group_that_loses_its_judge_half_way_is_unavailable_so_that_the_
     reading = asyncio.ensure_future(call.read())
     while not scripted_server.judge.num_in_flight:  # noqa: ASYNC110 - no event tells: the loop turns until it is so
         await asyncio.sleep(0)
-    assert scripted_server.judge.batcher is not None
-    await scripted_server.judge.batcher.close()
+    await scripted_server.judge.work.close()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await reading
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
