@@ -29,6 +29,14 @@ demo: $(VENV)/.judge
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
+test-vllm:
+	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/vllm_engine/make_venv.sh
+	PYTHONPATH=. .venv-vllm/bin/python -m pytest -c tests/vllm_engine/pytest.ini --rootdir . tests/vllm_engine
+
+# What CI runs for minutes, for as long as it takes: mixed load with crashes, kills and restarts.
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.soak $(SOAK_ARGS)
+
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

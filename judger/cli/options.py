@@ -27,6 +27,9 @@ ENGINE_FLAGS = (
     "max_wait",
     "max_prompt_tokens",
     "deterministic",
+    "quantization",
+    "tensor_parallel_size",
+    "data_parallel_size",
     "base_url",
     "api_key_file",
     "calibration",
@@ -47,6 +50,9 @@ def engine_flags() -> argparse.ArgumentParser:
     group.add_argument("--max-wait", type=float, metavar="SECONDS", help=help_of["max_wait"])
     group.add_argument("--max-prompt-tokens", type=int, metavar="N", help=help_of["max_prompt_tokens"])
     group.add_argument("--deterministic", action="store_true", default=None, help=help_of["deterministic"])
+    group.add_argument("--quantization", metavar="NAME", help=help_of["quantization"])
+    group.add_argument("--tensor-parallel-size", type=int, metavar="N", help=help_of["tensor_parallel_size"])
+    group.add_argument("--data-parallel-size", type=int, metavar="N", help=help_of["data_parallel_size"])
     group.add_argument("--base-url", metavar="URL", help=help_of["base_url"])
     group.add_argument("--api-key-file", type=Path, metavar="FILE", help=help_of["api_key_file"])
     group.add_argument("--calibration", type=Path, metavar="FILE", help=help_of["calibration"])

@@ -44,8 +44,17 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 base_url=needed(config.base_url, "base_url", "the openai engine"),
                 api_key=read_key(config.api_key_file),
             )
-        case other:
-            raise InvalidRequest("engine", f"{other} is not built into this version")
+        case "vllm":
+            from judger.engines.vllm import VllmEngine
+
+            return VllmEngine(
+                needed(config.model, "model", "the vllm engine"),
+                dtype=config.dtype,
+                quantization=config.quantization,
+                tensor_parallel_size=config.tensor_parallel_size,
+                data_parallel_size=config.data_parallel_size,
+                max_prompt_tokens=config.max_prompt_tokens or 0,
+            )
 
 
 def needed(value: str | None, flag: str, who: str) -> str:
