@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from judger.engines.mini.checkpoint import WEIGHTS, load, load_tokenizer, save
 from judger.engines.mini.encoder import Encoder, EncoderShape
 from judger.engines.mini.features import NAMES
 from judger.engines.mini.model import OMISSION, ReaderShape, polarity
-from judger.engines.mini.weights import WEIGHTS, load, load_tokenizer, save
 from judger.verdict import Calibration
 from train.judge.calibrate import Held, fit_calibration
 from train.judge.data import LabelledCase, LabelledCriterion

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax
 
+from judger.engines.mini.checkpoint import save
 from judger.engines.mini.compute import blend
 from judger.engines.mini.forest import Forest
 from judger.engines.mini.model import Reader, ReaderShape
-from judger.engines.mini.weights import save
 from judger.verdict import Calibration
 from train.judge.calibrate import fit_calibration, gather
 from train.judge.evidence import Limits

@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import load_file
 from tqdm import tqdm
 
+from judger.engines.mini.checkpoint import digest, load_tokenizer
 from judger.engines.mini.compute import encode
 from judger.engines.mini.encoder import EncoderShape, from_bert
 from judger.engines.mini.text import tokenize
-from judger.engines.mini.weights import digest, load_tokenizer
 from train.judge.data import LabelledCase, case_files, read_cases
 from train.judge.evidence import Limits, Shard, Tools, choose, read_shard, write_shard
 from train.judge.fit import Source, sources

@@ -13,13 +13,13 @@ from pathlib import Path
 import torch
 
 from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
+from judger.engines.mini.checkpoint import WEIGHTS, Model, load
 from judger.engines.mini.compute import Pair, encode, examine_all, read
 from judger.engines.mini.features import Criterion, Report, make_criterion, make_report
 from judger.engines.mini.form import form_criterion, judge_form
 from judger.engines.mini.language import language_fault
 from judger.engines.mini.signals import form_signals
 from judger.engines.mini.text import Tokens, tokenize
-from judger.engines.mini.weights import WEIGHTS, Model, load
 from judger.errors import EngineError, InvalidRequest
 from judger.types import Case, Probabilities, Reason, Span, Unscored
 from judger.version import __version__

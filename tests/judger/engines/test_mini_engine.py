@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from judger.engines.base import VERDICT_TIER, Engine, Outcome
+from judger.engines.mini.checkpoint import WEIGHTS
 from judger.engines.mini.engine import MiniEngine
-from judger.engines.mini.weights import WEIGHTS
 from judger.errors import EngineError, InvalidRequest
 from judger.types import Case, Criterion, Probabilities, Reason, Unscored
 

@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 
+from judger.engines.mini.checkpoint import WEIGHTS, load_tokenizer
 from judger.engines.mini.criterion import names, numbers, read
 from judger.engines.mini.text import UNIT_TOKENS, WINDOW_TOKENS, plain, sentences, tokenize
-from judger.engines.mini.weights import WEIGHTS, load_tokenizer
 
 TOKENIZER = load_tokenizer(WEIGHTS / "tokenizer.json")
 MARKDOWN = (
