@@ -16,6 +16,7 @@ Any other criterion is fully satisfied as far as the report contains its words.
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from judger.verdict import IDENTITY, Calibration
 from judger.version import __version__
 
 SCRIPT = re.compile(r"\[\[(\w+)(?:=([^\]]*))?\]\]")
-PUNCTUATION = str.maketrans(dict.fromkeys(".,;:!?()\"'", " "))
+SPACES = str.maketrans(dict.fromkeys(".,;:!?()\"'\t\n\r", " "))
 CERTAIN = {
     "fully": Probabilities(0.05, 0.05, 0.9),
     "partially": Probabilities(0.05, 0.9, 0.05),
@@ -107,29 +108,32 @@ class ScriptedEngine:
         pass
 
     def _judge(self, plan: Plan) -> list[Outcome]:
-        words: set[str] | None = None
+        report = spaced(plan.case.report)
+        evidence = (Span(0, min(80, len(plan.case.report))),)
+        found: dict[str, bool] = {}
         outcomes = []
         for criterion in plan.case.criteria:
             result = scripted_result(criterion)
             if result is None:
-                if words is None:
-                    words = words_of(plan.case.report)
                 wanted = words_of(criterion.text)
-                share = len(wanted & words) / max(1, len(wanted))
+                for word in wanted:
+                    if word not in found:
+                        found[word] = word in report
+                share = sum(map(found.__getitem__, wanted)) / max(1, len(wanted))
                 result = Probabilities((1 - share) ** 2, 2 * share * (1 - share), share**2)
-            outcomes.append(
-                Outcome(
-                    result=result,
-                    evidence=(Span(0, min(80, len(plan.case.report))),),
-                    prompt_tokens=len(criterion.text) // 4 + 1,
-                )
-            )
+            outcomes.append(Outcome(result=result, evidence=evidence, prompt_tokens=len(criterion.text) // 4 + 1))
         return outcomes
 
 
-def words_of(text: str) -> set[str]:
-    """Words by white space, without case and punctuation."""
-    return set(text.lower().translate(PUNCTUATION).split())
+def spaced(text: str) -> str:
+    """In lower case, with spaces for punctuation and white space and at both ends: ` word ` finds a word."""
+    return f" {text.lower().translate(SPACES)} "
+
+
+@functools.lru_cache(maxsize=4096)  # rubrics come again and again
+def words_of(text: str) -> tuple[str, ...]:
+    """The distinct words of a text, each between spaces, as `spaced` has them."""
+    return tuple(f" {word} " for word in dict.fromkeys(spaced(text).split()))
 
 
 def script(criterion: Criterion) -> list[tuple[str, str]]:
