@@ -33,10 +33,6 @@ test-vllm:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/vllm_engine/make_venv.sh
 	PYTHONPATH=. .venv-vllm/bin/python -m pytest -c tests/vllm_engine/pytest.ini --rootdir . tests/vllm_engine
 
-# What CI runs for minutes, for as long as it takes: mixed load with crashes, kills and restarts.
-soak: $(VENV)/.dev
-	$(BIN)/python -m tests.soak $(SOAK_ARGS)
-
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,6 +49,9 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks.bench_service
 	$(BIN)/python -m tests.benchmarks.bench_overload
 	$(BIN)/python -m tests.benchmarks.bench_mini
+	$(BIN)/python -m tests.benchmarks.bench_torch_engine
+	$(BIN)/python -m tests.benchmarks.agent_patch
+	$(BIN)/python -m tests.benchmarks.agent_load
 
 # 30 minutes of mixed load with faults; the tests run a short form.
 soak: $(VENV)/.dev

@@ -64,6 +64,8 @@ def judge_flags() -> argparse.ArgumentParser:
     parent = argparse.ArgumentParser(add_help=False, parents=[engine_flags()])
     group = parent.add_argument_group("the judge, on a server (instead)")
     group.add_argument("--addr", type=address, metavar="HOST:PORT", help="a running judger serve")
+    group.add_argument("--token-file", type=Path, metavar="FILE", help="the server's bearer token, in its first line")
+    group.add_argument("--root-certificates", type=Path, metavar="PEM", help="check the server's TLS certificate by it")
     group.add_argument("--judge-id", default="", metavar="ID", help="refuse any other judge than this one")
     return parent
 
@@ -137,6 +139,19 @@ def check_judge(args: argparse.Namespace) -> None:
             from judger.calibration import load_calibration
 
             load_calibration(args.calibration)
+
+
+def connection(args: argparse.Namespace) -> dict[str, Any]:
+    """How to reach the server of `--addr`: the client's settings. Raises InvalidRequest."""
+    settings: dict[str, Any] = {"judge_id": args.judge_id or None}
+    try:
+        if args.token_file is not None:
+            settings["token"] = args.token_file.read_text().splitlines()[0].strip()
+        if args.root_certificates is not None:
+            settings["root_certificates"] = args.root_certificates.read_bytes()
+    except (OSError, UnicodeDecodeError, IndexError) as error:
+        raise InvalidRequest("--addr", f"its token or certificates can't be read: {error}") from error
+    return settings
 
 
 def serve_config(settings: dict[str, Any]) -> ServeConfig:

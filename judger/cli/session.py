@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from judger.cli.console import loading
-from judger.cli.options import engine_settings, serve_config
+from judger.cli.options import connection, engine_settings, serve_config
 from judger.errors import JudgeMismatch, JudgerError, Unsupported
 from judger.rubric import Record
 from judger.types import Case, Explain, Judgement, Options, Reason, Unscored, Verdict
@@ -96,13 +96,13 @@ async def judge_session(args: argparse.Namespace, options: Options) -> AsyncIter
 
     async with AsyncExitStack() as stack:
         with loading("loading the judge", quiet=args.quiet):
-            address = args.addr
+            address, settings = args.addr, connection(args)
             if not address:
                 from judger.server import running
 
                 config = serve_config(engine_settings(args) | {"host": "127.0.0.1", "port": 0, "grace": 0.0})
                 address = (await stack.enter_async_context(running(config))).address
-            client = await stack.enter_async_context(connect(address, judge_id=args.judge_id or None))
+            client = await stack.enter_async_context(connect(address, **settings))
             session = Session(client, await client.get_judge(), args.timeout)
         if args.judge_id and args.judge_id != session.judge_id:
             raise JudgeMismatch(args.judge_id, session.judge_id)

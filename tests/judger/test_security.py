@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +211,23 @@ async def test_a_server_that_others_reach_has_to_know_them_or_be_told_so(setting
     if settings == {"host": "0.0.0.0"}:
         async with running(ServeConfig(engine="scripted", port=0, grace=0, allow_remote=True, **settings)):
             pass
+
+
+async def test_the_command_line_shows_its_token_and_is_refused_without(tmp_path: Path) -> None:
+    tokens, key, cases = tmp_path / "tokens", tmp_path / "key", tmp_path / "cases.jsonl"
+    token = [sys.executable, "-m", "judger", "token", "me", "--tokens", str(tokens)]
+    made = await asyncio.to_thread(subprocess.run, token, capture_output=True, text=True, check=True)
+    key.write_text(made.stdout)
+    cases.write_text(
+        '{"id": "1", "query": "", "report": "A report.", "criteria": [{"id": "c", "text": "[[fully]]"}]}\n'
+    )
+    config = ServeConfig(engine="scripted", port=0, tokens=tokens, grace=1)
+    async with running(config, ScriptedEngine()) as server:
+        score = [sys.executable, "-m", "judger", "score", str(cases), "--addr", server.address, "--json"]
+        known = await asyncio.to_thread(
+            subprocess.run, [*score, "--token-file", str(key)], capture_output=True, text=True
+        )
+        unknown = await asyncio.to_thread(subprocess.run, score, capture_output=True, text=True)
+    assert (known.returncode, known.stderr) == (0, "")
+    assert unknown.returncode == 3
+    assert "Traceback" not in unknown.stderr
