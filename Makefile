@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROTOC_VENV := .venv-proto
 
-.PHONY: demo test check bench soak proto clean
+.PHONY: demo test test-vllm check bench soak proto clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
