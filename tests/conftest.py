@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +12,10 @@ from judger.engines.scripted import ScriptedEngine
 from judger.server import Running, running
 
 SERVE = ServeConfig(engine="scripted", port=0, grace=5.0)
+
+# A shell starts its background jobs with Ctrl-C ignored, and every process below them inherits that: a command under
+# test would not be interrupted. A handler of ours is not inherited; children begin with the default.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

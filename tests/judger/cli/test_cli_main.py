@@ -174,11 +174,14 @@ def test_a_full_disk_is_one_line(tmp_path):
 def test_ctrl_c_ends_with_130_and_without_a_traceback(tmp_path):
     path = write(tmp_path / "c.jsonl", *(case(f"a{i}", f"{i} [[slow=0.5]]") for i in range(100)))
     command = [*JUDGER, "score", str(path), *SCRIPTED, "--json", "--max-batch-tokens", "10"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert err.splitlines()[-1] == "judger: interrupted"
     assert "Traceback" not in err
