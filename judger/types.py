@@ -199,6 +199,7 @@ class Limits:
     group_reports: int = 1024
     query_bytes: int = 2**18
     criterion_bytes: int = 2**15
+    trials: int = 32
 
 
 LIMITS = Limits()

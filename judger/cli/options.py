@@ -12,10 +12,8 @@ from pydantic import ValidationError
 
 from judger.config import EngineConfig, EngineName, ServeConfig
 from judger.errors import InvalidRequest
-from judger.types import Explain, Lane, Mapping, Options
+from judger.types import LIMITS, Explain, Lane, Mapping, Options
 
-MAX_TRIALS = 32
-"""The contract's limit, as in `judger.wire`."""
 ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
 ENGINE_FLAGS = (
     "engine",
@@ -103,8 +101,8 @@ def judging_flags(*, mapping: Mapping | None = Mapping.STRICT, lane: Lane = Lane
 
 def judging_options(args: argparse.Namespace, *, mapping: Mapping | None = None) -> Options:
     """What `judging_flags` say. Raises InvalidRequest."""
-    if not 1 <= args.trials <= MAX_TRIALS:
-        raise InvalidRequest("--trials", f"must lie between 1 and {MAX_TRIALS}, not {args.trials}")
+    if not 1 <= args.trials <= LIMITS.trials:
+        raise InvalidRequest("--trials", f"must lie between 1 and {LIMITS.trials}, not {args.trials}")
     return Options(
         mapping=mapping or Mapping(args.mapping),
         explain=Explain(args.explain),

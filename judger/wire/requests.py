@@ -26,7 +26,7 @@ from judger.wire.enums import (
     unknown_value,
 )
 
-MAX_TRIALS = 32
+MAX_TRIALS = LIMITS.trials
 REMEMBERED_CHARACTERS = 2048
 MAX_TAG_BYTES = 1024  # of a request_id, a judge_id or a language
 
