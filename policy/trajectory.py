@@ -21,7 +21,7 @@ from policy.events import Compacted, Event, Finished, Observed, Replied, Started
 from policy.model import Message
 from policy.sources import Source
 
-__all__ = ["Journal", "Record", "append", "events_of", "read_journal", "read_records", "record_of", "sequences"]
+__all__ = ["Journal", "Record", "append", "events_of", "read_journal", "read_records", "record_of", "rendered", "sequences"]
 
 Record = dict[str, Any]
 
@@ -166,9 +166,9 @@ def sequences(record: Mapping[str, Any]) -> Iterator[list[Message]]:
     episode = Episode()
     for event in events_of(record):
         if isinstance(event, Compacted):
-            yield [_rendered(message) for message in episode.view()]
+            yield [rendered(message) for message in episode.view()]
         episode.apply(event)
-    yield [_rendered(message) for message in episode.view()]
+    yield [rendered(message) for message in episode.view()]
 
 
 _STEP: Record = {
@@ -205,7 +205,8 @@ def _plain(message: Mapping[str, Any]) -> Message:
     return {key: value for key, value in message.items() if value is not None}
 
 
-def _rendered(message: Message) -> Message:
+def rendered(message: Message) -> Message:
+    """The message as chat templates take it: arguments of tool calls as objects where they are valid JSON."""
     if "tool_calls" not in message:
         return message
     calls = []
