@@ -134,12 +134,24 @@ def _checklist(checklist: Checklist | None) -> str:
     if checklist is None:
         return ""
     rows = "".join(
-        f'<tr class="{html.escape(row.verdict.split(":")[0])}"><td>{html.escape(row.verdict.replace("_", " "))}</td>'
+        f'<tr class="{_tone(row)}"><td>{html.escape(row.verdict.replace("_", " "))}</td>'
         f"<td>{row.weight:g}</td><td>{html.escape(row.text)}</td></tr>"
         for row in checklist.rows
     )
     head = "<tr><th>verdict</th><th>weight</th><th>criterion</th></tr>"
     return f"<section><h2>Checklist</h2><p>{html.escape(_reward(checklist))}</p><table>{head}{rows}</table></section>"
+
+
+def _tone(row: Checked) -> str:
+    """Good, bad or between: of a flaw, to be satisfied is bad."""
+    match row.verdict:
+        case "fully_satisfied":
+            return "good" if row.weight > 0 else "bad"
+        case "not_satisfied":
+            return "bad" if row.weight > 0 else "good"
+        case "partially_satisfied":
+            return "between" if row.weight > 0 else "bad"
+    return "none"
 
 
 def _reward(checklist: Checklist) -> str:
