@@ -101,7 +101,8 @@ def to_html(resolved: Resolved, title: str, checklist: Checklist | None = None) 
         return f'<a class="cite" id="c{number}-{seen[number]}" href="#p{number}">[{number}]</a>'
 
     # Raw HTML in the report is shown as text, and links with odd schemes are left as words.
-    rendered = MarkdownIt("commonmark", {"html": False}).enable("table").render(resolved.text)
+    text = resolved.text.replace(f" {_OPEN}", f"\u00a0{_OPEN}")  # a mark does not begin a line
+    rendered = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     body = re.sub(f"{_OPEN}(.*?){_CLOSE}", link, rendered)
     passages = [_passage(number, source, seen.get(str(number), 0)) for number, source in enumerate(resolved.cited, 1)]
     style = files("policy").joinpath("prompts/report.css").read_text(encoding="utf-8")
@@ -120,7 +121,7 @@ def to_html(resolved: Resolved, title: str, checklist: Checklist | None = None) 
 
 
 def _passage(number: int, source: Source, uses: int) -> str:
-    back = "".join(f'<a href="#c{number}-{use}">↑</a>' for use in range(1, uses + 1))
+    back = "".join(f'<a class="back" href="#c{number}-{use}" title="where it is cited">↑</a>' for use in range(1, uses + 1))
     location = html.escape(source.location)
     if re.match(r"https?://", source.location):
         location = f'<a href="{location}" rel="noreferrer">{location}</a>'
