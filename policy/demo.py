@@ -64,7 +64,9 @@ def script(tools: Collection[str], missing: Sequence[str] = ()) -> list[Completi
     ]
     if "tides_working_hours" in tools:
         hours = {"place": "Voe"}
-        steps.append(calls(("tides_working_hours", hours), thought="An MCP server knows tides: how long could it grind?"))
+        steps.append(
+            calls(("tides_working_hours", hours), thought="An MCP server knows tides: how long could it grind?")
+        )
     if "shell" in tools:
         count = {"command": "wc -w report.md && ls -la /workspace && id -u"}
         steps.append(calls(("shell", count), thought="No web here. Is it half a page? I count the words."))

@@ -121,7 +121,9 @@ def to_html(resolved: Resolved, title: str, checklist: Checklist | None = None) 
 
 
 def _passage(number: int, source: Source, uses: int) -> str:
-    back = "".join(f'<a class="back" href="#c{number}-{use}" title="where it is cited">↑</a>' for use in range(1, uses + 1))
+    back = "".join(
+        f'<a class="back" href="#c{number}-{use}" title="where it is cited">↑</a>' for use in range(1, uses + 1)
+    )
     location = html.escape(source.location)
     if re.match(r"https?://", source.location):
         location = f'<a href="{location}" rel="noreferrer">{location}</a>'

@@ -136,7 +136,9 @@ class Rollouts:
         async def judge(task: Task, records: list[Record]) -> None:
             async with self._slots:
                 assert self._judge is not None
-                judged.update({r["id"]: r for r in await judge_records(records, task.query, task.criteria, self._judge)})
+                judged.update(
+                    {r["id"]: r for r in await judge_records(records, task.query, task.criteria, self._judge)}
+                )
 
         if self._judge is not None:
             async with asyncio.TaskGroup() as group:

@@ -28,7 +28,9 @@ def working_hours(place: str, pond_share: float = 0.35) -> str:
     if not 0 < pond_share <= 0.5:
         raise ValueError("pond_share must lie between 0 and 0.5.")
     hours = _PERIOD * pond_share
-    return f"{place}: mean range {_RANGES[place]} m; about {hours:.1f} hours of grinding in each tide of {_PERIOD} hours."
+    return (
+        f"{place}: mean range {_RANGES[place]} m; about {hours:.1f} hours of grinding in each tide of {_PERIOD} hours."
+    )
 
 
 if __name__ == "__main__":

@@ -190,9 +190,7 @@ def _demo_settings(settings: Settings) -> Settings:
     # -P: the server's own folder is no place to import from.
     tides = MCPServer(name="tides", command=(sys.executable, "-P", str(Path(demo.__file__).with_name("tides.py"))))
     shell = ShellConfig.model_validate(_shell(settings, True))
-    return settings.model_copy(
-        update={"agent": agent, "search": search, "shell": shell, "mcp": (*settings.mcp, tides)}
-    )
+    return settings.model_copy(update={"agent": agent, "search": search, "shell": shell, "mcp": (*settings.mcp, tides)})
 
 
 def _name(query: str) -> str:

@@ -67,7 +67,9 @@ class Workspace:
         try:
             return data.decode("utf-8", errors=errors)
         except UnicodeDecodeError as error:
-            raise ToolError(f"{path} is not UTF-8 (byte {error.start:,}); what is written back would not be it.") from error
+            raise ToolError(
+                f"{path} is not UTF-8 (byte {error.start:,}); what is written back would not be it."
+            ) from error
 
     def write(self, path: str, text: str) -> None:
         """Write a file, whole or not at all; missing folders are made."""
@@ -124,7 +126,9 @@ class Workspace:
                         if entry.is_dir(follow_symlinks=False):
                             pending.append((*here, entry.name))
                         elif entry.is_file(follow_symlinks=False):
-                            yield Entry(str(PurePosixPath(*here, entry.name)), entry.stat(follow_symlinks=False).st_size)
+                            yield Entry(
+                                str(PurePosixPath(*here, entry.name)), entry.stat(follow_symlinks=False).st_size
+                            )
             except (ToolError, OSError):
                 continue  # gone, or too deep to open, since it was listed
             if len(here) > _MAX_DEPTH:

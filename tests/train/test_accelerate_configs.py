@@ -15,7 +15,15 @@ from train.configs import ACCELERATE
 
 def launched(name: str) -> tuple[Namespace, ClusterConfig]:
     """The arguments of `accelerate launch`, completed from the file."""
-    given = ["--config_file", str(ACCELERATE / name), "--machine_rank", "1", "--main_process_ip", "10.0.0.1", "train.py"]
+    given = [
+        "--config_file",
+        str(ACCELERATE / name),
+        "--machine_rank",
+        "1",
+        "--main_process_ip",
+        "10.0.0.1",
+        "train.py",
+    ]
     args, config, _ = _validate_launch_command(launch_command_parser().parse_args(given))
     assert isinstance(config, ClusterConfig)
     return args, config

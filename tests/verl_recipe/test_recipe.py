@@ -150,13 +150,17 @@ async def test_an_episode_of_the_real_agent_is_a_row_whose_mask_is_what_was_samp
     prompt = np.empty(1, dtype=object)
     prompt[0] = ROW["raw_prompt"]
     names = np.array(["judger_agent"], dtype=object)
-    batch = await loop.generate_sequences(DataProto(batch=None, non_tensor_batch={"raw_prompt": prompt, "agent_name": names}))
+    batch = await loop.generate_sequences(
+        DataProto(batch=None, non_tensor_batch={"raw_prompt": prompt, "agent_name": names})
+    )
 
     responses, mask = batch.batch["responses"][0], batch.batch["response_mask"][0]
     sampled = responses[mask.bool()].tolist()
     assert sampled == [token for reply in server.said for token in reply]
     logprobs = batch.batch["rollout_log_probs"][0]
-    assert logprobs[mask.bool()].tolist() == pytest.approx([-0.001 * (i + 1) for r in server.said for i in range(len(r))])
+    assert logprobs[mask.bool()].tolist() == pytest.approx(
+        [-0.001 * (i + 1) for r in server.said for i in range(len(r))]
+    )
     assert not logprobs[~mask.bool()].any()
     # Each prompt is the one before, the reply, and a suffix: never tokenised again.
     for earlier, reply, later in zip(server.prompts, server.said, server.prompts[1:], strict=False):
@@ -170,7 +174,9 @@ async def test_an_episode_of_the_real_agent_is_a_row_whose_mask_is_what_was_samp
     assert (extra["min_global_steps"], extra["max_global_steps"]) == (1, 3)
 
 
-async def one_loop(worker: Any, replies: Sequence[str | None], settings: str, response: int = 20_000) -> tuple[Any, Script]:
+async def one_loop(
+    worker: Any, replies: Sequence[str | None], settings: str, response: int = 20_000
+) -> tuple[Any, Script]:
     """Our loop as verl builds it, without the padding that follows."""
     import hydra
     from verl.experimental.agent_loop.agent_loop import DictConfigWrap, ToolListWrap, _agent_loop_registry
@@ -278,7 +284,13 @@ async def test_verls_reward_manager_gets_the_judgers_reward_of_the_report(manage
     result = await manager.run_single(judged_row(manager.tokenizer, criteria, report=REPORT))
     assert result["reward_score"] == pytest.approx((3 - 2) / 4)
     info = result["reward_extra_info"]
-    assert (info["raw"], info["explicit"], info["implicit"], info["negative"], info["flags"]) == (1.0, 1.0, 0.0, 1.0, 0.0)
+    assert (info["raw"], info["explicit"], info["implicit"], info["negative"], info["flags"]) == (
+        1.0,
+        1.0,
+        0.0,
+        1.0,
+        0.0,
+    )
 
 
 async def test_an_unscored_criterion_is_no_reward_but_an_exception(manager: Any) -> None:

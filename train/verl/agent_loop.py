@@ -15,6 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
+
 from policy.config import Settings, load_settings
 from policy.episode import Episode
 from policy.errors import ConfigError
@@ -23,7 +25,6 @@ from policy.kit import Shared, open_shared
 from policy.runs import Run, run_episode
 from train.configs import VERL
 from train.verl.tokens import Row, ServerModel
-from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
 __all__ = ["EpisodeFailed", "ResearchAgentLoop", "close"]
 

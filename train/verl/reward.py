@@ -88,7 +88,9 @@ async def _judge(judge: Client, query: str, report: str, criteria: list[Any], pa
             left = ends - time.monotonic()
             if left <= 0:
                 raise
-            log.warning("the judger at %s does not answer (%s); waiting %.0f s more", judge.settings.address, error, left)
+            log.warning(
+                "the judger at %s does not answer (%s); waiting %.0f s more", judge.settings.address, error, left
+            )
             await judge.wait_ready(timeout=left)
             await asyncio.sleep(0)
 
@@ -99,7 +101,9 @@ def _client(address: str, judge_id: str | None, timeout: float) -> Client:
     return connect(address, judge_id=judge_id, timeout=timeout)
 
 
-def _figures(value: float, raw: float, judgement: Judgement | None, criteria: list[Any] | None = None) -> dict[str, float]:
+def _figures(
+    value: float, raw: float, judgement: Judgement | None, criteria: list[Any] | None = None
+) -> dict[str, float]:
     """The same keys every time: verl stacks them over the batch."""
     figures = {"score": value, "raw": raw, "flags": 0.0, **{str(role): 0.0 for role in Role}}
     if judgement is None or criteria is None:

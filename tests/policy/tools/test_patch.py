@@ -70,3 +70,16 @@ def test_twenty_realistic_edits_are_all_right_and_save_seven_tenths_of_the_token
     assert len(done) == 20
     assert [one.kind for one in done if not one.is_right] == []
     assert min(one.saved for one in done) >= 0.7
+
+
+def test_a_long_inexact_anchor_takes_no_minutes():
+    import time
+
+    text = "\n".join(
+        f"Line {n} tells of the harbour of Voe, and of what the flood left there in the end." for n in range(400)
+    )
+    anchor = text[2000:10000].replace("harbour", "harbor", 3)
+    start = time.process_time()
+    place = locate(text, anchor)
+    assert time.process_time() - start < 10
+    assert (place.start, place.end) == (2000, 10000)
