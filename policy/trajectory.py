@@ -89,7 +89,7 @@ def append(path: Path, record: Record) -> None:
 
 
 def write(path: Path, records: Iterable[Record]) -> None:
-    """Put a file of these records in the place of an old one, whole or not at all; they may be read from the old one."""
+    """Put a file of these records in the place of an old one, whole or not at all; they may come from the old one."""
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("w", encoding="utf-8") as file:

@@ -54,7 +54,7 @@ class Shape:
 
     @property
     def activation_bytes(self) -> int:
-        """Of one token in a training pass: each layer's input, one layer recomputed, and the logits with their gradient.
+        """Of one token in training: each layer's input, one layer recomputed, and the logits with their gradient.
 
         A layer keeps its two norms' outputs, q, k, v, attention's output, its projection, gate, up, their product and
         the result; logits are bfloat16, with a float32 log-softmax and a bfloat16 gradient.

@@ -25,6 +25,6 @@ pip=("$venv/bin/python" -m pip --disable-pip-version-check install --quiet)
 # The project's own needs beside verl's: the agent, the client, and a server with the scripted engine.
 "${pip[@]}" "openai>=2,<4" httpx "trafilatura>=2,<3" lxml-html-clean pypdf rapidfuzz rich "markdown-it-py>=3,<5" \
     "libtmux<1" "mcp>=2,<3" grpcio googleapis-common-protos grpcio-health-checking grpcio-reflection \
-    prometheus-client cachetools pytest pytest-asyncio pytest-timeout
+    prometheus-client cachetools fastapi pytest pytest-asyncio pytest-timeout
 touch "$stamp"
 echo "$venv is ready"

@@ -35,7 +35,7 @@ def composed(*overrides: str) -> Any:
 
     from train.verl.__main__ import arguments
 
-    ours = [argument for argument in arguments([]) if argument.startswith("actor_rollout_ref")]
+    ours = [argument for argument in arguments([*FILES, SERVER]) if argument.startswith("actor_rollout_ref")]
     with initialize_config_dir(config_dir=str(VERL), version_base=None):
         return compose("qwen2.5-32b-ppo", overrides=[*ours, *FILES, SERVER, *overrides])
 
@@ -110,7 +110,10 @@ async def worker(model_folder: Path, tmp_path: Path) -> AsyncIterator[Any]:
     await close()
 
 
-SMALL = "[agent.budget]\nturn_tokens = 2000\n[agent.context]\ntokens = 30000\nsummary_chars = 600\nobservation_chars = 900\n"
+SMALL = (
+    "[agent.budget]\nturn_tokens = 2000\n[agent.context]\ntokens = 30000\nsummary_chars = 600\n"
+    "observation_chars = 900\n"
+)
 
 
 def test_verl_composes_and_validates_the_recipe(model_folder: Path) -> None:
@@ -133,13 +136,15 @@ def test_verl_composes_and_validates_the_recipe(model_folder: Path) -> None:
 
 
 def test_the_judges_address_and_the_files_have_no_default() -> None:
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
+    from train.verl.__main__ import arguments
 
-    with initialize_config_dir(config_dir=str(VERL), version_base=None):
-        config = compose("qwen2.5-32b-ppo")
-    wanted = {"reward.custom_reward_function.reward_kwargs.address", "data.train_files", "data.val_files"}
-    assert wanted <= OmegaConf.missing_keys(config)
+    with pytest.raises(SystemExit) as error:
+        arguments(["data.train_files=a.parquet"])
+    assert str(error.value).splitlines() == [
+        "data.val_files=...: must be given",
+        "reward.custom_reward_function.reward_kwargs.address=...: must be given",
+    ]
+    assert arguments(["--config-name", "mine"])[-2:] == ["--config-name", "mine"]
 
 
 async def test_an_episode_of_the_real_agent_is_a_row_whose_mask_is_what_was_sampled(worker: Any) -> None:
@@ -236,7 +241,7 @@ async def test_a_server_that_breaks_off_fails_the_session(worker: Any) -> None:
 
 
 async def test_settings_that_do_not_fit_a_row_are_refused(worker: Any) -> None:
-    with pytest.raises(Exception, match="more than the 12,100 of data.max_prompt_length"):
+    with pytest.raises(Exception, match=r"more than the 12,100 of data\.max_prompt_length"):
         await one_loop(worker, [], SMALL, response=100)
 
 
@@ -271,7 +276,7 @@ def manager(scripted_server: Any, model_folder: Path) -> Any:
     from transformers import AutoTokenizer
     from verl.trainer.ppo.reward import load_reward_manager
 
-    address = f"reward.custom_reward_function.reward_kwargs.address=127.0.0.1:{scripted_server.port}"
+    address = f"reward.custom_reward_function.reward_kwargs.address={scripted_server.address}"
     return load_reward_manager(composed(address), AutoTokenizer.from_pretrained(model_folder))
 
 

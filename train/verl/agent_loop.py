@@ -101,8 +101,8 @@ def _check(settings: Settings, room: int) -> None:
     needed = int(context.tokens * context.compact_at) + budget.turn_tokens
     if needed > room:
         raise ConfigError(
-            f"agent.context.tokens * compact_at + agent.budget.turn_tokens is {needed:,} tokens, more than the {room:,} "
-            "of data.max_prompt_length + data.max_response_length"
+            f"agent.context.tokens * compact_at + agent.budget.turn_tokens is {needed:,} tokens, more than the "
+            f"{room:,} of data.max_prompt_length + data.max_response_length"
         )
 
 

@@ -41,7 +41,7 @@ async def compute_score(
     *,
     address: str,
     judge_id: str | None = None,
-    timeout: float = 300.0,
+    timeout: float = 300.0,  # noqa: ASYNC109  the client's own deadline, which goes to the server
     patience: float = 1800.0,
 ) -> dict[str, float]:
     """The reward of one trajectory under the strict mapping, in verl's signature.
