@@ -137,7 +137,7 @@ class Agent:
         """The observation as the model sees it, and the file that holds it whole where it is long."""
         limits = self._config.context
         if len(text) > _STORED_CHARS:
-            text = f"{text[:_STORED_CHARS]}\n[cut here: the result had {len(text):,} characters]"
+            text = f"{text[: _STORED_CHARS - 100]}\n[cut here: the result had {len(text):,} characters]"
         text = context.clean(text)
         if len(text) <= limits.observation_chars:
             return text or "(no output)", ""
