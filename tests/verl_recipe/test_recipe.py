@@ -218,11 +218,11 @@ async def test_a_compacted_episode_is_several_rows_and_no_token_is_trained_twice
 
 async def test_a_reply_that_is_cut_off_gets_its_end_of_turn_masked(worker: Any) -> None:
     settings = SMALL.replace("turn_tokens = 2000", "turn_tokens = 40")
-    loop, server = await one_loop(worker, ["much too long " * 9, f"{REPORT[:30]}<|im_end|>"], settings)
+    loop, server = await one_loop(worker, ["much too long " * 30, f"{REPORT[:30]}<|im_end|>"], settings)
     output = await loop.run({}, **ROW)
-    assert len(server.said[0]) == 40
-    after = output.response_ids[40]
-    assert (after, output.response_mask[40]) == (loop.tokenizer.eos_token_id, 0)
+    assert len(server.said[0]) == 256
+    after = output.response_ids[256]
+    assert (after, output.response_mask[256]) == (loop.tokenizer.eos_token_id, 0)
 
 
 async def test_a_policy_that_writes_no_report_within_its_budget_gives_an_empty_one(worker: Any) -> None:
