@@ -282,9 +282,9 @@ def manager(scripted_server: Any, model_folder: Path) -> Any:
 
 async def test_verls_reward_manager_gets_the_judgers_reward_of_the_report(manager: Any) -> None:
     criteria = [
-        {"id": "a", "text": "names the year [[full]]", "weight": 3, "role": "explicit"},
+        {"id": "a", "text": "names the year [[fully]]", "weight": 3, "role": "explicit"},
         {"id": "b", "text": "names the price [[not]]", "weight": 1, "role": "implicit"},
-        {"id": "c", "text": "invents [[partial]]", "weight": -2, "role": "negative"},
+        {"id": "c", "text": "invents [[partially]]", "weight": -2, "role": "negative"},
     ]
     result = await manager.run_single(judged_row(manager.tokenizer, criteria, report=REPORT))
     assert result["reward_score"] == pytest.approx((3 - 2) / 4)
@@ -301,13 +301,13 @@ async def test_verls_reward_manager_gets_the_judgers_reward_of_the_report(manage
 async def test_an_unscored_criterion_is_no_reward_but_an_exception(manager: Any) -> None:
     from train.verl.reward import Unjudged
 
-    criteria = [{"id": "a", "text": "x [[full]]"}, {"id": "b", "text": "y [[unscored:too_long]]"}]
+    criteria = [{"id": "a", "text": "x [[fully]]"}, {"id": "b", "text": "y [[unscored=too_long]]"}]
     with pytest.raises(Unjudged, match="1 criteria are unscored: too_long"):
         await manager.run_single(judged_row(manager.tokenizer, criteria, report=REPORT))
 
 
 async def test_no_report_is_worth_nothing_and_is_not_sent(manager: Any) -> None:
-    result = await manager.run_single(judged_row(manager.tokenizer, [{"text": "x [[full]]"}], report=""))
+    result = await manager.run_single(judged_row(manager.tokenizer, [{"text": "x [[fully]]"}], report=""))
     assert result["reward_score"] == 0.0
     assert set(result["reward_extra_info"]) == {"score", "raw", "flags", "explicit", "implicit", "negative"}
 
