@@ -22,9 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     stage = stages.add_parser("judge", help="train a judge on labelled cases", allow_abbrev=False)
     judge.add_arguments(stage)
     stage.set_defaults(run=judge.run)
-    stage = stages.add_parser(
-        "tasks", help="make a world, tasks with rubrics, and data to train on", allow_abbrev=False
-    )
+    stage = stages.add_parser("tasks", help="make a world, its tasks and the data to train on", allow_abbrev=False)
     tasks.add_arguments(stage)
     stage.set_defaults(run=tasks.run)
     return parser

@@ -1,7 +1,7 @@
 """Atomic capabilities as plain text, for mid-training stage I (Step-DeepResearch, arXiv 2512.20491, section 3).
 
-Planning in hindsight, information seeking by walks over the links, reflection, verification and report writing, all from
-the same world; no tool is called. Every text is derived from documents, so that what it says can be copied from it.
+Planning in hindsight, information seeking by walks over the links, reflection, verification and report writing, all
+from the same world; no tool is called. Every text is derived from documents: what it says can be copied from it.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _planning(world: World, documents: Documents, entity: Entity, draw: random.R
 
 
 def _seeking(world: World, documents: Documents, entity: Entity, draw: random.Random) -> str:
-    """A question over several hops, fuzzed so that it names none of the things on the way, and the walk that answers it."""
+    """A question over two hops, fuzzed so that it does not name what stands between, and the walk that answers it."""
     edges = walk(world, entity.id)
     steps = [world.entities[edge[2]] for edge in edges if edge[0] == entity.id]
     if not steps:

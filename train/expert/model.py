@@ -17,7 +17,7 @@ from train.tasks.draft import Card
 from train.world.documents import Document
 from train.world.generate import Entity
 
-__all__ = ["Expert", "Habits", "draw_habits"]
+__all__ = ["Expert", "Habits", "cited", "draw_habits"]
 
 _SHOWN = re.compile(r"\[([\w-]+#\d+)\] ?([^\n]*)(?:\n([^\[\n][^\n]*))?")
 
@@ -123,12 +123,13 @@ class Expert:
         number = next((i for i, facts in enumerate(self._documents[subject.id][source].facts, 1) if name in facts), 0)
         key = f"{self._documents[subject.id][source].key}#{number}"
         if key not in seen and source == 1:  # the blog was not found after all
-            return self._cited(subject.statement(name, "" if is_first else "it"), *self._registry(subject, name))
+            return cited(subject.statement(name, "" if is_first else "it"), *self._registry(subject, name))
         if flaw == "unseen":
             key = f"archive-{subject.id}#{number}"
         elif flaw == "unsupported" and name == self._card.asked[-1]:
-            key = f"{self._documents[subject.id][0].key}#{number % (len(self._documents[subject.id][0].paragraphs) - 1) + 1}"
-        return self._cited(text, key)
+            page = self._documents[subject.id][0]
+            key = f"{page.key}#{number % (len(page.paragraphs) - 1) + 1}"
+        return cited(text, key)
 
     def _registry(self, subject: Entity, name: str) -> list[str]:
         document = self._documents[subject.id][0]
@@ -141,12 +142,13 @@ class Expert:
             key = f"{document.key}#1"
             if key in seen:
                 other = attribute.says.format(it="it", v=subject.false_value).removesuffix(".")
-                return [self._cited(f"Sources disagree about {attribute.topic}: a blog says that {other}.", key)]
+                return [cited(f"Sources disagree about {attribute.topic}: a blog says that {other}.", key)]
         return []
 
-    @staticmethod
-    def _cited(text: str, *keys: str) -> str:
-        return f"{text.removesuffix('.')} \\cite{{{', '.join(keys)}}}."
+
+def cited(text: str, *keys: str) -> str:
+    """The sentence with its citation before the full stop."""
+    return f"{text.removesuffix('.')} \\cite{{{', '.join(keys)}}}."
 
 
 def _call(name: str, **arguments: list[str]) -> tuple[str, str]:

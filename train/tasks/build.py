@@ -13,7 +13,7 @@ from judger.version import __version__
 from policy.config import load_settings
 from policy.trajectory import append
 from train.expert.capabilities import stage_one
-from train.expert.clean import Attempt, clean
+from train.expert.clean import clean
 from train.expert.datasets import chat_row, save_rows
 from train.expert.drills import make_drills, run_drills
 from train.expert.episodes import attempt_tasks

@@ -25,6 +25,9 @@ AGREEMENT = 0.6
 RELEVANCE = 0.2
 """Least probability with which the summary satisfies each positive criterion."""
 
+FORM = ("references", "communication")
+"""Axes of criteria about the finished report, which a hidden summary cannot show."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -129,6 +132,8 @@ def _agreement(sample: Sample, judgement: Judgement) -> tuple[tuple[str, str] | 
             return ("unscored", f"{sample.card.id}: {result.reason}"), 0.0
         if criterion is None:
             scores.append(result.p_full + 0.5 * result.p_partial)
+        elif criterion.axis in FORM:
+            continue  # a summary has no form yet
         elif criterion.is_negative:
             scores.append(float(not result.satisfied))
         elif result.p_full < RELEVANCE:

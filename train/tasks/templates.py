@@ -33,6 +33,7 @@ _THEMES = {
 }
 _THEME_SHARE = 0.08
 MOST_WORDS = 120
+_TELLING = ("opened", "designer", "cost", "owner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ class TemplateWriter:
             if other.facts[name] != first.facts[name]:
                 claim = other.claim(name)
                 items.append(_item(claim, -draw.randint(2, 3), Role.NEGATIVE, "factual", f"namesake {name}", first.id))
-        items.append(_item(f"Longer than {MOST_WORDS} words.", -1, Role.NEGATIVE, "communication", "length"))
+        items.append(_item("Has at least 3 citations.", 1, Role.IMPLICIT, "references", "citations"))
+        items.append(_item(f"Longer than {MOST_WORDS} words.", -4, Role.NEGATIVE, "communication", "length"))
         numbered = (
             Item(_renamed(item.criterion, f"c{number}"), item.aspect, item.subject)
             for number, item in enumerate(items, 1)

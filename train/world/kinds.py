@@ -36,7 +36,8 @@ def _a(name: str, says: str, ask: str, topic: str, claim: str, pool: tuple[str, 
 
 
 _COMMON = (
-    _a("opened", "{it} was opened in {v}.", "when {it} was opened", "the year of opening", "opened in {v}", pools.YEARS),
+    _a("opened", "{it} was opened in {v}.", "when {it} was opened", "the year of opening", "opened in {v}",
+       pools.YEARS),
     _a("designer", "{it} was designed by {v}.", "who designed {it}", "the designer", "designed by {v}"),
     _a("material", "{it} is built of {v}.", "what {it} is built of", "the material", "built of {v}", pools.MATERIALS),
     _a("town", "{it} stands in {v}.", "where {it} stands", "the town", "stands in {v}"),
@@ -71,7 +72,8 @@ def _structure(name: str, measure: str, special: Attribute) -> Kind:
 
 
 STRUCTURES = (
-    _structure("bridge", "long", _a("special", "{it} carries a {v}.", "what {it} carries", "the traffic", "carries a {v}",
+    _structure("bridge", "long", _a("special", "{it} carries a {v}.", "what {it} carries", "the traffic",
+               "carries a {v}",
                ("road", "canal", "railway", "footpath", "pipeline", "tramway"))),
     _structure("observatory", "high", _a("special", "{it} has a telescope of {v} inches.", "which telescope {it} has",
                "the telescope", "telescope of {v} inches", pools.LENGTHS)),
