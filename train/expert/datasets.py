@@ -9,7 +9,11 @@ from typing import Any
 from policy.trajectory import Record
 from train.expert.clean import Attempt
 
-__all__ = ["chat_message", "chat_row", "save_rows"]
+__all__ = ["NothingLeft", "chat_message", "chat_row", "save_rows"]
+
+
+class NothingLeft(Exception):
+    """Every row was dropped; the funnel says by what."""
 
 
 def chat_row(attempt: Attempt, provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,9 +35,9 @@ def chat_message(message: Record) -> dict[str, Any]:
 
 
 def save_rows(rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
-    """Write them where `datasets.load_from_disk` finds them. Raises ValueError for no rows at all."""
+    """Write them where `datasets.load_from_disk` finds them. Raises NothingLeft for no rows at all."""
     if not rows:
-        raise ValueError(f"{folder}: there is not one row to write")
+        raise NothingLeft(f"{folder}: there is not one row to write")
     from datasets import Dataset, disable_progress_bars, enable_progress_bars
 
     disable_progress_bars()

@@ -53,7 +53,10 @@ class Plan:
 async def build(
     plan: Plan, writer: Writer, judge: Client, *, say: Callable[[str], None] = lambda _: None
 ) -> list[Funnel]:
-    """Write the folder. Returns the funnels, which are in `funnel.json` too. Raises ValueError for what cannot be."""
+    """Write the folder. Returns the funnels, which are in `funnel.json` too.
+
+    Raises NothingLeft where the filters leave no row of a dataset, and what the judge's client raises.
+    """
     judge_id = (await judge.get_judge()).judge_id
     provenance = {"writer": writer.name, "judge_id": judge_id, "version": __version__}
     tasks, trajectories = Funnel("tasks"), Funnel("trajectories")

@@ -37,26 +37,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Makes the data. 0 when done, 2 for wrong usage, 3 where no judge answers."""
+    """Makes the data. 0 when done; 1 where filters left nothing; 2 for wrong usage; 3 where no judge answers."""
     faults = _faults(args)
     for fault in faults:
         print(fault, file=sys.stderr)
     if faults:
         return 2
+    from judger.errors import JudgerError
+    from train.expert.datasets import NothingLeft
     from train.tasks.build import Plan
     from train.tasks.judging import JudgeDown
 
     amounts = {name: getattr(args, name) for name in _AMOUNTS}
     try:
         asyncio.run(_make(Plan(out=args.out, seed=args.seed, **amounts), args))
-    except JudgeDown as error:
+    except NothingLeft as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (JudgeDown, JudgerError) as error:
         print(error, file=sys.stderr)
         return 3
     return 0
 
 
 def _faults(args: argparse.Namespace) -> list[str]:
+    """What is wrong with the usage, a line each."""
+    from judger.client import connect
+    from judger.errors import InvalidRequest
+    from train.world.generate import MOST
+
     faults = [f"--{name}: must be at least 1" for name in _AMOUNTS if getattr(args, name) < 1]
+    if not faults and not 2 <= args.entities <= MOST:
+        faults.append(f"--entities: there can be from 2 to {MOST}, not {args.entities}")
+    if not faults and args.trajectories < 2 * args.worlds:
+        faults.append(f"--trajectories: must be at least {2 * args.worlds}, two for each of {args.worlds} worlds")
+    if args.patience <= 0:
+        faults.append("--patience: must be above 0 seconds")
+    if args.addr:
+        try:
+            connect(args.addr)  # nothing is sent yet
+        except InvalidRequest as error:
+            faults.append(f"--addr: {error.reason}")
     if args.writer == "openai" and not args.model:
         faults.append("--model: the chat model's name is missing")
     if args.writer != "openai" and (args.model or args.base_url):

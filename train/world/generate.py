@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from train.world import pools
 from train.world.kinds import ATTRIBUTES, KINDS, PERSON, STRUCTURES, TOWN, Attribute
 
-__all__ = ["Entity", "World", "generate"]
+__all__ = ["MOST", "Entity", "World", "generate"]
 
+MOST = 2 * len(pools.NAMES)
+"""Structures that one world can have: two to a name."""
 _CONTESTED = ("opened", "designer", "material", "cost", "measure", "owner")
 
 
@@ -72,9 +74,8 @@ def generate(seed: int, *, structures: int = 96) -> World:
 
     Raises ValueError where the pools do not hold as many names.
     """
-    most = 2 * len(pools.NAMES)
-    if not 2 <= structures <= most:
-        raise ValueError(f"there can be from 2 to {most} structures, not {structures}")
+    if not 2 <= structures <= MOST:
+        raise ValueError(f"there can be from 2 to {MOST} structures, not {structures}")
     draw = random.Random(f"world {seed}")
     world = World(seed)
     towns = draw.sample(pools.TOWNS, max(2, min(len(pools.TOWNS), structures // 4)))

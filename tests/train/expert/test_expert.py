@@ -9,7 +9,7 @@ import pytest
 
 from policy.trajectory import sequences
 from train.expert.clean import Attempt, clean, rules
-from train.expert.datasets import chat_row, save_rows
+from train.expert.datasets import NothingLeft, chat_row, save_rows
 from train.tasks.funnel import Funnel
 
 
@@ -155,7 +155,7 @@ async def test_a_dataset_row_holds_the_conversation_as_it_was_and_its_provenance
 
 
 def test_no_rows_are_no_dataset(tmp_path):
-    with pytest.raises(ValueError, match="not one row"):
+    with pytest.raises(NothingLeft, match="not one row"):
         save_rows([], tmp_path / "sft")
 
 
