@@ -9,7 +9,7 @@ reports of the same tasks:
     misled      the disputed value is the blog's (the one wrong value where nothing is disputed: another thing's)
     left out    half of the facts are missing
     checklist   the rubric's own criteria, copied as they stand
-    stuffed     every passage of every document about the thing and its namesake, cited
+    stuffed     every passage of every document about the thing and the one it is taken for, cited
 
 Without an address the built-in judge is started for it. An AUC of 1 says that every good report gets more reward than
 every corrupted one, 0.5 that it is chance.
@@ -86,7 +86,7 @@ def checklist(task: Task, draw: random.Random) -> str:
 
 
 def stuffed(task: Task, draw: random.Random) -> str:
-    things = [*task.card.subjects, *([task.card.namesake] if task.card.namesake else [])]
+    things = [*task.card.subjects, *([task.card.rival] if task.card.rival else [])]
     return " ".join(
         cited(text, f"{document.key}#{number}")
         for thing in things

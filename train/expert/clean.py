@@ -22,6 +22,8 @@ __all__ = ["Attempt", "clean", "rules"]
 CORRECT = 0.6
 """Least share of the asked facts that a report must tell truly."""
 NGRAM = 6
+_SHORTEST, _OVER = "not the shortest", "over the share of recovered errors"
+_RECOVERY = "a recovery stands for the task"
 _CITE = re.compile(r"\s*\\cite\{([^{}]*)\}")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _YEAR = re.compile(r"\b(?:1[5-9]|20)\d\d\b")
@@ -62,6 +64,7 @@ def clean(attempts: Sequence[Attempt], funnel: Funnel, *, recovered: float = 0.1
     is kept.
     """
     funnel.total += len(attempts)
+    funnel.expect(*rules(), _SHORTEST, _OVER, _RECOVERY)
     by_task: dict[str, list[Attempt]] = {}
     order = rules()
     for attempt in attempts:
@@ -82,14 +85,13 @@ def clean(attempts: Sequence[Attempt], funnel: Funnel, *, recovered: float = 0.1
     for task, some in by_task.items():
         wanted = [attempt for attempt in some if bool(_errors(attempt)) == (task in with_errors)]
         if not wanted:
-            funnel.drop("over the share of recovered errors", task, len(some))
+            funnel.drop(_OVER, task, len(some))
             continue
         kept.append(min(wanted, key=_length))
         if len(wanted) > 1:
-            funnel.drop("not the shortest", task, len(wanted) - 1)
+            funnel.drop(_SHORTEST, task, len(wanted) - 1)
         if len(some) > len(wanted):
-            chosen = "a recovery stands for the task" if task in with_errors else "over the share of recovered errors"
-            funnel.drop(chosen, task, len(some) - len(wanted))
+            funnel.drop(_RECOVERY if task in with_errors else _OVER, task, len(some) - len(wanted))
     return kept
 
 

@@ -19,7 +19,7 @@ from train.expert.drills import make_drills, run_drills
 from train.expert.episodes import attempt_tasks
 from train.tasks.draft import deal
 from train.tasks.funnel import Funnel
-from train.tasks.synthesis import Sample, synthesise
+from train.tasks.synthesis import AGREEMENT, Sample, synthesise
 from train.tasks.writer import Writer
 from train.world.documents import write_documents
 from train.world.folder import write_settings, write_world
@@ -46,6 +46,8 @@ class Plan:
     """Of mid-training stage I."""
     drills: int = 600
     """Short episodes of mid-training stage II, before they are joined."""
+    agreement: float = AGREEMENT
+    """Least agreement of summary, query and rubric, as the judge sees it."""
     worlds: int = 6
     """Worlds that the datasets draw on, the folder's own among them: a policy should copy facts, not learn them."""
 
@@ -79,7 +81,7 @@ async def build(
 
         tried = _share(plan.trajectories, plan.worlds, number) // plan.attempts
         cards = deal(world, max(plan.tasks, tried) if own else tried, label="task")
-        samples = await synthesise(cards, writer, judge, tasks)
+        samples = await synthesise(cards, writer, judge, tasks, agreement=plan.agreement)
         if own:
             _write_tasks(samples[: plan.tasks], plan.out / "tasks.jsonl", origin)
         say(f"world {seed}: {len(world.entities)} things, {len(samples)} of {len(cards)} tasks kept")

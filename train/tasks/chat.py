@@ -128,9 +128,9 @@ def _facts(card: Card) -> str:
         if subject.contested:
             wrong = subject.statement(subject.contested, value=subject.false_value)
             lines.append(f"- A blog, which is wrong, says: {wrong}")
-    if card.namesake is not None:
-        other = card.namesake.statement(card.asked[0])  # structures of every kind have facts of the same names
-        lines.append(f"- Easily confused with {card.namesake.called}: {other}")
+    if card.rival is not None:
+        other = card.rival.statement(card.asked[0])  # structures of every kind have facts of the same names
+        lines.append(f"- Easily confused with {card.rival.called}: {other}")
     return "\n".join(lines)
 
 

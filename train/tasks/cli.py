@@ -31,6 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default: {default})")
     parser.add_argument("--addr", metavar="HOST:PORT", help="the judge of consistency (default: the built-in one)")
     parser.add_argument("--patience", type=float, default=120.0, metavar="S", help="how long to wait for it")
+    parser.add_argument(
+        "--agreement", type=float, default=0.6, metavar="X",
+        help="least agreement of summary, query and rubric, by that judge, in [0, 1] (default: 0.6)",
+    )  # fmt: skip
     parser.add_argument("--writer", choices=("templates", "openai"), default="templates", help="who writes the tasks")
     parser.add_argument("--model", metavar="NAME", help="with --writer openai: the chat model")
     parser.add_argument("--base-url", metavar="URL", help="with --writer openai: its endpoint")
@@ -50,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     amounts = {name: getattr(args, name) for name in _AMOUNTS}
     try:
-        asyncio.run(_make(Plan(out=args.out, seed=args.seed, **amounts), args))
+        asyncio.run(_make(Plan(out=args.out, seed=args.seed, agreement=args.agreement, **amounts), args))
     except NothingLeft as error:
         print(error, file=sys.stderr)
         return 1
@@ -71,6 +75,8 @@ def _faults(args: argparse.Namespace) -> list[str]:
         faults.append(f"--entities: there can be from 2 to {MOST}, not {args.entities}")
     if not faults and args.trajectories < 2 * args.worlds:
         faults.append(f"--trajectories: must be at least {2 * args.worlds}, two for each of {args.worlds} worlds")
+    if not 0 <= args.agreement <= 1:
+        faults.append("--agreement: must lie in [0, 1]")
     if args.patience <= 0:
         faults.append("--patience: must be above 0 seconds")
     if args.addr:

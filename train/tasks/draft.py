@@ -20,7 +20,8 @@ class Card:
     seed: int
     subjects: tuple[Entity, ...]
     asked: tuple[str, ...]
-    namesake: Entity | None = None
+    rival: Entity | None = None
+    """What a careless reader takes for the subject: its namesake, or another thing of the kind."""
 
     @property
     def contested(self) -> str:
@@ -75,8 +76,8 @@ def deal(world: World, count: int, *, label: str, contested_share: float = 0.5) 
             cards.append(Card(card_id, number, (subject, draw.choice(others)), tuple(asked)))
             continue
         asked = _asked(subject, draw, contested_share)
-        namesake = world.entities.get(subject.namesake)
-        cards.append(Card(card_id, number, (subject,), asked, namesake))
+        rival = world.entities.get(subject.namesake) or (draw.choice(others) if others else None)
+        cards.append(Card(card_id, number, (subject,), asked, rival))
     return cards
 
 

@@ -18,6 +18,11 @@ class Funnel:
     examples: dict[str, str] = field(default_factory=dict)
     """The first reason that each filter gave."""
 
+    def expect(self, *filters: str) -> None:
+        """Have these in the table, in this order, though they drop nothing."""
+        for name in filters:
+            self.dropped.setdefault(name, 0)
+
     def drop(self, by: str, reason: str = "", count: int = 1) -> None:
         self.dropped[by] = self.dropped.get(by, 0) + count
         if reason:

@@ -59,7 +59,13 @@ class Sample:
 
 
 async def synthesise(
-    cards: Sequence[Card], writer: Writer, judge: Client, funnel: Funnel, *, concurrency: int = 8
+    cards: Sequence[Card],
+    writer: Writer,
+    judge: Client,
+    funnel: Funnel,
+    *,
+    agreement: float = AGREEMENT,
+    concurrency: int = 8,
 ) -> list[Sample]:
     """The samples that passed, in the order of the cards; what was dropped is counted in `funnel`."""
     slots = asyncio.Semaphore(concurrency)
@@ -69,6 +75,7 @@ async def synthesise(
             return await _write(card, writer)
 
     funnel.total += len(cards)
+    funnel.expect("unreadable", "role changed", "same query", "unscored", "irrelevant criterion", "inconsistent")
     drafts: list[Sample] = []
     seen: set[str] = set()
     for made in await asyncio.gather(*map(write, cards)):
@@ -79,7 +86,7 @@ async def synthesise(
         else:
             seen.add(made.query)
             drafts.append(made)
-    return await _consistent(drafts, judge, funnel)
+    return await _consistent(drafts, judge, funnel, agreement)
 
 
 async def _write(card: Card, writer: Writer) -> Sample | tuple[str, str]:
@@ -96,7 +103,7 @@ async def _write(card: Card, writer: Writer) -> Sample | tuple[str, str]:
     return Sample(card, draft, query, assessments, 0.0, "")
 
 
-async def _consistent(drafts: Sequence[Sample], judge: Client, funnel: Funnel) -> list[Sample]:
+async def _consistent(drafts: Sequence[Sample], judge: Client, funnel: Funnel, least: float) -> list[Sample]:
     """Those whose hidden summary satisfies the rubric and answers the query, by the judge's own reading."""
 
     async def cases() -> AsyncIterator[Case]:
@@ -114,7 +121,7 @@ async def _consistent(drafts: Sequence[Sample], judge: Client, funnel: Funnel) -
         judged[index] = answer
     kept: list[Sample] = []
     for index, sample in enumerate(drafts):
-        fault, agreement = _agreement(sample, judged[index])
+        fault, agreement = _agreement(sample, judged[index], least)
         if fault:
             funnel.drop(*fault)
             continue
@@ -124,7 +131,7 @@ async def _consistent(drafts: Sequence[Sample], judge: Client, funnel: Funnel) -
     return kept
 
 
-def _agreement(sample: Sample, judgement: Judgement) -> tuple[tuple[str, str] | None, float]:
+def _agreement(sample: Sample, judgement: Judgement, least: float) -> tuple[tuple[str, str] | None, float]:
     scores: list[float] = []
     for criterion, verdict in zip((*sample.draft.criteria, None), judgement.verdicts, strict=True):
         result = verdict.result
@@ -141,6 +148,6 @@ def _agreement(sample: Sample, judgement: Judgement) -> tuple[tuple[str, str] | 
         else:
             scores.append(result.p_full)
     mean = sum(scores) / len(scores)
-    if mean < AGREEMENT:
+    if mean < least:
         return ("inconsistent", f"{sample.card.id}: agreement {mean:.2f}"), mean
     return None, mean

@@ -33,7 +33,7 @@ _THEMES = {
 }
 _THEME_SHARE = 0.08
 MOST_WORDS = 120
-_TELLING = ("opened", "designer", "cost", "owner")
+_TELLING = ("opened", "designer", "owner", "town", "cost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +57,11 @@ class TemplateWriter:
                 _item(f"Sources disagree about {topic}.", 2, Role.IMPLICIT, "synthesis", "disagreement", first.id)
             )
             summary.append(f"Sources disagree about {topic} of {first.called}.")
-            items.append(
-                _item(first.claim(card.contested, first.false_value), -draw.randint(3, 4), Role.NEGATIVE, "factual",
-                      f"false {card.contested}", first.id)
-            )  # fmt: skip
         if len(card.subjects) == 1 and "town" not in card.asked:
             items.append(_fact(first, "town", 2, Role.IMPLICIT, card))
             summary.append(first.statement("town"))
-        if card.namesake is not None:
-            other = card.namesake
-            name = draw.choice(
-                [name for name in card.asked if name in ("opened", "designer", "cost", "owner")] or ["opened"]
-            )
-            if other.facts[name] != first.facts[name]:
-                claim = other.claim(name)
-                items.append(_item(claim, -draw.randint(2, 3), Role.NEGATIVE, "factual", f"namesake {name}", first.id))
-        items.append(_item("Has at least 3 citations.", 1, Role.IMPLICIT, "references", "citations"))
-        items.append(_item(f"Longer than {MOST_WORDS} words.", -4, Role.NEGATIVE, "communication", "length"))
+        items.append(_item("Has at least 3 citations.", 2, Role.IMPLICIT, "references", "citations"))
+        items += _flaws(card, draw)
         numbered = (
             Item(_renamed(item.criterion, f"c{number}"), item.aspect, item.subject)
             for number, item in enumerate(items, 1)
@@ -96,6 +84,25 @@ class TemplateWriter:
         return [_assess(query, item, card) for item in draft.items]
 
 
+def _flaws(card: Card, draw: random.Random) -> list[Item]:
+    """What a careless report says: the blog's value, a fact of the thing's namesake, too much."""
+    items = []
+    for subject in card.subjects:
+        value = subject.false_value
+        if all(value != other.facts[subject.contested] for other in card.subjects):
+            weight, aspect = -draw.randint(4, 5), f"false {subject.contested}"
+            items.append(_fact(subject, subject.contested, weight, Role.NEGATIVE, card, value, aspect))
+    rival = card.rival
+    names = [name for name in card.asked if name in _TELLING] or list(_TELLING)
+    names = [name for name in names if rival and rival.facts[name] != card.subjects[0].facts[name]]
+    if rival is not None and names:
+        name = draw.choice(names)
+        weight = -draw.randint(3, 4)
+        items.append(_fact(card.subjects[0], name, weight, Role.NEGATIVE, card, rival.facts[name], f"rival {name}"))
+    items.append(_item(f"Longer than {MOST_WORDS} words.", -4, Role.NEGATIVE, "communication", "length"))
+    return items
+
+
 def _assess(query: str, item: Item, card: Card) -> Assessment:
     if item.criterion.is_negative:
         return Assessment(Role.NEGATIVE, "It is a flaw whatever was asked.")
@@ -113,10 +120,11 @@ def _assess(query: str, item: Item, card: Card) -> Assessment:
     return Assessment(Role.IMPLICIT, f"The query says nothing of {topic}.")
 
 
-def _fact(subject: Entity, name: str, weight: int, role: Role, card: Card) -> Item:
-    claim = subject.claim(name)
-    text = claim if len(card.subjects) == 1 else f"{subject.name}: {claim}"
-    return _item(text, weight, role, "factual", name, subject.id)
+def _fact(subject: Entity, name: str, weight: int, role: Role, card: Card, value: str = "", aspect: str = "") -> Item:
+    """A criterion about a fact, or about another `value` in its place; of two subjects it names its own."""
+    text = subject.criterion(name, value)
+    text = text if len(card.subjects) == 1 else f"{subject.name}: {text}"
+    return _item(text, weight, role, "factual", aspect or name, subject.id)
 
 
 def _item(text: str, weight: float, role: Role, axis: str, aspect: str, subject: str = "") -> Item:

@@ -48,6 +48,10 @@ class Entity:
         """The fact in the fewest words."""
         return self.attribute(name).claim.format(v=value or self.facts[name])
 
+    def criterion(self, name: str, value: str = "") -> str:
+        """The fact as a rubric words it."""
+        return self.attribute(name).criterion.format(v=value or self.facts[name])
+
 
 @dataclass(frozen=True, slots=True)
 class World:

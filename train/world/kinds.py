@@ -25,6 +25,18 @@ class Attribute:
     pool: tuple[str, ...] = ()
     """The values; empty where they are other entities or made of two pools."""
 
+    @property
+    def criterion(self) -> str:
+        """How a rubric words it. A number among fixed words ("cost 900 crowns") is named with its question instead:
+        the built-in judge takes another number in the same words for the same fact. Measured by
+        tests/benchmarks/world_reward.py."""
+        match self.name:
+            case "measure":
+                return f"{self.topic}: {{v}}"
+            case "cost" | "special" | "people":
+                return f"says {self.ask.format(it='it')}: {{v}}"
+        return self.claim
+
     def state(self, it: str, value: str) -> str:
         """The sentence, with `it` at its head."""
         text = self.says.format(it=it, v=value)

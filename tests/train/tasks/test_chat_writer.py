@@ -17,8 +17,11 @@ from train.tasks.templates import TemplateWriter
 from train.tasks.writer import Unwritten
 from train.world.generate import generate
 
+# The scripted judge counts words, and finds most of a false value in a true sentence.
+LOW = 0.3
 WORLD = generate(8, structures=20)
-CARD = deal(WORLD, 1, label="c")[0]
+# What the scripted judge finds word for word in a summary.
+CARD = next(card for card in deal(WORLD, 20, label="c") if not {"cost", "special", "measure"} & set(card.asked))
 
 
 def _completion(content):
@@ -72,9 +75,9 @@ async def test_a_chat_model_writes_a_task_in_three_requests(endpoint, judge):
     replies = await _by_templates()
     writer, requests = endpoint(lambda messages: f"Sure:\n```json\n{json.dumps(replies[_step(messages)])}\n```")
     funnel = Funnel("tasks")
-    samples = await synthesise([CARD], writer, judge, funnel)
+    samples = await synthesise([CARD], writer, judge, funnel, agreement=LOW)
     await writer.aclose()
-    assert funnel.kept == len(samples) == 1
+    assert funnel.kept == len(samples) == 1, funnel.examples
     assert (len(requests), writer.name) == (3, "m")
     assert samples[0].query == replies[1]["query"]
     draft, query, roles = (json.loads(request.body)["messages"][0]["content"] for request in requests)
@@ -123,7 +126,7 @@ async def test_an_endpoint_that_fails_drops_the_sample_with_its_words(judge):
     server = Loopback(lambda _: (400, {"content-type": "application/json"}, b'{"error": {"message": "no such model"}}'))
     writer = ChatWriter(open_model(ModelConfig(name="m", base_url=f"{server.url}/v1", max_retries=0)))
     funnel = Funnel("tasks")
-    assert await synthesise([CARD], writer, judge, funnel) == []
+    assert await synthesise([CARD], writer, judge, funnel, agreement=LOW) == []
     await writer.aclose()
     server.close()
     assert "no such model" in funnel.examples["unreadable"]

@@ -22,7 +22,7 @@ SMALL = {"entities": 16, "tasks": 6, "trajectories": 24, "texts": 12, "drills": 
 
 
 def _plan(out, **changes):
-    return Plan(out=out, seed=3, **{**SMALL, **changes})
+    return Plan(out=out, seed=3, agreement=0.3, **{**SMALL, **changes})
 
 
 async def test_the_folder_holds_everything_with_its_provenance(tmp_path, judge):
@@ -74,6 +74,7 @@ def _digest(path):
         (["--writer", "openai"], "--model: the chat model's name is missing"),
         (["--model", "m"], "--model, --base-url: only with --writer openai"),
         (["--addr", "nowhere"], "--addr: "),
+        (["--agreement", "2"], "--agreement: must lie in [0, 1]"),
         (["--patience", "-1"], "--patience: must be above 0"),
     ],
 )

