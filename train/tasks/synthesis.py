@@ -110,9 +110,11 @@ async def _consistent(drafts: Sequence[Sample], judge: Client, funnel: Funnel, l
         for sample in drafts:
             answers = Criterion(id="query", text=f"Answers the question: {sample.query}")
             yield Case(
-                id=sample.card.id, query=sample.query, report=sample.draft.summary,
-                criteria=(*sample.draft.criteria, answers),
-            )  # fmt: skip
+                id=sample.card.id,
+                query=sample.query,
+                report=sample.draft.summary,
+                criteria=(*_content(sample), answers),
+            )
 
     judged: dict[int, Judgement] = {}
     async for index, answer in judge.judge_stream(cases()):
@@ -131,16 +133,18 @@ async def _consistent(drafts: Sequence[Sample], judge: Client, funnel: Funnel, l
     return kept
 
 
+def _content(sample: Sample) -> list[Criterion]:
+    return [criterion for criterion in sample.draft.criteria if criterion.axis not in FORM]
+
+
 def _agreement(sample: Sample, judgement: Judgement, least: float) -> tuple[tuple[str, str] | None, float]:
     scores: list[float] = []
-    for criterion, verdict in zip((*sample.draft.criteria, None), judgement.verdicts, strict=True):
+    for criterion, verdict in zip((*_content(sample), None), judgement.verdicts, strict=True):
         result = verdict.result
         if not isinstance(result, Score):
             return ("unscored", f"{sample.card.id}: {result.reason}"), 0.0
         if criterion is None:
             scores.append(result.p_full + 0.5 * result.p_partial)
-        elif criterion.axis in FORM:
-            continue  # a summary has no form yet
         elif criterion.is_negative:
             scores.append(float(not result.satisfied))
         elif result.p_full < RELEVANCE:

@@ -15,7 +15,6 @@ from policy.rollouts import read_tasks
 from policy.trajectory import read_records
 from train.cli import main
 from train.tasks.build import Plan, build
-from train.tasks.judging import JudgeDown, open_judge
 from train.tasks.templates import TemplateWriter
 
 SMALL = {"entities": 16, "tasks": 6, "trajectories": 24, "texts": 12, "drills": 12, "worlds": 2}
@@ -98,16 +97,6 @@ def test_a_judge_that_does_not_answer_is_waited_for_with_a_message_and_then_give
     assert main(["tasks", "-o", str(tmp_path / "out"), *options]) == 3
     assert "127.0.0.1:9: no judge answered within 0.3 s" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-
-
-async def test_the_built_in_judge_is_started_for_the_block_and_gone_after_it():
-    async with open_judge(None) as judge:
-        info = await judge.get_judge()
-        assert info.engine == "mini"
-        address = judge.settings.address
-    with pytest.raises(JudgeDown, match="no judge answered"):
-        async with open_judge(address, patience=0.2):
-            pass
 
 
 def test_the_command_line_loads_nothing_heavy_before_it_knows_that_its_input_is_right():
