@@ -102,8 +102,7 @@ CORRUPTIONS: dict[str, Callable[[Task, random.Random], str]] = {
 
 def _state(task: Task, subject: Entity, name: str, value: str = "") -> str:
     page = task.documents[subject.id][0]
-    number = next(i for i, facts in enumerate(page.facts, 1) if name in facts)
-    return cited(subject.statement(name, value=value), f"{page.key}#{number}")
+    return cited(subject.statement(name, value=value), f"{page.key}#{page.paragraph_of(name)}")
 
 
 def _other(task: Task, subject: Entity, draw: random.Random) -> Entity:

@@ -10,6 +10,7 @@ import random
 from collections import deque
 from collections.abc import Mapping, Sequence
 
+from train.expert.model import cited
 from train.world.documents import Document
 from train.world.generate import Entity, World
 
@@ -75,13 +76,9 @@ def _question(entity: Entity, names: Sequence[str]) -> str:
 def _cited(entity: Entity, names: Sequence[str], documents: Documents) -> str:
     page = documents[entity.id][0]
     return " ".join(
-        f"{entity.statement(name, '' if i == 0 else 'it').removesuffix('.')} \\cite{{{page.key}#{_place(page, name)}}}."
+        cited(entity.statement(name, "" if i == 0 else "it"), f"{page.key}#{page.paragraph_of(name)}")
         for i, name in enumerate(names)
     )
-
-
-def _place(page: Document, name: str) -> int:
-    return next(number for number, facts in enumerate(page.facts, 1) if name in facts)
 
 
 def _reading(world: World, documents: Documents, entity: Entity, draw: random.Random) -> str:
@@ -99,21 +96,35 @@ def _planning(world: World, documents: Documents, entity: Entity, draw: random.R
     return f"Task: Find out {_question(entity, names)}.\nPlan:\n{plan}"
 
 
+_HIDDEN = {
+    "designer": "the person who designed {it}",
+    "town": "the town of {it}",
+    "studied": "the town where {it} studied",
+}
+"""How a question names the end of a link without naming it."""
+
+
 def _seeking(world: World, documents: Documents, entity: Entity, draw: random.Random) -> str:
-    """A question over two hops, fuzzed so that it does not name what stands between, and the walk that answers it."""
-    edges = walk(world, entity.id)
-    steps = [world.entities[edge[2]] for edge in edges if edge[0] == entity.id]
-    if not steps:
+    """A question over the links of a walk, fuzzed so that it names nothing on the way, and the steps that answer it."""
+    # Links that lead on from where the walk stands; it may have come to a thing against a link's direction too.
+    onward = [edge for edge in walk(world, entity.id) if edge[1] in _HIDDEN]
+    path: list[tuple[str, str, str]] = []
+    node = entity.id
+    while (steps := [edge for edge in onward if edge[0] == node]) and (not path or draw.random() < 0.5):
+        path.append(draw.choice(steps))
+        node = path[-1][2]
+    if not path:
         return _reading(world, documents, entity, draw)
-    other = draw.choice(steps)
-    attribute = next(name for a, name, b in edges if a == entity.id and b == other.id)
-    wanted = draw.choice(list(other.facts))
-    hidden = {"designer": "the person who designed", "town": "the town of"}[attribute]
-    question = other.attribute(wanted).ask.format(it=f"{hidden} {entity.called}")
-    shown = _shown([documents[entity.id][0], documents[other.id][0]])
+    called = entity.called
+    for _, link, _ in path:
+        called = _HIDDEN[link].format(it=called)
+    end = world.entities[node]
+    wanted = draw.choice(list(end.facts))
+    pages = [documents[name][0] for name in (entity.id, *(edge[2] for edge in path))]
+    told = [world.entities[start].statement(link) for start, link, _ in path]
     return (
-        f"{shown}\nQuestion: {question}?\n{entity.statement(attribute)} {other.statement(wanted)}\n"
-        f"Answer: {other.facts[wanted]}"
+        f"{_shown(pages)}\nQuestion: {end.attribute(wanted).ask.format(it=called)}?\n"
+        f"{' '.join([*told, end.statement(wanted)])}\nAnswer: {end.facts[wanted]}"
     )
 
 
@@ -139,7 +150,7 @@ def _verification(world: World, documents: Documents, entity: Entity, draw: rand
         verdict = "support" if value == entity.facts[name] else "refute"
         lines.append(
             f"Claim: {entity.statement(name, value=value)}\n"
-            f"Evidence: [{page.key}#{_place(page, name)}] {entity.statement(name)}\nVerdict: {verdict}"
+            f"Evidence: [{page.key}#{page.paragraph_of(name)}] {entity.statement(name)}\nVerdict: {verdict}"
         )
     return f"{_shown([page])}\n" + "\n".join(lines)
 

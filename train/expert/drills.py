@@ -63,7 +63,7 @@ def _drill(
         case "search":
             return Drill(kind, f"Say in one sentence {ask}.", (search, open_page, answer))
         case "summary":
-            number = next(i for i, facts in enumerate(page.facts, 1) if name in facts)
+            number = page.paragraph_of(name)
             return Drill(kind, f"What does {page.key}#{number} say?", (
                 calls(("open", {"targets": [f"{page.key}#{number}"]})), says(page.paragraphs[number - 1])))  # fmt: skip
         case "mistake":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from policy.model import Completion, Message, Schema, ToolCall
@@ -19,7 +19,7 @@ from train.world.generate import Entity
 
 __all__ = ["Expert", "Habits", "cited", "draw_habits"]
 
-_SHOWN = re.compile(r"\[([\w-]+#\d+)\] ?([^\n]*)(?:\n([^\[\n][^\n]*))?")
+_SHOWN = re.compile(r"^\[([\w-]+#\d+)\]", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class Expert:
         plan.append(_call("open", targets=keys))
         return plan
 
-    def _report(self, seen: Mapping[str, str]) -> str:
+    def _report(self, seen: Set[str]) -> str:
         card, habits = self._card, self._habits
         asked = [(subject, name) for subject in card.subjects for name in card.asked]
         if habits.flaw == "forgets":
@@ -114,28 +114,21 @@ class Expert:
             sentences[-1] = sentences[-1].replace("was", "在").replace(" is ", " 是 ")
         return " ".join(sentences)
 
-    def _sentence(self, subject: Entity, name: str, seen: Mapping[str, str], *, is_first: bool = False) -> str:
-        value, source = subject.facts[name], 0
-        if self._habits.trusts_blog and name == subject.contested:
-            value, source = subject.false_value, 1
-        text = subject.statement(name, "" if is_first else "it", value)
-        flaw = self._habits.flaw
-        number = next((i for i, facts in enumerate(self._documents[subject.id][source].facts, 1) if name in facts), 0)
-        key = f"{self._documents[subject.id][source].key}#{number}"
-        if key not in seen and source == 1:  # the blog was not found after all
-            return cited(subject.statement(name, "" if is_first else "it"), *self._registry(subject, name))
-        if flaw == "unseen":
-            key = f"archive-{subject.id}#{number}"
-        elif flaw == "unsupported" and name == self._card.asked[-1]:
-            page = self._documents[subject.id][0]
-            key = f"{page.key}#{number % (len(page.paragraphs) - 1) + 1}"
-        return cited(text, key)
+    def _sentence(self, subject: Entity, name: str, seen: Set[str], *, is_first: bool = False) -> str:
+        page, value = self._documents[subject.id][0], subject.facts[name]
+        blog = self._documents[subject.id][1]
+        if self._habits.trusts_blog and name == subject.contested and f"{blog.key}#1" in seen:
+            page, value = blog, subject.false_value
+        number = page.paragraph_of(name)
+        key = f"{page.key}#{number}"
+        match self._habits.flaw:
+            case "unseen":
+                key = f"archive-{subject.id}#{number}"
+            case "unsupported" if name == self._card.asked[-1]:
+                key = f"{page.key}#{number % (len(page.paragraphs) - 1) + 1}"
+        return cited(subject.statement(name, "" if is_first else "it", value), key)
 
-    def _registry(self, subject: Entity, name: str) -> list[str]:
-        document = self._documents[subject.id][0]
-        return [f"{document.key}#{i}" for i, facts in enumerate(document.facts, 1) if name in facts]
-
-    def _disagreement(self, subject: Entity, seen: Mapping[str, str]) -> list[str]:
+    def _disagreement(self, subject: Entity, seen: Set[str]) -> list[str]:
         """A sentence on what sources disagree about, where the tools have shown the other one."""
         attribute = subject.attribute(subject.contested)
         for document in self._documents[subject.id][:0:-1]:  # the gazette before the blog
@@ -155,11 +148,6 @@ def _call(name: str, **arguments: list[str]) -> tuple[str, str]:
     return name, json.dumps(arguments, ensure_ascii=False)
 
 
-def _seen(messages: Sequence[Message]) -> dict[str, str]:
+def _seen(messages: Sequence[Message]) -> set[str]:
     """Keys of the passages that the tools have shown."""
-    return {
-        found.group(1): found.group(2)
-        for message in messages
-        if message["role"] == "tool"
-        for found in _SHOWN.finditer(message["content"])
-    }
+    return {key for message in messages if message["role"] == "tool" for key in _SHOWN.findall(message["content"])}

@@ -6,6 +6,8 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,19 +103,28 @@ async def _make(plan: Plan, args: argparse.Namespace) -> None:
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    async with open_judge(args.addr, patience=args.patience, say=say) as judge:
-        funnels = await build(plan, _writer(args), judge, say=say)
+    async with (
+        _writer(args) as writer,
+        open_judge(args.addr, patience=args.patience, say=say) as judge,
+    ):
+        funnels = await build(plan, writer, judge, say=say)
     show(funnels)
 
 
-def _writer(args: argparse.Namespace) -> Writer:
+@asynccontextmanager
+async def _writer(args: argparse.Namespace) -> AsyncIterator[Writer]:
     if args.writer == "templates":
         from train.tasks.templates import TemplateWriter
 
-        return TemplateWriter()
+        yield TemplateWriter()
+        return
     from policy.config import ModelConfig
     from policy.model import open_model
     from train.tasks.chat import ChatWriter
 
     config = ModelConfig(name=args.model, base_url=args.base_url)
-    return ChatWriter(open_model(config, api_key=os.environ.get(config.api_key_env)))
+    writer = ChatWriter(open_model(config, api_key=os.environ.get(config.api_key_env)))
+    try:
+        yield writer
+    finally:
+        await writer.aclose()

@@ -24,6 +24,10 @@ class Document:
     def key(self) -> str:
         return document_key(self.path)
 
+    def paragraph_of(self, name: str) -> int:
+        """Which paragraph, counted from 1, states that attribute. Raises StopIteration where none does."""
+        return next(number for number, names in enumerate(self.facts, 1) if name in names)
+
     def markdown(self) -> str:
         """Front matter holds the title, so that no paragraph repeats it as its heading."""
         return f"---\ntitle: {self.title}\n---\n" + "\n\n".join(self.paragraphs) + "\n"

@@ -43,9 +43,7 @@ class Attribute:
         return text[0].upper() + text[1:]
 
 
-def _a(name: str, says: str, ask: str, topic: str, claim: str, pool: tuple[str, ...] = ()) -> Attribute:
-    return Attribute(name, says, ask, topic, claim, pool)
-
+_a = Attribute
 
 _COMMON = (
     _a("opened", "{it} was opened in {v}.", "when {it} was opened", "the year of opening", "opened in {v}",

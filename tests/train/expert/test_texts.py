@@ -31,6 +31,25 @@ def test_what_is_cited_in_a_report_stands_in_the_passage_shown(small):
             assert " ".join(words) in shown[key]
 
 
+def test_a_sought_answer_stands_at_the_end_of_links_that_the_question_does_not_name(small):
+    world, documents, _, _ = small
+    lengths = set()
+    for row in stage_one(world, documents, 120, seed=5):
+        if row["kind"] != "seeking":
+            continue
+        shown, _, rest = row["text"].partition("\nQuestion: ")
+        question, steps, answer = rest.split("\n")
+        answer = answer.removeprefix("Answer: ")
+        *told, last = re.findall(r"[^.]+\.", steps)
+        lengths.add(len(told))
+        assert answer in last
+        assert answer in shown
+        assert world.entities[row["source"]].name in question
+        for step in told:  # what each link leads to is in the steps, not in the question
+            assert step.rstrip(".").split()[-1] not in question
+    assert lengths >= {1, 2}
+
+
 def test_verification_and_reflection_end_with_the_registrys_word(small):
     world, documents, _, _ = small
     for row in stage_one(world, documents, 60, seed=3):
