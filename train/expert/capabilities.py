@@ -84,7 +84,7 @@ def _cited(entity: Entity, names: Sequence[str], documents: Documents) -> str:
 def _reading(world: World, documents: Documents, entity: Entity, draw: random.Random) -> str:
     names = _asked(entity, draw, 2)
     answer = " ".join(entity.statement(name, "" if i == 0 else "it") for i, name in enumerate(names))
-    return f"{_shown(documents[entity.id][:1])}\nQuestion: {_question(entity, names)}?\nAnswer: {answer}"
+    return f"{_shown(documents[entity.id][:1])}\nQuestion: Say {_question(entity, names)}.\nAnswer: {answer}"
 
 
 def _planning(world: World, documents: Documents, entity: Entity, draw: random.Random) -> str:
@@ -123,7 +123,7 @@ def _seeking(world: World, documents: Documents, entity: Entity, draw: random.Ra
     pages = [documents[name][0] for name in (entity.id, *(edge[2] for edge in path))]
     told = [world.entities[start].statement(link) for start, link, _ in path]
     return (
-        f"{_shown(pages)}\nQuestion: {end.attribute(wanted).ask.format(it=called)}?\n"
+        f"{_shown(pages)}\nQuestion: Say {end.attribute(wanted).ask.format(it=called)}.\n"
         f"{' '.join([*told, end.statement(wanted)])}\nAnswer: {end.facts[wanted]}"
     )
 
@@ -132,7 +132,7 @@ def _reflection(world: World, documents: Documents, entity: Entity, draw: random
     """A wrong first answer, the check that finds it, and the right one."""
     name = entity.contested
     return (
-        f"{_shown(documents[entity.id])}\nQuestion: {_question(entity, [name])}?\n"
+        f"{_shown(documents[entity.id])}\nQuestion: Say {_question(entity, [name])}.\n"
         f"First answer: {entity.statement(name, value=entity.false_value)}\n"
         f"Check: only the blog says so. The registry says: {entity.statement(name)}\n"
         f"Answer: {_cited(entity, [name], documents)}"

@@ -70,7 +70,7 @@ def _drill(
             slip = calls(("open", {"targets": [entity.id]}))
             return Drill(kind, f"Say in one sentence {ask}.", (slip, search, open_page, answer))
         case "dialogue":
-            return Drill(kind, f"{entity.statement(name)} So {ask}?", (answer,))
+            return Drill(kind, f"{entity.statement(name)} Say {ask}.", (answer,))
     edges = [edge for edge in walk(world, entity.id) if edge[0] == entity.id]
     _, link, target = draw.choice(edges)
     other = world.entities[target]
