@@ -10,6 +10,7 @@ from tests.benchmarks.world_reward import CORRUPTIONS, auc, good, make_tasks, re
 from train.tasks.judging import JudgeDown, open_judge
 
 
+@pytest.mark.timeout(300)  # loads the judge in a process of its own
 async def test_the_built_in_judge_rewards_who_answers_and_not_who_copies_or_stuffs():
     tasks = await make_tasks(2, seed=7)
     draw = random.Random(7)
