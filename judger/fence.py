@@ -27,9 +27,9 @@ SHORTEST_KEY = 32
 """Characters of a key file."""
 
 CHAT_MARKS = re.compile(
-    r"<[|｜][^\s<>|｜]{1,40}[|｜]>"  # <|im_end|>, <|eot_id|>, <｜User｜>
-    r"|</?(?:start_of_turn|end_of_turn|s|bos|eos|pad|unk|think|tool_call|tool_response|system|assistant|user)>"
-    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|<</?SYS>>"
+    r"[<\[](?:(?<=<)(?:[|｜][^\s<>|｜]{1,40}[|｜]|</?SYS>|/?(?:start_of_turn|end_of_turn|s|bos|eos|pad|unk|think"
+    r"|tool_call|tool_response|system|assistant|user))>|(?<=\[)/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS"
+    r"|TOOL_RESULTS)\])"  # one first character class: a text without any is passed over quickly
 )
 """How the chat templates of the known model families mark turns and roles."""
 

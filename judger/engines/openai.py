@@ -51,8 +51,8 @@ class OpenAIEngine:
     ) -> None:
         """`concurrency`: requests in flight at most. `timeout`: seconds for one attempt. `reading`: how verdicts come;
         `auto` begins with log-probabilities and falls back for good when the endpoint has none. `reason_tokens`:
-        budget of a written reason. `extra_body`: fields of the endpoint's own, such as a switch for thinking. `fence`: by
-        default this process's own key."""
+        budget of a written reason. `extra_body`: fields of the endpoint's own, such as a switch for thinking. `fence`:
+        by default this process's own key."""
         from openai import AsyncOpenAI
 
         self._client = AsyncOpenAI(base_url=base_url, api_key=api_key, max_retries=max_retries, timeout=timeout)
