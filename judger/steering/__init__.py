@@ -39,8 +39,10 @@ NAMES = (
 
 def find_flags(case: Case) -> tuple[str, ...]:
     """`NAME: DETAIL` for each kind of suspicion, in the order of `NAMES`. Time is linear in the report."""
-    found = dict(odd_characters(case.report))
-    reading = read(fold(case.report))  # as a reader sees it, so that no disguise hides the rest
+    folded = fold(case.report)
+    found = dict(odd_characters(case.report)) if folded is not None else {}
+    # As a reader sees it, so that no disguise hides the rest.
+    reading = read(case.report if folded is None else folded)
     found |= dict(forgeries(reading))
     found |= dict(addresses(reading))
     found |= dict(floods(case.report))

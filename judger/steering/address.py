@@ -4,16 +4,17 @@
     overrides_instructions  set aside, what came before, instructions
     claims_criteria         this report, fulfils, all, criteria
 
-The parts are in `lexicon.toml`, for eight languages. A sentence is looked at only where one of its language's anchors
-stands, so that an ordinary report costs little more than the search for these.
+The parts are in `lexicon.toml`, for eight languages. A rule looks at a sentence only where an anchor of the rule's
+leading part stands, so that an ordinary report costs little more than the search for these.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -23,9 +24,12 @@ __all__ = ["addresses"]
 
 REACH = 240
 """Characters of a sentence before and behind its anchor that are read."""
-ENDS = re.compile(r"[\n。！？؟]|[.!?](?=\s)")
+ENDS = ("\n", ". ", "! ", "? ", "。", "！", "？", "؟")
 BEFORE_ROLE = r"^[\W_]*(?:\w+\W+){0,4}?"
 BEHIND_ROLE = r"(?:\W+\w+){0,4}?\W{0,3}[:,;：，、،!！—–]"
+
+
+LEADING = ("ignore", "role", "mark", "criteria")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +37,38 @@ class Lexicon:
     """One language's parts of a sentence."""
 
     language: str
-    anchors: tuple[str, ...]
-    prefixes: frozenset[str]
-    """Of the anchors, as `Reading.prefixes`."""
+    anchors: dict[str, dict[str, tuple[str, ...]]]
+    """By the part that they lead to, and by prefix as in `Reading.prefixes`."""
     parts: dict[str, re.Pattern[str]]
 
-    def held_by(self, reading: Reading) -> list[str]:
-        """The anchors that may be in a text."""
-        plain = self.prefixes & reading.prefixes
-        return [
+    def held_by(self, words: Mapping[str, Sequence[str]], letters: frozenset[str], part: str) -> list[str]:
+        """The anchors of a part that may be in a text with these words, by prefix, and characters beyond ASCII."""
+        anchors = self.anchors[part]
+        held = [
             stem
-            for stem in self.anchors
-            if stem[:PREFIX] in plain or (not stem.isascii() and reading.letters.issuperset(stem))
+            for prefix in anchors.keys() & words.keys()
+            for stem in anchors[prefix]
+            if any(word.startswith(stem.split(" ")[0]) for word in words[prefix])
         ]
+        if letters:  # scripts without spaces
+            held += [s for stems in anchors.values() for s in stems if not s.isascii() and letters.issuperset(s)]
+        return held
 
-    def rule(self, sentence: str) -> str | None:
-        """The name of the first rule that the sentence fulfils."""
+    def rule(self, part: str, sentence: str) -> str | None:
+        """The name of the rule that this part leads to, where the sentence fulfils it."""
 
         def has(*names: str) -> bool:
             return all(self.parts[name].search(sentence) for name in names)
 
-        if has("ignore", "prior", "instruction"):
-            return "overrides_instructions"
-        if has("mark", "order", "self") or (has("role", "call") and (has("mark", "order") or has("ignore"))):
-            return "addresses_judge"
-        if has("criteria", "satisfy", "all", "self"):
-            return "claims_criteria"
+        match part:
+            case "ignore" if has("ignore", "instruction", "prior"):
+                return "overrides_instructions"
+            case "role" if has("call") and (has("mark", "order") or has("ignore")):
+                return "addresses_judge"
+            case "mark" if has("mark", "order", "self"):
+                return "addresses_judge"
+            case "criteria" if has("criteria", "satisfy", "all", "self"):
+                return "claims_criteria"
         return None
 
 
@@ -68,39 +78,51 @@ def lexicons() -> tuple[Lexicon, ...]:
     text = resources.files("judger").joinpath("steering", "lexicon.toml").read_text(encoding="utf-8")
     made = []
     for language, entries in tomllib.loads(text).items():
-        anchors = tuple(entries.pop("anchors"))
+        anchors: dict[str, dict[str, tuple[str, ...]]] = {part: {} for part in LEADING}
+        for part, stems in entries.pop("anchors").items():
+            for stem in stems:
+                prefix = stem.split(" ")[0][:PREFIX]
+                anchors[part][prefix] = (*anchors[part].get(prefix, ()), stem)
         parts = {name: re.compile(pattern) for name, pattern in entries.items()}
-        call = f"{BEFORE_ROLE}{entries['role']}{BEHIND_ROLE}"
-        made.append(
-            Lexicon(language, anchors, frozenset(stem[:PREFIX] for stem in anchors), parts | {"call": re.compile(call)})
-        )
+        parts["call"] = re.compile(f"{BEFORE_ROLE}{entries['role']}{BEHIND_ROLE}")
+        made.append(Lexicon(language, anchors, parts))
     return tuple(made)
 
 
 def addresses(reading: Reading) -> Iterator[tuple[str, str]]:
     """(name, detail) of each rule that some sentence fulfils, with the first one's language and line."""
     first: dict[str, tuple[int, str]] = {}
-    for lexicon in lexicons():
+    likely = prefixes() & reading.prefixes
+    words: dict[str, list[str]] = {}
+    for word in reading.words if likely else ():
+        if word[:PREFIX] in likely:
+            words.setdefault(word[:PREFIX], []).append(word)
+    for lexicon, part in itertools.product(lexicons(), LEADING):
         sentences: dict[str, int] = {}
-        for anchor in lexicon.held_by(reading):
+        for anchor in lexicon.held_by(words, reading.letters, part):
             for start, sentence in _sentences(reading.lowered, anchor):
                 sentences.setdefault(sentence, start)
         for sentence, start in sentences.items():
-            name = lexicon.rule(sentence)
+            name = lexicon.rule(part, sentence)
             if name is not None and (name not in first or start < first[name][0]):
                 first[name] = (start, lexicon.language)
     for name, (start, language) in first.items():
         yield name, f"{language}, {places(reading.lowered, [start])}"
 
 
+@functools.cache
+def prefixes() -> frozenset[str]:
+    """Of all anchors."""
+    return frozenset(prefix for lexicon in lexicons() for part in lexicon.anchors.values() for prefix in part)
+
+
 def _sentences(text: str, anchor: str) -> Iterator[tuple[int, str]]:
     """(where it begins, the sentence) for each sentence with the anchor, once, cut to what is within reach."""
     position = text.find(anchor)
     while position >= 0:
-        lowest = max(0, position - REACH, text.rfind("\n", max(0, position - REACH), position) + 1)
-        behind = position + len(anchor)
-        start = max((match.end() for match in ENDS.finditer(text, lowest, position)), default=lowest)
-        match = ENDS.search(text, behind, behind + REACH)
-        end = match.end() if match else behind + REACH
+        lowest, behind = max(0, position - REACH), position + len(anchor)
+        start = max(lowest, 1 + max(text.rfind(end, lowest, position) for end in ENDS))
+        ends = [text.find(end, behind, behind + REACH) for end in ENDS]
+        end = min((place for place in ends if place >= 0), default=behind + REACH)
         yield start, text[start:end]
         position = text.find(anchor, end)

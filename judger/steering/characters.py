@@ -45,9 +45,7 @@ ODD = re.compile(rf"[{HIDDEN}{TAGS}{SELECTORS}{OVERRIDES}{ALPHABETS}\uff21-\uff5
 
 
 def odd_characters(report: str) -> Iterator[tuple[str, str]]:
-    """(name, detail) of each kind found."""
-    if not is_odd(report):
-        return
+    """(name, detail) of each kind found, of a report that `fold` has changed."""
     inside = [match.start() for match in INVISIBLE.finditer(report)]
     carriers = [match.start() for match in CARRIER.finditer(report)]
     if carriers or len(inside) >= FEWEST:
@@ -60,10 +58,13 @@ def odd_characters(report: str) -> Iterator[tuple[str, str]]:
         yield "styled_letters", places(report, styled)
 
 
-def fold(report: str) -> str:
-    """The text as a reader sees it: compatibility forms made plain, hidden characters gone, lookalikes Latin."""
+def fold(report: str) -> str | None:
+    """The text as a reader sees it: compatibility forms made plain, hidden characters gone, lookalikes Latin.
+
+    None where there is nothing of that kind.
+    """
     if not is_odd(report):
-        return report
+        return None
     text = UNSEEN.sub("", report)
     if not unicodedata.is_normalized("NFKC", text):
         text = unicodedata.normalize("NFKC", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 __all__ = ["PREFIX", "Reading", "places", "read"]
 
 PREFIX = 4
-TO_SPACES = str.maketrans(dict.fromkeys(string.punctuation + "“”‘’«»„—–…：，。、（）", " "))
+WORD = re.compile(r"\w+")
+TO_SPACES = str.maketrans(dict.fromkeys(set(string.punctuation) - {"_"}, " "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Reading:
     text: str
     lowered: str
     words: frozenset[str]
-    """The words between spaces and punctuation, in lower case."""
+    """In lower case."""
     prefixes: frozenset[str]
     """Their first `PREFIX` letters."""
     letters: frozenset[str]
@@ -35,8 +37,10 @@ class Reading:
 def read(text: str) -> Reading:
     """The reading of a text."""
     lowered = text.lower()
-    words = frozenset(lowered.translate(TO_SPACES).split())
-    letters = frozenset() if lowered.isascii() else frozenset(lowered)
+    if lowered.isascii():  # the same words, in half the time
+        words, letters = frozenset(lowered.translate(TO_SPACES).split()), frozenset[str]()
+    else:
+        words, letters = frozenset(WORD.findall(lowered)), frozenset(lowered)
     return Reading(text, lowered, words, frozenset(word[:PREFIX] for word in words), letters)
 
 

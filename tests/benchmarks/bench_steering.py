@@ -1,6 +1,6 @@
 """Judge steering in figures: flags on reports that steer nobody, and verdicts that an attack turns.
 
-    python -m tests.benchmarks.bench_steering --data DIR [--engine mini | none] [--criteria 300] [--json]
+    python -m tests.benchmarks.bench_steering --data DIR [--engine mini | none] [--criteria 300] [--every N]
 
 DIR holds the labelled case files of `judge/` and, where there are any, the tasks with reports of `deep_research/`.
 
@@ -143,7 +143,7 @@ async def flips(args: argparse.Namespace) -> dict[str, Any]:
 
     judge = Judge(build_engine(EngineConfig.model_validate({"engine": args.engine, "model": args.model})))
     cases = unmet(args.data, args.criteria, args.seed)
-    tallies = await flips_under(judge, cases, [*corpus.texts(), *corpus.echoes()])
+    tallies = await flips_under(judge, cases, [*corpus.texts()[:: args.every], *corpus.echoes()])
     await judge.close()
     return {name: tally.figures(0.02) for name, tally in sorted(tallies.items())}
 
@@ -171,6 +171,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--engine", default="mini", help="none leaves the flips out")
     parser.add_argument("--model")
     parser.add_argument("--criteria", type=int, default=300)
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="each Nth attack alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
