@@ -19,9 +19,11 @@ ALPHABETS = r"\U0001d400-\U0001d7cb\u24b6-\u24e9\U0001f130-\U0001f189"
 LETTER = rf"[^\W\d_{ALPHABETS}]"
 INVISIBLE = re.compile(rf"(?<={LETTER}{LETTER})[{HIDDEN}]+(?={LETTER}{LETTER})")
 """Within a word. Around words, and in formulas, they come with text that was copied from web pages."""
-CARRIER = re.compile(rf"(?<![\U0001f3f4{TAGS}])[{TAGS}]+|[{SELECTORS}]{{3,}}|(?:{LETTER}[{HIDDEN}]+){{4,}}(?={LETTER})")
-"""Tag characters but in the flags of regions, and variation selectors in a row: both can carry any text. And letters
-that stand apart."""
+SOME_HIDDEN = re.compile(rf"[{HIDDEN}]")
+APART = re.compile(rf"(?:{LETTER}[{HIDDEN}]+){{4,}}(?={LETTER})")
+"""Letters that stand apart."""
+CARRIER = re.compile(rf"(?<![\U0001f3f4{TAGS}])[{TAGS}]+|[{SELECTORS}]{{3,}}")
+"""Tag characters but in the flags of regions, and variation selectors in a row: both can carry any text."""
 BIDI = re.compile(r"[\u202d\u202e\u2066-\u2068]")
 """Overrides and isolates. Embeddings come with names that were copied from web pages."""
 STYLED = re.compile(rf"[{ALPHABETS}]{{3,}}(?:[ .,:;!?]+[{ALPHABETS}]{{2,}})+")
@@ -46,8 +48,11 @@ ODD = re.compile(rf"[{HIDDEN}{TAGS}{SELECTORS}{OVERRIDES}{ALPHABETS}\uff21-\uff5
 
 def odd_characters(report: str) -> Iterator[tuple[str, str]]:
     """(name, detail) of each kind found, of a report that `fold` has changed."""
-    inside = [match.start() for match in INVISIBLE.finditer(report)]
+    # Both look at every letter: only where there is something to be found.
+    has_hidden = SOME_HIDDEN.search(report) is not None
+    inside = [match.start() for match in INVISIBLE.finditer(report)] if has_hidden else []
     carriers = [match.start() for match in CARRIER.finditer(report)]
+    carriers += [match.start() for match in APART.finditer(report)] if has_hidden else []
     if carriers or len(inside) >= FEWEST:
         yield "invisible_characters", places(report, carriers or inside)
     if bidi := [match.start() for match in BIDI.finditer(report)]:
