@@ -7,13 +7,15 @@ import sys
 from collections.abc import Sequence
 
 from train.judge import cli as judge
+from train.lm import cli_midtrain as midtrain
+from train.lm import cli_sft as sft
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of `judger-train` with its stages."""
     parser = argparse.ArgumentParser(
         prog="judger-train",
-        description="Train a judge.",
+        description="Train a judge, or a policy rewarded by it.",
         epilog="Exit codes: 0 done; 2 the data or the usage is wrong; 130 interrupted (run again to go on).",
         allow_abbrev=False,
     )
@@ -21,6 +23,12 @@ def build_parser() -> argparse.ArgumentParser:
     stage = stages.add_parser("judge", help="train a judge on labelled cases", allow_abbrev=False)
     judge.add_arguments(stage)
     stage.set_defaults(run=judge.run)
+    stage = stages.add_parser("midtrain", help="mid-train a policy on text", allow_abbrev=False)
+    midtrain.add_arguments(stage)
+    stage.set_defaults(run=midtrain.run)
+    stage = stages.add_parser("sft", help="fine-tune a policy on conversations with tools", allow_abbrev=False)
+    sft.add_arguments(stage)
+    stage.set_defaults(run=sft.run)
     return parser
 
 
