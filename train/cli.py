@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from train.judge import cli as judge
 from train.lm import cli_midtrain as midtrain
 from train.lm import cli_sft as sft
+from train.tasks import cli as tasks
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of `judger-train` with its stages."""
     parser = argparse.ArgumentParser(
         prog="judger-train",
-        description="Train a judge, or a policy rewarded by it.",
+        description="Train a judge, or a policy that the judge rewards.",
         epilog="Exit codes: 0 done; 2 the data or the usage is wrong; 130 interrupted (run again to go on).",
         allow_abbrev=False,
     )
@@ -29,6 +30,11 @@ def build_parser() -> argparse.ArgumentParser:
     stage = stages.add_parser("sft", help="fine-tune a policy on conversations with tools", allow_abbrev=False)
     sft.add_arguments(stage)
     stage.set_defaults(run=sft.run)
+    stage = stages.add_parser(
+        "tasks", help="make a world, tasks with rubrics, and data to train on", allow_abbrev=False
+    )
+    tasks.add_arguments(stage)
+    stage.set_defaults(run=tasks.run)
     return parser
 
 
