@@ -48,8 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(fault, file=sys.stderr)
         return 2
     print(
-        f"{figures['rows']:,} conversations ({figures['dropped']} too long and left out), {figures['tokens']:,} tokens, "
-        f"{figures['learned_tokens']:,} of them learned; {figures['trained_parameters']:,} parameters trained"
+        f"{figures['rows']:,} conversations ({figures['dropped']} too long and left out), "
+        f"{figures['tokens']:,} tokens, {figures['learned_tokens']:,} of them learned; "
+        f"{figures['trained_parameters']:,} parameters trained"
     )
     for name in ("before", "after"):
         loss, accuracy = figures[name]["loss"], figures[name]["token_accuracy"]

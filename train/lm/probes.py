@@ -24,7 +24,10 @@ __all__ = ["FACTS", "Probe", "loss_by_position", "make_probes", "retrieval_accur
 
 FACTS = 8
 DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
-_ENDS_IN_NUMBER = re.compile(r"(?:^|(?<=[.!?]\s)|(?<=\n))([A-Z][^.!?\n]{15,160}?\s)(\d{2,4})\.(?=\s|$)")
+# A sentence that begins with a pronoun says nothing of what it is about once it stands among others.
+_ENDS_IN_NUMBER = re.compile(
+    r"(?:^|(?<=[.!?\]]\s)|(?<=\n))(?!(?:It|He|She|They|This|That)\s)([A-Z][^.!?\n]{15,160}?\s)(\d{2,4})\.(?=\s|$)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,13 @@ def make_probes(
 
 
 def _make(
-    tokenizer: PreTrainedTokenizerBase, draw: random.Random, stems: list[str], fillers: list[str], context: int, depth: float
-) -> Probe | None:  # fmt: skip
+    tokenizer: PreTrainedTokenizerBase,
+    draw: random.Random,
+    stems: list[str],
+    fillers: list[str],
+    context: int,
+    depth: float,
+) -> Probe | None:
     def ids(text: str) -> list[int]:
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 

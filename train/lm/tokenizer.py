@@ -23,8 +23,8 @@ def chat_template() -> str:
 def train_tokenizer(texts: Iterable[str], *, vocab_size: int) -> PreTrainedTokenizerFast:
     """A tokenizer of at most `vocab_size` tokens, learned from `texts`; any text decodes to what was encoded.
 
-    Numbers and words are never merged with their neighbours: a fact is copied in whole tokens, and the same word has the
-    same token wherever it stands after a space.
+    Numbers and words are never merged with their neighbours: a fact is copied in whole tokens, and the same word has
+    the same token wherever it stands after a space.
     """
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -13,8 +13,8 @@ from transformers import AutoModelForCausalLM
 
 from train.cli import main
 from train.lm.faults import Fault
-from train.lm.rows import mix
 from train.lm.rope import extend
+from train.lm.rows import mix
 from train.lm.sft import code
 from train.lm.training import Options, last_checkpoint, make_trainer, summary_writer
 
@@ -152,7 +152,8 @@ def test_low_rank_adapters_are_merged_or_written_alone(kind: str, data: Path, mo
         after = AutoModelForCausalLM.from_pretrained(tmp_path).state_dict()
         assert before.keys() == after.keys()
         changed = {name for name in before if not torch.equal(before[name], after[name])}
-        assert changed and all("proj" in name for name in changed)
+        assert changed
+        assert all("proj" in name for name in changed)
 
 
 def test_long_conversations_are_named_or_left_out_and_counted_never_cut(data: Path, tokenizer):

@@ -72,10 +72,8 @@ class Toy:
         r.shuffle(found)
         shown = "\n\n".join(f"[{key}] {x['name']}\n{text}" for x, key, text in found)
         opened = "\n\n".join(f"[{key}] {text}" for key, text in pages[e["key"]])
-        report = " ".join(
-            f"{text[:-1]} \\cite{{{key}}}." for a in asked for key, text in pages[e["key"]] if e[a] in text.split("the")[-1]
-            or text.endswith(f"{e[a]}.")
-        )  # fmt: skip
+        told = [(key, text) for a in asked for key, text in pages[e["key"]] if text.endswith(f" {e[a]}.")]
+        report = " ".join(f"{text[:-1]} \\cite{{{key}}}." for key, text in told)
         search = {"queries": [f"the {e['name']}"], "results": 2}
         messages = [
             _message("system", "Answer with a cited report."),
