@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from train.lm.faults import check_out, finished, load_rows, load_tokenizer, write_settings
-from train.lm.rows import mix, split, text_ids, texts
+from train.lm.rows import mix, passage, split, text_ids, texts
 from train.lm.training import Options, last_checkpoint, make_trainer, summary_writer
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = ["midtrain", "train_tiny_tokenizer"]
 
 _TEXT = (frozenset({"text"}), frozenset({"messages", "tools"}))
 _SHARED = "midtrain"
+_PROBE_ROWS = 500
 
 
 def midtrain(
@@ -68,8 +69,8 @@ def midtrain(
 
     network, short = _model(model, tiny, tokenizer, context, options)
     lengths = sorted({short, context})
-    passages = [row["text"] for row in kept if row.get("text")]
-    plan = {n: make_probes(tokenizer, passages, context=n, count=probes, seed=options.seed) for n in lengths}
+    sentences = [passage(row) for row in mixed.select(range(min(len(mixed), _PROBE_ROWS)))]
+    plan = {n: make_probes(tokenizer, sentences, context=n, count=probes, seed=options.seed) for n in lengths}
     figures: dict[str, Any] = {
         "stage": stage, "context": context, "rows": len(coded), "kinds": counts,
         "tokens": sum(map(len, coded["input_ids"])), "parameters": network.num_parameters(),

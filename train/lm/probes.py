@@ -1,8 +1,8 @@
 """What a mid-trained model is measured by: loss by position, and facts retrieved from a text of distractors.
 
 The probe plants sentences of the data itself that end in a number, with the number changed so that no memory of the
-training text helps, at several depths of held-out text, and ends with one of them up to its number. The model chooses
-among the numbers planted: chance is 1 / `FACTS`.
+training text helps, at several depths of a text of other lines, and ends with one of them up to its number. The model
+chooses among the numbers planted: chance is 1 / `FACTS`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def loss_by_position(
 def make_probes(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, context: int, count: int, seed: int
 ) -> list[Probe]:
-    """`count` probes of about `context` tokens from held-out texts, depths in turn; fewer where the data has too few
+    """`count` probes of about `context` tokens from these texts, depths in turn; fewer where the data has too few
     sentences that end in a number."""
     draw = random.Random(seed)
     stems = sorted({match.group(1) for text in texts for match in _ENDS_IN_NUMBER.finditer(text)})
@@ -97,18 +97,23 @@ def _make(
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
     chosen = draw.sample(stems, FACTS)
-    values = [str(draw.randrange(1700, 2000)) for _ in chosen]
-    shared, choices = _apart([ids(f"{chosen[0]}{value}.") for value in values])
-    if len(set(choices)) < FACTS:  # a vocabulary of single digits
-        values = [f"{digit}{draw.randrange(100, 1000)}" for digit in draw.sample(range(1, 10), FACTS)]
+    for attempt in range(20):
+        if attempt < 10:
+            values = [str(year) for year in draw.sample(range(1700, 2000), FACTS)]
+        else:  # a vocabulary of single digits tells numbers apart by the first
+            values = [f"{digit}{draw.randrange(100, 1000)}" for digit in draw.sample(range(1, 10), FACTS)]
         shared, choices = _apart([ids(f"{chosen[0]}{value}.") for value in values])
-    if len(set(choices)) < FACTS:
+        if len(set(choices)) == FACTS:
+            break
+    else:
         return None
     facts = [f"{stem}{value}." for stem, value in zip(chosen, values, strict=True)]
     room = context - sum(len(ids(fact)) + 1 for fact in facts) - len(shared)
+    # What the sentences say in the data must not stand beside what they say here.
+    others = [line for line in fillers if not any(stem in line for stem in chosen)]
     lines: list[str] = []
-    while room > 0:
-        filler = draw.choice(fillers)
+    while room > 0 and others:
+        filler = draw.choice(others)
         room -= len(ids(filler)) + 1
         if room > 0:
             lines.append(filler)

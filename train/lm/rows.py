@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["chat_ids", "mix", "split", "text_ids", "texts"]
+__all__ = ["chat_ids", "mix", "passage", "split", "text_ids", "texts"]
 
 Row = Mapping[str, Any]
 
@@ -44,6 +44,11 @@ def texts(rows: Iterable[Row], template: str) -> Iterator[str]:
         else:
             rendered, _ = render_jinja_template([_messages(row)], tools=_tools(row), chat_template=template)
             yield from rendered
+
+
+def passage(row: Row) -> str:
+    """The words of a row alone: its text, or what is said in its conversation."""
+    return row["text"] if row.get("text") else "\n".join(m["content"] or "" for m in row["messages"])
 
 
 def mix(rows: Dataset, weights: Mapping[str, float], seed: int) -> tuple[Dataset, dict[str, int]]:
