@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["chat_ids", "mix", "passage", "split", "text_ids", "texts"]
+__all__ = ["chat_ids", "echo", "mix", "passage", "split", "text_ids", "texts"]
 
 Row = Mapping[str, Any]
 
@@ -49,6 +50,17 @@ def texts(rows: Iterable[Row], template: str) -> Iterator[str]:
 def passage(row: Row) -> str:
     """The words of a row alone: its text, or what is said in its conversation."""
     return row["text"] if row.get("text") else "\n".join(m["content"] or "" for m in row["messages"])
+
+
+def echo(text: str, seed: int) -> str:
+    """The text, and after it its sentences again in another order.
+
+    What is said the second time can only be told from the first, so a small model learns within minutes to look up and
+    copy; in text that says everything once there are too few such places to learn it from.
+    """
+    sentences = [part for part in re.split(r"(?<=[.!?])\s+|\n+", text) if part]
+    random.Random(seed).shuffle(sentences)
+    return f"{text}\n" + " ".join(sentences)
 
 
 def mix(rows: Dataset, weights: Mapping[str, float], seed: int) -> tuple[Dataset, dict[str, int]]:

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from train.cli import main
 from train.lm.faults import Fault
 from train.lm.rope import extend
-from train.lm.rows import mix
+from train.lm.rows import echo, mix
 from train.lm.sft import code
 from train.lm.training import Options, last_checkpoint, make_trainer, summary_writer
 
@@ -177,6 +177,16 @@ def test_a_weight_repeats_a_kind_or_leaves_it_out(data: Path):
     assert mix(rows, {"page": 2.5, "episode": 0}, 0)[1] == {"page": 60}
     with pytest.raises(Fault, match="no kind song"):
         mix(rows, {"song": 1}, 0)
+
+
+def test_an_echo_says_every_sentence_once_more_in_another_order():
+    text = "[a#1] The mill was opened in 1893. It is high.\nIt stands in Ash."
+    assert echo(text, 0).startswith(text + "\n")
+    again = echo(text, 0).removeprefix(text + "\n")
+    parts = ["[a#1] The mill was opened in 1893.", "It is high.", "It stands in Ash."]
+    assert all(part in again for part in parts)
+    assert len(again) == len(" ".join(parts))
+    assert len({echo(text, seed) for seed in range(9)}) > 2
 
 
 def test_extending_twice_scales_against_the_first_length(model_folder: Path):
