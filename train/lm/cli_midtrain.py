@@ -9,7 +9,7 @@ from typing import Any
 
 from train.lm.training import Options, add_options, options_of
 
-_CONTEXT = {1: 256, 2: 1024}
+_CONTEXT = {1: 512, 2: 1536}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,8 +21,8 @@ class Options:
 
     steps: int = 300
     batch: int = 1
-    accumulate: int = 8
-    learning_rate: float = 2e-3
+    accumulate: int = 4
+    learning_rate: float = 3e-3
     warmup: float = 0.05
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
