@@ -34,6 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--echo", type=float, default=0.0, metavar="SHARE",
         help="share of plain texts that are followed by their own sentences in another order: teaches to copy",
     )  # fmt: skip
+    parser.add_argument(
+        "--copies",
+        type=int,
+        default=0,
+        metavar="ROWS",
+        help="rows of random tokens said twice, mixed in: a drill in copying",
+    )
     parser.add_argument("--probes", type=int, default=40, help="texts of the retrieval probe at each length")
     add_options(parser, Options())
 
@@ -59,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             options=options_of(arguments),
             weights=dict(_weight(text) for text in arguments.mix),
             echoes=arguments.echo,
+            copy_rows=arguments.copies,
             probes=arguments.probes,
         )
     except Fault as fault:

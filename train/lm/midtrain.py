@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from train.lm.faults import check_out, finished, load_rows, load_tokenizer, write_settings
-from train.lm.rows import echo, mix, passage, split, text_ids, texts
+from train.lm.rows import copies, echo, mix, passage, split, text_ids, texts
 from train.lm.training import Options, last_checkpoint, make_trainer, summary_writer
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def midtrain(
     options: Options,
     weights: Mapping[str, float] = {},
     echoes: float = 0.0,
+    copy_rows: int = 0,
     probes: int = 40,
     held_out: float = 0.02,
 ) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def midtrain(
 
     settings = {"stage": stage, "data": str(data), "model": model, "tiny": asdict(tiny) if tiny else None,
                 "context": context, "options": asdict(options), "mix": dict(weights), "echoes": echoes,
-                "held_out": held_out}  # fmt: skip
+                "copy_rows": copy_rows, "held_out": held_out}  # fmt: skip
     check_out(out, settings)
     if (figures := finished(out)) is not None:
         return figures
@@ -72,6 +73,11 @@ def midtrain(
         return {"input_ids": text_ids(tokenizer, row)}
 
     coded = train.map(code, with_indices=True, remove_columns=train.column_names)
+    if copy_rows:
+        from datasets import Dataset, concatenate_datasets
+
+        drawn = Dataset.from_dict({"input_ids": copies(copy_rows, len(tokenizer), 64, options.seed)})
+        coded = concatenate_datasets([coded, drawn.cast(coded.features)])
     held = [text_ids(tokenizer, row) for row in kept]
     write_settings(out, settings)
 

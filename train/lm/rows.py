@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["chat_ids", "echo", "mix", "passage", "split", "text_ids", "texts"]
+__all__ = ["chat_ids", "copies", "echo", "mix", "passage", "split", "text_ids", "texts"]
 
 Row = Mapping[str, Any]
 
@@ -61,6 +61,13 @@ def echo(text: str, seed: int) -> str:
     sentences = [part for part in re.split(r"(?<=[.!?])\s+|\n+", text) if part]
     random.Random(seed).shuffle(sentences)
     return f"{text}\n" + " ".join(sentences)
+
+
+def copies(count: int, tokens: int, length: int, seed: int) -> list[list[int]]:
+    """`count` rows of `length` different random ids below `tokens`, said twice: nothing but copying can be learned."""
+    draw = random.Random(seed)
+    rows = (draw.sample(range(tokens), min(length, tokens)) for _ in range(count))
+    return [[*row, *row] for row in rows]
 
 
 def mix(rows: Dataset, weights: Mapping[str, float], seed: int) -> tuple[Dataset, dict[str, int]]:

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from train.cli import main
 from train.lm.faults import Fault
 from train.lm.rope import extend
-from train.lm.rows import echo, mix
+from train.lm.rows import copies, echo, mix
 from train.lm.sft import code
 from train.lm.training import Options, last_checkpoint, make_trainer, summary_writer
 
@@ -26,7 +26,20 @@ SIZES = "hidden=16,layers=1,heads=2,intermediate=32,vocab=1500"
 def stages(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both stages of mid-training and fine-tuning, one after the other."""
     out = tmp_path_factory.mktemp("stages")
-    first = ["--data", str(data), "--out", str(out / "one"), "--stage", "1", "--tiny", SIZES, "--context", "256"]
+    first = [
+        "--data",
+        str(data),
+        "--out",
+        str(out / "one"),
+        "--stage",
+        "1",
+        "--tiny",
+        SIZES,
+        "--context",
+        "256",
+        "--copies",
+        "6",
+    ]
     second = [
         "--data",
         str(data),
@@ -187,6 +200,12 @@ def test_an_echo_says_every_sentence_once_more_in_another_order():
     assert all(part in again for part in parts)
     assert len(again) == len(" ".join(parts))
     assert len({echo(text, seed) for seed in range(9)}) > 2
+
+
+def test_a_copying_drill_says_different_random_tokens_twice():
+    rows = copies(5, tokens=100, length=8, seed=0)
+    assert len({tuple(row) for row in rows}) == 5
+    assert all(row[:8] == row[8:] and len(set(row)) == 8 and max(row) < 100 for row in rows)
 
 
 def test_extending_twice_scales_against_the_first_length(model_folder: Path):
