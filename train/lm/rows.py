@@ -55,8 +55,8 @@ def passage(row: Row) -> str:
 def echo(text: str, seed: int) -> str:
     """The text, and after it its sentences again in another order.
 
-    What is said the second time can only be told from the first, so a small model learns within minutes to look up and
-    copy; in text that says everything once there are too few such places to learn it from.
+    What is said the second time can only be told from the first; text that says everything once has few such places
+    to learn looking up from.
     """
     sentences = [part for part in re.split(r"(?<=[.!?])\s+|\n+", text) if part]
     random.Random(seed).shuffle(sentences)
