@@ -7,20 +7,28 @@ import sys
 from collections.abc import Sequence
 
 from train.judge import cli as judge
+from train.rl import cli as rl
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of `judger-train` with its stages."""
     parser = argparse.ArgumentParser(
         prog="judger-train",
-        description="Train a judge.",
-        epilog="Exit codes: 0 done; 2 the data or the usage is wrong; 130 interrupted (run again to go on).",
+        description="Train a judge, or a policy that the judge rewards.",
+        epilog="Exit codes: 0 done; 2 the data or the usage is wrong; 3 the judger was lost, the state is saved; "
+        "130 interrupted (run again to go on).",
         allow_abbrev=False,
     )
     stages = parser.add_subparsers(title="stages", required=True, metavar="STAGE")
     stage = stages.add_parser("judge", help="train a judge on labelled cases", allow_abbrev=False)
     judge.add_arguments(stage)
     stage.set_defaults(run=judge.run)
+    stage = stages.add_parser("rl", help="train a policy by the judger's rewards", allow_abbrev=False)
+    rl.add_arguments(stage)
+    stage.set_defaults(run=rl.run)
+    stage = stages.add_parser("evaluate", help="a policy's judged reward on held-out tasks", allow_abbrev=False)
+    rl.add_evaluate_arguments(stage)
+    stage.set_defaults(run=rl.run_evaluate)
     return parser
 
 
