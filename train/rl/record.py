@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -38,7 +39,7 @@ class Recorder:
         if self._say is not None:
             self._say(text)
         else:
-            self._bar.write(text)
+            self._bar.write(text, file=sys.stderr)
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """The figures of a step, counted from 1. Raises ValueError where one is not finite."""

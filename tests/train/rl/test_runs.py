@@ -208,9 +208,9 @@ def test_bad_input_exits_2_before_any_model_is_loaded(spoil, said, files, tiny, 
 
 
 async def test_reports_are_judged_while_other_episodes_still_run(scripted_server, tiny, settings, shared):
-    answered, ended = [], []
+    answered, ended = [], []  # hot samples, so that episodes end at different turns
     async with connect(scripted_server.address) as client, Rewards(client).open() as judging:
-        sampler = Sampler(tiny.model, tiny.tokenizer, turn_tokens=40)
+        sampler = Sampler(tiny.model, tiny.tokenizer, turn_tokens=40, temperature=1.5)
 
         def on_end(position: int, rollout: Rollout) -> None:
             judging.add(position, rollout)

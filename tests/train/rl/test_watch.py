@@ -110,7 +110,7 @@ async def test_copying_the_checklist_or_stuffing_sources_earns_less_than_answeri
     print("answers, copies, stuffs, does both:", [[one.value for one in b] for b in (honest, copying, stuffing, both)])
     assert all(means[0] > mean + 0.1 for mean in means[1:])
     seen = [figures(batch) for batch in (honest, copying, stuffing)]
-    assert seen[1]["watch/copied"] > seen[0]["watch/copied"] + 0.3
+    assert seen[1]["watch/copied"] > seen[0]["watch/copied"] + 0.1
     assert seen[2]["watch/words"] > 3 * seen[0]["watch/words"]
     assert seen[2]["watch/repetition"] > 0.4 > 0.1 > seen[0]["watch/repetition"]
 
