@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from train.judge import cli as judge
 from train.lm import cli_midtrain as midtrain
 from train.lm import cli_sft as sft
+from train.rl import cli as rl
 from train.tasks import cli as tasks
 
 _STAGES = (
     ("tasks", "make a world, its tasks and the data to train on", tasks.add_arguments, tasks.run),
     ("midtrain", "mid-train a policy on text", midtrain.add_arguments, midtrain.run),
     ("sft", "fine-tune a policy on conversations with tools", sft.add_arguments, sft.run),
+    ("rl", "train a policy by the judger's rewards", rl.add_arguments, rl.run),
+    ("evaluate", "a policy's judged reward on held-out tasks", rl.add_evaluate_arguments, rl.run_evaluate),
     ("judge", "train a judge on labelled cases", judge.add_arguments, judge.run),
 )
 
@@ -24,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="judger-train",
         description="Train a judge, or a policy that the judge rewards.",
-        epilog="Exit codes: 0 done; 2 the data or the usage is wrong; 3 no judge answers, the state is saved; "
+        epilog="Exit codes: 0 done; 2 the data or the usage is wrong; 3 the judger was lost, the state is saved; "
         "130 interrupted (run again to go on).",
         allow_abbrev=False,
     )
