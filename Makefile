@@ -55,7 +55,7 @@ bench: $(VENV)/.bench
 
 # 30 minutes of mixed load with faults; the tests run a short form.
 soak: $(VENV)/.dev
-	$(BIN)/python -m tests.soak --minutes 30 --clients 6
+	$(BIN)/python -m tests.soak --minutes 30
 
 # Generated with the oldest protoc whose code runs beside protobuf 4.25 up to 7.
 proto:
