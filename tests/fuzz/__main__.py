@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("--inside", choices=TARGETS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     artifacts = args.artifacts or Path(tempfile.mkdtemp(prefix="judger-crashes-"))
+    artifacts.mkdir(parents=True, exist_ok=True)
     if args.inside:
         inside(args.inside, args.inputs, args.seed, artifacts)
     if unknown := set(args.targets) - set(TARGETS):
