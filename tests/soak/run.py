@@ -62,8 +62,14 @@ def soak(plan: Plan) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         course = _Course(Server(Path(folder) / "verdicts"))
         started = time.monotonic()
-        _direct(course, plan, Path(folder))
+        try:
+            _direct(course, plan, Path(folder))
+        except BaseException:
+            for one in (course.server, *course.clients):
+                one.kill()
+            raise
         seconds = time.monotonic() - started
+        left = sum(course.server.metric(name) for name in ("judger_cases_in_flight", "judger_held_tokens"))
         course.server.stop()
         answers, counts, worst = read(course.outs)
         course.server.start()
@@ -83,6 +89,7 @@ def soak(plan: Plan) -> dict[str, Any]:
         "wrong": wrong + changed,
         "cache_asked": len(sample),
         "cache_lost": not_kept,
+        "left_behind": left,
         "worst_overrun_seconds": worst,
         "counts": dict(counts.most_common()),
         "clients_killed": course.killed,
@@ -101,7 +108,7 @@ def faults(figures: dict[str, Any], plan: Plan) -> list[str]:
     found = [f"{kind}: {counts[kind]}" for kind in counts if kind in NEVER or "LOST" in kind]
     if not figures["acknowledged"]:
         found.append("nothing was acknowledged")
-    for name in ("wrong", "cache_lost", "log_faults"):
+    for name in ("wrong", "cache_lost", "left_behind", "log_faults"):
         if figures[name]:
             found.append(f"{name}: {figures[name]}")
     if set(figures["exit_codes"]) != {0}:
@@ -138,6 +145,7 @@ def _direct(course: _Course, plan: Plan, folder: Path) -> None:
         elif now > crash_at:
             crash_at += plan.crash_every
             course.recoveries.append(course.server.kill_engine(len(course.recoveries)))
+            print(f"{time.monotonic() - begun:.0f} s: engine death {len(course.recoveries)}", file=sys.stderr)
         elif now > kill_at:
             kill_at += plan.kill_every
             course.clients[0].kill()

@@ -20,7 +20,8 @@ from judger.v1 import judger_pb2_grpc
 
 FLAGS = ("--engine", "scripted", "--grace", "2", "--max-batch-tokens", "2000", "--max-queued-tokens", "20000")
 FLAGS += ("--cache-memory-mb", "4", "--log-level", "error")  # so little that memory is full soon, and grows no more
-PATIENCE = 60.0
+PATIENCE = 240.0
+"""Seconds for anything that has to come about."""
 
 
 class Server:
@@ -67,13 +68,16 @@ class Server:
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def metric(self, name: str) -> float:
-        """A gauge without labels."""
+        """A gauge, summed over its labels."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=30) as page:
             families = text_string_to_metric_families(page.read().decode())
-        return next(family.samples[0].value for family in families if family.name == name)
+        return sum(sample.value for family in families if family.name == name for sample in family.samples)
 
     def kill_engine(self, number: int) -> float:
-        """Makes the engine die of a case, and returns the seconds until a new one judges. SystemExit if none comes."""
+        """Makes the engine die of a case, and returns the seconds until a new one judges. SystemExit if none comes.
+
+        The case waits its turn like all others, on a crowded machine for long.
+        """
         before, ends = self.metric("judger_engine_restarts"), time.monotonic() + PATIENCE
         # Refused while the lane is full: it is sent until the engine has it.
         deadly = pb.JudgeRequest(report=f"death {number}", criteria=[pb.Criterion(text=f"[[die]] {number}")])
@@ -81,7 +85,7 @@ class Server:
             stub = judger_pb2_grpc.JudgerStub(channel)
             while time.monotonic() < ends:
                 try:
-                    (verdict,) = stub.Judge(deadly, timeout=10).verdicts
+                    (verdict,) = stub.Judge(deadly, timeout=60).verdicts
                 except grpc.RpcError:
                     time.sleep(0.05)
                     continue
@@ -93,6 +97,12 @@ class Server:
                 return time.monotonic() - died
             time.sleep(0.05)
         raise SystemExit("the engine did not die, or did not come back")
+
+    def kill(self) -> None:
+        """Ends it in any case."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
 
 def free_port() -> int:
