@@ -20,13 +20,13 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from judger.cli import agree, calibrate, evaluate, lint, score, serve, token
+from judger.cli import agree, bench, calibrate, evaluate, lint, score, serve, token
 from judger.cli import filter as filter_
 from judger.cli.exits import BAD_INPUT, report
 from judger.errors import JudgerError
 from judger.version import __version__
 
-COMMANDS = (serve, score, agree, filter_, evaluate, calibrate, lint, token)
+COMMANDS = (serve, score, agree, filter_, evaluate, calibrate, lint, bench, token)
 
 
 def build_parser() -> argparse.ArgumentParser:
