@@ -8,7 +8,7 @@ import random
 from judger.types import Lane
 from judger.v1 import judger_pb2 as pb
 
-SECONDS_A_CASE = 0.03
+SECONDS_A_CASE = 0.1
 """What a case costs the scripted engine: its capacity is one over that."""
 GROUP = 4
 """Reports of a group, and requests of a stream."""

@@ -17,6 +17,7 @@ from judger.status import DETAILS_TRAILER
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 from tests.soak.asked import GROUP, answers, essence, group, is_whole, request
+from tests.soak.server import OPTIONS
 
 SLACK = 5.0
 """Seconds that a call may take beyond its deadline on a crowded machine before it counts as a hang."""
@@ -26,7 +27,8 @@ LONG = 3.0
 GROUPS, STREAMS, CANCELS, REPEATS = 0.1, 0.1, 0.1, 0.3
 CASES_A_CALL = GROUP * (GROUPS + STREAMS) + (1 - GROUPS - STREAMS) * (1 - REPEATS)
 """New cases that a call brings on average; a repeated one costs the engine nothing."""
-OPTIONS = [("grpc.max_reconnect_backoff_ms", 500), ("grpc.initial_reconnect_backoff_ms", 100)]
+NEVER = ("INTERNAL", "UNKNOWN", "INVALID_ARGUMENT")
+"""Statuses that no call of the soak may end with."""
 
 
 class Client:
@@ -37,6 +39,7 @@ class Client:
         self.chance = random.Random(seed)
         self.counts: Counter[str] = Counter()
         self.worst_overrun = 0.0
+        self.surprises: list[str] = []
         self._lines = lines
         self._next = seed * 1_000_000
         self._recent: deque[int] = deque(maxlen=200)
@@ -62,6 +65,8 @@ class Client:
                 await self._judge(deadline, leaves=kind < GROUPS + STREAMS + CANCELS)
         except grpc.aio.AioRpcError as error:
             self.counts[error.code().name] += 1
+            if error.code().name in NEVER:
+                self.surprises.append(f"{error.code().name}: {error.details()}")
             said = any(key == DETAILS_TRAILER for key, _ in error.trailing_metadata() or ())
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and deadline >= LONG and not said:
                 self.counts["silent"] += 1
@@ -120,4 +125,5 @@ async def client(address: str, seed: int, seconds: float, rate: float, out: Path
         async with grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
             one = Client(channel, seed, lines)
             await one.run(seconds, rate)
-        lines.write("counts " + json.dumps({"counts": one.counts, "worst_overrun": one.worst_overrun}) + "\n")
+        seen = {"counts": one.counts, "worst_overrun": one.worst_overrun, "surprises": one.surprises}
+        lines.write(f"counts {json.dumps(seen)}\n")

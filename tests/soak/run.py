@@ -19,16 +19,14 @@ import grpc
 
 from judger.v1 import judger_pb2_grpc
 from tests.soak.asked import SECONDS_A_CASE, essence, request
-from tests.soak.client import CASES_A_CALL, DEADLINES, SLACK
-from tests.soak.server import Server
+from tests.soak.client import CASES_A_CALL, DEADLINES, NEVER, SLACK
+from tests.soak.server import PATIENCE, Server
 
 LOAD = 2.0
 """Times the capacity."""
 MEMORY_FROM = 300.0
 """Seconds that the server's last life has to last for its growth to say something."""
 MAX_GROWTH = 0.05
-NEVER = ("HANG", "INTERNAL", "UNKNOWN", "INVALID_ARGUMENT")
-"""Counts of clients that must not be there."""
 SAMPLE = 2000
 """Acknowledged answers that the stopped server's cache is asked for."""
 
@@ -71,7 +69,7 @@ def soak(plan: Plan) -> dict[str, Any]:
         seconds = time.monotonic() - started
         left = sum(course.server.metric(name) for name in ("judger_cases_in_flight", "judger_held_tokens"))
         course.server.stop()
-        answers, counts, worst = read(course.outs)
+        answers, counts, worst, surprises = read(course.outs)
         course.server.start()
         sample = dict(random.Random(0).sample(sorted(answers.items()), min(SAMPLE, len(answers))))
         not_kept, changed = asyncio.run(ask_again(course.server.address, sample, quiet=False))
@@ -92,6 +90,7 @@ def soak(plan: Plan) -> dict[str, Any]:
         "left_behind": left,
         "worst_overrun_seconds": worst,
         "counts": dict(counts.most_common()),
+        "surprises": surprises,
         "clients_killed": course.killed,
         "engine_deaths": len(course.recoveries),
         "engine_restarts": course.server.num_restarts,
@@ -105,7 +104,8 @@ def soak(plan: Plan) -> dict[str, Any]:
 def faults(figures: dict[str, Any], plan: Plan) -> list[str]:
     """What must not be, of what was."""
     counts = figures["counts"]
-    found = [f"{kind}: {counts[kind]}" for kind in counts if kind in NEVER or "LOST" in kind]
+    found = [f"{kind}: {counts[kind]}" for kind in counts if kind in (*NEVER, "HANG") or "LOST" in kind]
+    found += figures["surprises"][:5]
     if not figures["acknowledged"]:
         found.append("nothing was acknowledged")
     for name in ("wrong", "cache_lost", "left_behind", "log_faults"):
@@ -154,17 +154,17 @@ def _direct(course: _Course, plan: Plan, folder: Path) -> None:
         course.memory.append((time.monotonic() - course.server.started, course.server.megabytes))
         time.sleep(0.2)
     for one in course.clients:
-        one.wait(max(DEADLINES) + SLACK + 60)
+        one.wait(max(DEADLINES) + SLACK + PATIENCE)
 
 
-def read(outs: list[Path]) -> tuple[dict[str, list[str]], Counter[str], float]:
-    """What the clients wrote down, their counts, and the longest time over a deadline.
+def read(outs: list[Path]) -> tuple[dict[str, list[str]], Counter[str], float, list[str]]:
+    """What the clients wrote down, their counts, the longest time over a deadline, and errors that must not be.
 
     A killed one's last line may be cut, and its counts are missing.
     """
     answers: dict[str, list[str]] = {}
     counts: Counter[str] = Counter()
-    worst = 0.0
+    worst, surprises = 0.0, list[str]()
     for out in outs:
         for line in out.read_text().splitlines(keepends=True) if out.exists() else ():
             kind, _, rest = line.partition(" ")
@@ -174,9 +174,10 @@ def read(outs: list[Path]) -> tuple[dict[str, list[str]], Counter[str], float]:
                 seen = json.loads(rest)
                 counts.update(seen["counts"])
                 worst = max(worst, seen["worst_overrun"])
+                surprises += seen["surprises"]
             else:
                 answers.setdefault(kind, []).append(rest.strip())
-    return answers, counts, worst
+    return answers, counts, worst, surprises
 
 
 async def ask_again(address: str, answers: dict[str, list[str]], *, quiet: bool) -> tuple[int, int]:

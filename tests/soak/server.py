@@ -24,6 +24,9 @@ PATIENCE = 240.0
 """Seconds for anything that has to come about."""
 
 
+OPTIONS = [("grpc.max_reconnect_backoff_ms", 500), ("grpc.initial_reconnect_backoff_ms", 100)]
+
+
 class Server:
     """Started at once; `stop` and `start` as often as wanted."""
 
@@ -81,22 +84,24 @@ class Server:
         before, ends = self.metric("judger_engine_restarts"), time.monotonic() + PATIENCE
         # Refused while the lane is full: it is sent until the engine has it.
         deadly = pb.JudgeRequest(report=f"death {number}", criteria=[pb.Criterion(text=f"[[die]] {number}")])
-        with grpc.insecure_channel(self.address) as channel:
+        said, died = "nothing", None
+        with grpc.insecure_channel(self.address, options=OPTIONS) as channel:
             stub = judger_pb2_grpc.JudgerStub(channel)
             while time.monotonic() < ends:
                 try:
                     (verdict,) = stub.Judge(deadly, timeout=60).verdicts
-                except grpc.RpcError:
+                except grpc.RpcError as error:
+                    said = f"{error.code().name}: {error.details()}"
                     time.sleep(0.05)
                     continue
                 assert verdict.unscored.reason == pb.Unscored.ENGINE_ERROR, verdict
                 died = time.monotonic()
                 break
-        while time.monotonic() < ends:
+        while died is not None and time.monotonic() < ends:
             if self.metric("judger_engine_restarts") > before and self.metric("judger_engine_up"):
                 return time.monotonic() - died
             time.sleep(0.05)
-        raise SystemExit("the engine did not die, or did not come back")
+        raise SystemExit("the engine did not come back" if died else f"the engine did not die: {said}")
 
     def kill(self) -> None:
         """Ends it in any case."""
