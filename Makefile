@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROTOC_VENV := .venv-proto
 
-.PHONY: demo test test-vllm test-verl check bench soak proto clean
+.PHONY: demo test test-vllm test-verl check bench soak fuzz train-demo proto clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -59,7 +59,15 @@ bench: $(VENV)/.bench
 
 # 30 minutes of mixed load with faults; the tests run a short form.
 soak: $(VENV)/.dev
-	$(BIN)/python -m tests.soak --minutes 30 --clients 6
+	$(BIN)/python -m tests.soak --minutes 30
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	@$(PIP) -e ".[fuzz]"
+	@touch $@
+
+# A million inputs for each target, guided by coverage; the tests run a short form.
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m tests.fuzz
 
 # Generated with the oldest protoc whose code runs beside protobuf 4.25 up to 7.
 proto:

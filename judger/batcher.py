@@ -14,30 +14,18 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 
 from judger.admission import Admission, Ticket
 from judger.device import DeviceThread
-from judger.engines.base import VERDICT_TIER, Engine, Outcome, Plan, SelfBatching, Tier
+from judger.engines.base import VERDICT_TIER, Engine, SelfBatching, Tier
 from judger.errors import EngineError
 from judger.isolation import Isolation, Ran, failed, is_failed
 from judger.keeper import WARM_UP, Keeper, check_proof, shutting_down
-from judger.lanes import Lanes
-from judger.types import Case, Reason, Unscored
+from judger.types import Case
+from judger.waiting import Queue, Waiting
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(eq=False, slots=True)
-class _Waiting:
-    plan: Plan
-    ticket: Ticket
-    estimate: int
-    future: asyncio.Future[Ran]
-    since: float
-    planned_in: float
-    """Seconds: the engine's own work already."""
 
 
 class Batcher:
@@ -70,8 +58,8 @@ class Batcher:
         self.admission = admission or Admission(2**62)
         self.engine_timeout = engine_timeout
         self._build = rebuild
-        self._queue: Lanes[_Waiting] = Lanes(self.admission.weights)
-        self._running: list[_Waiting] = []
+        self._queue = Queue(self.admission.weights)
+        self._running: list[Waiting] = []
         self._planning = 0
         self._arrived = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
@@ -87,12 +75,12 @@ class Batcher:
     @property
     def queued(self) -> tuple[int, int]:
         """(criteria, tokens) that wait for the engine."""
-        return sum(len(one.plan.case.criteria) for one in self._queue), sum(self._queue.tokens.values())
+        return self._queue.num_criteria, self._queue.num_tokens
 
     @property
     def oldest(self) -> float:
         """Seconds that the oldest case in the queue has waited."""
-        return max((time.monotonic() - one.since for one in self._queue.heads()), default=0.0)
+        return self._queue.oldest
 
     async def run(self, case: Case, tier: Tier, ticket: Ticket | None = None, estimate: int = 0) -> Ran:
         """The outcomes of one case. Cancelling it takes the case out of the queue.
@@ -123,8 +111,8 @@ class Batcher:
             raise self.keeper.down()
         ticket = ticket or Ticket()
         now = time.monotonic()
-        waiting = _Waiting(plan, ticket, estimate, loop.create_future(), now, now - since)
-        self._queue.push(ticket.lane, waiting, plan.tokens)
+        waiting = Waiting(plan, ticket, estimate, loop.create_future(), now, now - since)
+        self._queue.push(waiting)
         self._arrived.set()
         return await waiting.future
 
@@ -184,45 +172,25 @@ class Batcher:
         try:
             while not reviving.done():
                 await asyncio.wait([reviving], timeout=0.05)
-                while not self.keeper.is_up and (waiting := self._queue.pop()) is not None:
-                    if not waiting.future.done():
-                        waiting.future.set_exception(self.keeper.down())
+                if not self.keeper.is_up:
+                    self._queue.refuse_all(self.keeper.down)
         finally:
             reviving.cancel()
         reviving.result()
 
-    async def _next_batch(self) -> list[_Waiting]:
+    async def _next_batch(self) -> list[Waiting]:
         while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
         # Others are being planned right now: they are worth waiting for, up to max_wait.
-        until = min(one.since for one in self._queue.heads()) + self.max_wait
-        while self._planning and sum(self._queue.tokens.values()) < self.max_batch_tokens and time.monotonic() < until:
+        until = time.monotonic() - self._queue.oldest + self.max_wait
+        while self._planning and self._queue.num_tokens < self.max_batch_tokens and time.monotonic() < until:
             self._arrived.clear()
             try:
                 await asyncio.wait_for(self._arrived.wait(), until - time.monotonic())
             except TimeoutError:
                 break
-        batch: list[_Waiting] = []
-        tokens = estimate = 0
-        while (waiting := self._queue.pop(self.max_batch_tokens - tokens if batch else None)) is not None:
-            if waiting.future.done():  # its caller has left: dropped before the engine sees it
-                self._queue.refund(waiting.ticket.lane, waiting.plan.tokens)
-            elif waiting.ticket.deadline < self._ends(estimate + waiting.estimate, alone=not (batch or self._queue)):
-                self._queue.refund(waiting.ticket.lane, waiting.plan.tokens)
-                late = Outcome(result=Unscored(Reason.DEADLINE, "its turn came too late"))
-                seconds = time.monotonic() - waiting.since
-                waiting.future.set_result(Ran([late] * len(waiting.plan.case.criteria), seconds, 0.0))
-            else:
-                batch.append(waiting)
-                tokens += waiting.plan.tokens
-                estimate += waiting.estimate
-        return batch
-
-    def _ends(self, estimate: int, *, alone: bool) -> float:
-        """About when a batch of that many estimated tokens ends, if it begins now. What is alone may be faster."""
-        pace = self.admission.pace
-        return time.monotonic() + (0.0 if alone or pace is None else estimate / pace)
+        return self._queue.take(self.max_batch_tokens, self.admission.pace)
 
     async def _prove(self, engine: Engine) -> None:
         proof = self._device.submit(lambda: engine.run([engine.plan(WARM_UP, VERDICT_TIER)])[0])
@@ -250,7 +218,6 @@ class Batcher:
         self._closed = True
         if not runner.cancelled() and runner.exception() is not None:
             logger.critical("the batcher died", exc_info=runner.exception())
-        for waiting in (*self._running, *self._queue):
-            if not waiting.future.done():
-                waiting.future.set_exception(shutting_down())
-        self._queue.clear()
+        for waiting in self._running:
+            waiting.refuse(shutting_down())
+        self._queue.refuse_all(shutting_down)

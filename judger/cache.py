@@ -2,8 +2,8 @@
 
 A verdict's address is its content: judge, query, report, language and tier make the context, a criterion's text and
 sign the statement. Contexts live in memory, least recently used out first, in front of one SQLite file where one is
-set (`judger.cachefile`). Only successes are kept: a failure is tried again. Raw outcomes are kept, as the engine gave
-them; `judge_id` names the calibration, too.
+set (`judger.cachefile`), and of a Redis that several servers share (`judger.cacheredis`). Only successes are kept: a
+failure is tried again. Raw outcomes are kept, as the engine gave them; `judge_id` names the calibration, too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from judger.cachefile import CacheFile
+from judger.cacheredis import CacheRedis
 from judger.engines.base import Outcome, Tier
 from judger.types import Case, Criterion, Probabilities, Span
 from judger.verdict import is_distribution
@@ -39,12 +40,21 @@ class VerdictCache:
         judge_id: part of every address.
         memory_bytes: about how much memory the youngest contexts may take.
         file: holds them all, as far as its own limit goes; owned from here on.
+        shared: asked for what neither has; owned from here on.
     """
 
-    def __init__(self, judge_id: str, *, memory_bytes: int = 64 * 2**20, file: CacheFile | None = None) -> None:
+    def __init__(
+        self,
+        judge_id: str,
+        *,
+        memory_bytes: int = 64 * 2**20,
+        file: CacheFile | None = None,
+        shared: CacheRedis | None = None,
+    ) -> None:
         self.judge_id = judge_id
         self.memory_bytes = memory_bytes
         self.file = file
+        self.shared = shared
         self._contexts: OrderedDict[bytes, _Context] = OrderedDict()
         self._size = 0
 
@@ -56,6 +66,9 @@ class VerdictCache:
             for body in await self.file.read(address):
                 self._remember(address, _decode(body))
             # Anew: while the file was read, somebody's work may have been kept.
+            known = self._contexts.get(address)
+        if self.shared is not None and (missing := _missing(case, known)):
+            self._remember(address, await self._shared(self.shared, address, missing))
             known = self._contexts.get(address)
         if known is None:
             return {}
@@ -82,11 +95,29 @@ class VerdictCache:
         self._remember(address, successes)
         if self.file is not None:
             self.file.write(address, _encode(successes))
+        if self.shared is not None:
+            self.shared.write(address, {key: _encode({key: outcome}) for key, outcome in successes.items()})
 
     async def close(self) -> None:
-        """Writes what is still to be written, and closes the file."""
+        """Writes what is still to be written, and closes the tiers."""
         if self.file is not None:
             await self.file.close()
+        if self.shared is not None:
+            await self.shared.close()
+
+    async def _shared(self, shared: CacheRedis, address: bytes, missing: list[bytes]) -> dict[bytes, Outcome]:
+        found: dict[bytes, Outcome] = {}
+        for key, body in (await shared.read(address, missing)).items():
+            try:
+                (outcome,) = (one for of, one in _decode(body).items() if of == key)
+            except (ValueError, TypeError, LookupError, RecursionError):  # written by nobody of ours
+                shared.garbled()
+                continue
+            if isinstance(outcome.result, Probabilities) and is_distribution(outcome.result):
+                found[key] = outcome
+            else:
+                shared.garbled()
+        return found
 
     def _address(self, case: Case, tier: Tier) -> bytes:
         tier_text = f"{tier.explain}/{tier.explain_margin!r}/{tier.trials}"
@@ -112,6 +143,12 @@ class VerdictCache:
         self._size += grown
         while self._size > self.memory_bytes and len(self._contexts) > 1:
             self._size -= self._contexts.popitem(last=False)[1].size
+
+
+def _missing(case: Case, known: _Context | None) -> list[bytes]:
+    """The statements of a case that aren't known, each once."""
+    wanted = dict.fromkeys(map(_statement, case.criteria))
+    return [one for one in wanted if known is None or one not in known.outcomes]
 
 
 def _statement(criterion: Criterion) -> bytes:

@@ -45,6 +45,7 @@ class ServeConfig(EngineConfig):
     stream_in_flight: int = Field(64, ge=1, description="requests of one JudgeStream call judged at a time")
     cache: Path | None = Field(None, description="a file that keeps verdicts, so that none is judged twice")
     cache_mb: int = Field(1024, ge=1, description="megabytes that this file may take")
+    cache_redis: str | None = Field(None, description="a Redis that several servers share: redis://HOST:PORT")
     cache_memory_mb: int = Field(64, ge=0, description="megabytes of verdicts kept in memory; 0 keeps none")
     max_queued_tokens: int = Field(4_000_000, ge=1, description="a lane's tokens in the queue; more are refused")
     lane_weights: tuple[float, float, float] = Field(
@@ -52,6 +53,8 @@ class ServeConfig(EngineConfig):
     )
     engine_timeout: float = Field(600.0, gt=0, description="seconds after which a batch that still runs is given up")
     restart_backoff: float = Field(0.5, gt=0, description="seconds before a dead engine's first restart; then doubled")
+    log_texts: bool = Field(False, description="queries, reports and criteria in the log, too")
+    otlp: str | None = Field(None, description="OpenTelemetry collector for traces, such as http://localhost:4317")
     tokens: Path | None = Field(None, description="a file of bearer tokens' digests; callers need one of them")
     tls_cert: Path | None = Field(None, description="PEM: the server's certificate chain")
     tls_key: Path | None = Field(None, description="PEM: its private key")

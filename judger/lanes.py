@@ -58,9 +58,3 @@ class Lanes(Generic[T]):
     def refund(self, lane: Lane, tokens: int) -> None:
         """What was popped is not run after all: its lane has not had it."""
         self._times[lane] -= tokens / self._weights[lane]
-
-    def clear(self) -> None:
-        """Forgets what is queued."""
-        for lane in Lane:
-            self._queues[lane].clear()
-            self.tokens[lane] = 0

@@ -49,7 +49,7 @@ class Metrics:
         for name in NAMES:  # so that the first one of a kind is an increase
             self.flags.labels(name)
         self.cache_faults = Counter(
-            "judger_cache_faults", "What went wrong with the cache file", ["kind"], registry=self.registry
+            "judger_cache_faults", "What went wrong with the cache's file or Redis", ["kind"], registry=self.registry
         )
 
         def gauge(name: str, text: str, value: Callable[[], float]) -> None:
@@ -65,8 +65,12 @@ class Metrics:
         held = Gauge("judger_held_tokens", "Estimated tokens admitted and not done", ["lane"], registry=self.registry)
         for lane in Lane:
             held.labels(lane.value).set_function(partial(judge.admission.held.__getitem__, lane))
-        if judge.cache is not None and judge.cache.file is not None:
-            judge.cache.file.on_fault = lambda kind: self.cache_faults.labels(kind).inc()
+        shared = judge.cache.shared if judge.cache is not None else None
+        for tier in (judge.cache.file, shared) if judge.cache is not None else ():
+            if tier is not None:
+                tier.on_fault = lambda kind: self.cache_faults.labels(kind).inc()
+        up = "1 while the shared cache answers, 0 after a failure; 1 where there is none"
+        gauge("judger_cache_shared_up", up, lambda: shared is None or shared.is_up)
         ProcessCollector(registry=self.registry)  # memory, CPU, open files
 
     def observe(self, case: Case, judgement: Judgement) -> None:

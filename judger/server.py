@@ -23,6 +23,7 @@ from prometheus_client import start_http_server
 from judger.admission import Admission
 from judger.cache import VerdictCache
 from judger.cachefile import CacheFile
+from judger.cacheredis import CacheRedis, check_redis
 from judger.callers import TokenFile
 from judger.config import ServeConfig
 from judger.engines import build_engine
@@ -31,7 +32,9 @@ from judger.errors import InvalidRequest
 from judger.gate import Gate, check_exposure, server_credentials
 from judger.judge import Judge
 from judger.metrics import Metrics
+from judger.requestlog import RequestLog
 from judger.service import JudgerService
+from judger.tracing import build_tracing, check_tracing
 from judger.types import LIMITS, Lane
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
@@ -68,12 +71,16 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
         EngineError: the engine could not be loaded, or gave no warm-up verdict.
     """
     check_exposure(config, loopback=is_loopback(config.host))
+    check_tracing(config.otlp)
+    check_redis(config.cache_redis)
     credentials = server_credentials(config)
     gate = [Gate(TokenFile(config.tokens))] if config.tokens is not None else []
     judge = await asyncio.get_running_loop().run_in_executor(None, assemble, config, engine)
     metrics = Metrics(judge)
-    server = grpc.aio.server(interceptors=gate, options=OPTIONS)
-    service = JudgerService(judge, metrics, stream_in_flight=config.stream_in_flight)
+    tracing = build_tracing(config.otlp, judge.judge_id)
+    server = grpc.aio.server(interceptors=[*tracing.interceptors, *gate], options=OPTIONS)
+    log = RequestLog(judge.judge_id, tracing, with_texts=config.log_texts)
+    service = JudgerService(judge, metrics, log, stream_in_flight=config.stream_in_flight)
     judger_pb2_grpc.add_JudgerServicer_to_server(service, server)
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
@@ -105,6 +112,7 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
         await judge.close()
         service.end_streams()
         await server.stop(LAST_WORDS)
+        await asyncio.to_thread(tracing.close)
 
 
 def assemble(config: ServeConfig, engine: Engine | SelfBatching | None = None) -> Judge:
@@ -117,6 +125,7 @@ def assemble(config: ServeConfig, engine: Engine | SelfBatching | None = None) -
 
         calibration = load_calibration(config.calibration)
     file = CacheFile(config.cache, config.cache_mb * 2**20) if config.cache is not None else None
+    shared = CacheRedis(config.cache_redis) if config.cache_redis is not None else None
     memory = config.cache_memory_mb * 2**20
     weights = dict(zip(Lane, config.lane_weights, strict=True))
     # An engine that was handed in can't be made again; it may recover.
@@ -124,7 +133,9 @@ def assemble(config: ServeConfig, engine: Engine | SelfBatching | None = None) -
     return Judge(
         engine or build_engine(config),
         calibration=calibration,
-        cache=partial(VerdictCache, memory_bytes=memory, file=file) if memory or file else None,
+        cache=partial(VerdictCache, memory_bytes=memory, file=file, shared=shared)
+        if memory or file or shared
+        else None,
         admission=Admission(config.max_queued_tokens, weights=weights, batch_tokens=config.max_batch_tokens),
         rebuild=rebuild,
         max_batch_tokens=config.max_batch_tokens,

@@ -16,14 +16,16 @@ from judger import wire
 from judger.admission import Ticket, estimated_tokens
 from judger.callers import CALLER
 from judger.errors import DeadlineExceeded, JudgerError, Unsupported
+from judger.info import judge_info
 from judger.judge import Judge
 from judger.keeper import shutting_down
 from judger.metrics import Metrics
+from judger.requestlog import Entry, RequestLog
 from judger.status import DETAILS_TRAILER, code_name, error_status
-from judger.types import LIMITS, Case, Judgement, Lane, Options, Reason, Score, Unscored
+from judger.tracing import NoTracing
+from judger.types import Case, Judgement, Lane, Options, Reason, Score, Unscored
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
-from judger.version import __version__
 
 Context = Any  # a grpc.aio.ServicerContext; grpc has no types
 
@@ -35,13 +37,17 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
     """The five RPCs in front of one `Judge`.
 
     Args:
+        log: told of every request; has a line for each.
         stream_in_flight: requests of one JudgeStream call judged at a time; the next is read only when one of them
             has been answered, so that a slow reader holds back its own writer.
     """
 
-    def __init__(self, judge: Judge, metrics: Metrics, *, stream_in_flight: int = 64) -> None:
+    def __init__(
+        self, judge: Judge, metrics: Metrics, log: RequestLog | None = None, *, stream_in_flight: int = 64
+    ) -> None:
         self.judge = judge
         self.metrics = metrics
+        self.log = log or RequestLog(judge.judge_id, NoTracing())
         self.stream_in_flight = stream_in_flight
         self._leaving = False
         self._streams: set[asyncio.Queue[pb.JudgeResponse | JudgerError | None]] = set()
@@ -56,21 +62,26 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
             answers.put_nowait(shutting_down())
 
     async def Judge(self, request: pb.JudgeRequest, context: Context) -> pb.JudgeResponse:
-        response: pb.JudgeResponse = await self._answer("Judge", context, self._judge_one(request, context))
+        entry = self.log.open("Judge", request.request_id)
+        response: pb.JudgeResponse = await self._answer(entry, context, self._judge_one(request, context, entry))
         return response
 
     async def JudgeGroup(self, request: pb.JudgeGroupRequest, context: Context) -> AsyncIterator[pb.JudgeResponse]:
-        cases, options, ticket = await self._answer("JudgeGroup", context, self._read_group(request, context))
+        entry = self.log.open("JudgeGroup", request.request_id)
+        reading = self._read_group(request, context, entry)
+        cases, options, ticket = await self._answer(entry, context, reading, is_last=False)
 
         async def one(index: int, case: Case) -> pb.JudgeResponse:
             # A report that is late is unscored: it takes no finished sibling with it.
-            return wire.write_response(await self._judge(case, options, ticket), index=index)
+            return wire.write_response(await self._judge(case, options, ticket, entry), index=index)
 
         tasks = [asyncio.create_task(one(index, case)) for index, case in enumerate(cases)]
         try:
             for finished in asyncio.as_completed(tasks):
-                yield await self._answer("JudgeGroup", context, finished, counts=False)
+                yield await self._answer(entry, context, finished, is_last=False)
+            self._end(entry, "OK")
         finally:
+            self._end(entry, "CANCELLED")  # unless it has ended otherwise
             await end(tasks)
 
     async def JudgeStream(
@@ -80,13 +91,16 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         answers: asyncio.Queue[pb.JudgeResponse | JudgerError | None] = asyncio.Queue()
 
         async def one(index: int, request: pb.JudgeRequest) -> None:
+            entry = self.log.open("JudgeStream", request.request_id)
             try:
-                response = await self._judge_one(request, context, index, patient=True)
+                response = await self._judge_one(request, context, entry, index, patient=True)
+                self._end(entry, "OK")
             except JudgerError as error:
                 response = pb.JudgeResponse(request_id=request.request_id, index=index, error=error_status(error))
-                self.metrics.requests.labels("JudgeStream", code_name(error)).inc()
-            else:
-                self.metrics.requests.labels("JudgeStream", "OK").inc()
+                self._end(entry, code_name(error), str(error))
+            except asyncio.CancelledError:
+                self._end(entry, "CANCELLED")
+                raise
             answers.put_nowait(response)
 
         async def read() -> None:
@@ -113,66 +127,45 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
             self._streams.discard(answers)
             await end([reader])
         if answer is not None:
-            await self._abort("JudgeStream", context, answer)
+            await self._abort(self.log.open("JudgeStream", ""), context, answer)
 
     async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
-        response: pb.CompareResponse = await self._answer("Compare", context, self._compare(request, context))
+        entry = self.log.open("Compare", request.request_id)
+        response: pb.CompareResponse = await self._answer(entry, context, self._compare(request, context, entry))
         return response
 
     async def GetJudge(self, request: pb.GetJudgeRequest, context: Context) -> pb.JudgeInfo:
-        judge, engine = self.judge, self.judge.engine
-        criteria, tokens = judge.work.queued
-        return pb.JudgeInfo(
-            judge_id=judge.judge_id,
-            engine=engine.identity.engine,
-            model=engine.identity.model,
-            version=__version__,
-            limits=pb.Limits(
-                report_bytes=LIMITS.report_bytes,
-                criteria=LIMITS.criteria,
-                message_bytes=LIMITS.message_bytes,
-                group_reports=LIMITS.group_reports,
-                query_bytes=LIMITS.query_bytes,
-                criterion_bytes=LIMITS.criterion_bytes,
-                prompt_tokens=engine.capabilities.prompt_tokens,
-            ),
-            languages=engine.capabilities.languages,
-            calibration=pb.Calibration(
-                temperature=judge.calibration.temperature,
-                bias=judge.calibration.bias,
-                positive_threshold=judge.calibration.positive_threshold,
-                negative_threshold=judge.calibration.negative_threshold,
-                partial_threshold=judge.calibration.partial_threshold,
-                fitted_on=judge.calibration.fitted_on,
-            ),
-            load=pb.Load(requests_in_flight=judge.num_in_flight, queued_criteria=criteria, queued_tokens=tokens),
-            can_explain=engine.capabilities.can_explain,
-            can_compare=engine.capabilities.can_compare,
-            precision=engine.identity.precision,
-        )
+        return judge_info(self.judge)
 
     async def _judge_one(
-        self, request: pb.JudgeRequest, context: Context, index: int = 0, *, patient: bool = False
+        self, request: pb.JudgeRequest, context: Context, entry: Entry, index: int = 0, *, patient: bool = False
     ) -> pb.JudgeResponse:
         self._check(request.judge_id)
         case, options = wire.read_request(request)
         self.judge.check_options(options)
-        judgement = await self._judge(case, options, ticket_for(context, options.lane, patient=patient))
+        entry.lane = options.lane
+        judgement = await self._judge(case, options, ticket_for(context, options.lane, patient=patient), entry)
         if all(_is_late(one.result) for one in judgement.verdicts):
             raise DeadlineExceeded("not one criterion could be judged before the deadline")
         return wire.write_response(judgement, index=index)
 
-    async def _judge(self, case: Case, options: Options, ticket: Ticket) -> Judgement:
+    async def _judge(self, case: Case, options: Options, ticket: Ticket, entry: Entry) -> Judgement:
         if (caller := CALLER.get()) is not None:
             caller.spend(estimated_tokens(case))
-        judgement = await self.judge.judge(case, options, ticket)
+        named = {"request_id": entry.request_id, "lane": options.lane.value, "criteria": len(case.criteria)}
+        with self.log.tracing.span("judge case", **named):
+            judgement = await self.judge.judge(case, options, ticket)
         self.metrics.observe(case, judgement)
+        self.log.judged(entry, case, judgement)
         return judgement
 
-    async def _read_group(self, request: pb.JudgeGroupRequest, context: Context) -> tuple[list[Case], Options, Ticket]:
+    async def _read_group(
+        self, request: pb.JudgeGroupRequest, context: Context, entry: Entry
+    ) -> tuple[list[Case], Options, Ticket]:
         self._check(request.judge_id)
         cases, options = wire.read_group(request)
         self.judge.check_options(options)
+        entry.lane = options.lane
         ticket = ticket_for(context, options.lane)
         await self.judge.admit(cases, options, ticket)
         return cases, options, ticket
@@ -182,16 +175,17 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
             raise shutting_down()
         self.judge.check_pin(judge_id)
 
-    async def _compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
+    async def _compare(self, request: pb.CompareRequest, context: Context, entry: Entry) -> pb.CompareResponse:
         self._check(request.judge_id)
         if not request.criteria:
             raise Unsupported(
                 f"criteria: the {self.judge.engine.identity.engine} engine compares by criteria only; give some"
             )
         case_a, case_b, options = wire.read_compare(request)
+        entry.lane = options.lane
         ticket = ticket_for(context, options.lane)
         await self.judge.admit((case_a, case_b), options, ticket)
-        judged = await asyncio.gather(*(self._judge(case, options, ticket) for case in (case_a, case_b)))
+        judged = await asyncio.gather(*(self._judge(case, options, ticket, entry) for case in (case_a, case_b)))
         a, b = (wire.write_response(judgement, index=index) for index, judgement in enumerate(judged))
         response = pb.CompareResponse(request_id=request.request_id, a=a, b=b, judge_id=self.judge.judge_id)
         if a.reward.HasField("value") and b.reward.HasField("value"):
@@ -202,28 +196,34 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
             )
         return response
 
-    async def _answer(self, method: str, context: Context, work: Awaitable[Any], *, counts: bool = True) -> Any:
-        """The one place where our errors become statuses, and where requests are counted by code.
-
-        A group is counted once, when it has been read; after that only its failure `counts`.
-        """
+    async def _answer(self, entry: Entry, context: Context, work: Awaitable[Any], *, is_last: bool = True) -> Any:
+        """The one place where our errors become statuses. With `is_last` the request ends with this work."""
         try:
             result = await work
         except JudgerError as error:
-            await self._abort(method, context, error)
+            await self._abort(entry, context, error)
         except asyncio.CancelledError:
-            self.metrics.requests.labels(method, "CANCELLED").inc()
+            self._end(entry, "CANCELLED")
             raise
-        if counts:
-            self.metrics.requests.labels(method, "OK").inc()
+        except Exception as error:
+            self._end(entry, "UNKNOWN", type(error).__name__)  # a bug of ours: gRPC answers, and the line says so
+            raise
+        if is_last:
+            self._end(entry, "OK")
         return result
 
-    async def _abort(self, method: str, context: Context, error: JudgerError) -> NoReturn:
-        status, code = error_status(error), code_name(error)
-        self.metrics.requests.labels(method, code).inc()
+    async def _abort(self, entry: Entry, context: Context, error: JudgerError) -> NoReturn:
+        status = error_status(error)
+        self._end(entry, code_name(error), str(error))
         details = ((DETAILS_TRAILER, status.SerializeToString()),)
-        await context.abort(grpc.StatusCode[code], status.message, trailing_metadata=details)
+        await context.abort(grpc.StatusCode[code_name(error)], status.message, trailing_metadata=details)
         raise AssertionError("abort raises")
+
+    def _end(self, entry: Entry, code: str, reason: str = "") -> None:
+        """Counts and logs a request, once."""
+        if not entry.is_closed:
+            self.metrics.requests.labels(entry.method, code).inc()
+            self.log.close(entry, code, reason)
 
 
 def ticket_for(context: Context, lane: Lane, *, patient: bool = False) -> Ticket:

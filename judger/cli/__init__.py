@@ -15,18 +15,17 @@ import argparse
 import asyncio
 import contextlib
 import inspect
-import logging
 import sys
 from collections.abc import Sequence
-from typing import TextIO
 
-from judger.cli import agree, calibrate, evaluate, lint, score, serve, token
+from judger.cli import agree, bench, calibrate, evaluate, lint, score, serve, token
 from judger.cli import filter as filter_
 from judger.cli.exits import BAD_INPUT, report
 from judger.errors import JudgerError
+from judger.logs import log_to_stderr
 from judger.version import __version__
 
-COMMANDS = (serve, score, agree, filter_, evaluate, calibrate, lint, token)
+COMMANDS = (serve, score, agree, filter_, evaluate, calibrate, lint, bench, token)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -52,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         args = build_parser().parse_args(argv)
-        log_plainly(getattr(args, "log_level", "warning"))
+        log_to_stderr(getattr(args, "log_level", "warning"), getattr(args, "log_format", "text"))
         result = args.run(args)
         code: int = asyncio.run(result) if inspect.iscoroutine(result) else result
         sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
@@ -61,20 +60,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, BaseExceptionGroup, JudgerError, ModuleNotFoundError, OSError) as error:
         return report(error)
     return code
-
-
-class Plain(logging.StreamHandler[TextIO]):
-    """The log as lines on standard error, without tracebacks: those are for whoever develops an engine."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return f"judger: {record.levelname.lower()}: {record.getMessage()}"
-
-
-def log_plainly(level: str) -> None:
-    """Our log, and nobody else's, in plain lines from `level` on."""
-    logger = logging.getLogger("judger")
-    logger.handlers = [handler for handler in logger.handlers if not isinstance(handler, Plain)] + [Plain()]
-    logger.setLevel(level.upper())
 
 
 __all__ = ["build_parser", "main"]

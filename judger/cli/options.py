@@ -34,6 +34,8 @@ ENGINE_FLAGS = (
     "calibration",
 )
 
+OF_A_SERVER = ("token_file", "ca", "cert", "key")
+
 
 def engine_flags() -> argparse.ArgumentParser:
     """A parent with serve's engine flags. What is left out has the default of `judger.config`."""
@@ -65,7 +67,10 @@ def judge_flags() -> argparse.ArgumentParser:
     group = parent.add_argument_group("the judge, on a server (instead)")
     group.add_argument("--addr", type=address, metavar="HOST:PORT", help="a running judger serve")
     group.add_argument("--token-file", type=Path, metavar="FILE", help="the server's bearer token, in its first line")
-    group.add_argument("--root-certificates", type=Path, metavar="PEM", help="check the server's TLS certificate by it")
+    trusted = "check the server's TLS certificate by it"
+    group.add_argument("--ca", "--root-certificates", dest="ca", type=Path, metavar="PEM", help=trusted)
+    group.add_argument("--cert", type=Path, metavar="PEM", help="this client's own certificate (mutual TLS)")
+    group.add_argument("--key", type=Path, metavar="PEM", help="its private key")
     group.add_argument("--judge-id", default="", metavar="ID", help="refuse any other judge than this one")
     return parent
 
@@ -125,7 +130,7 @@ def engine_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def check_judge(args: argparse.Namespace) -> None:
-    """Refuses an address with engine flags, and settings that can't be, before any file is read.
+    """Refuses an address with engine flags, and settings that can't be, before any case is read.
 
     Raises InvalidRequest, or InvalidFile for the calibration file.
     """
@@ -133,25 +138,50 @@ def check_judge(args: argparse.Namespace) -> None:
     if args.addr and given:
         names = ", ".join("--" + name.replace("_", "-") for name in given)
         raise InvalidRequest("--addr", f"the server has its own engine: leave out {names}, or --addr")
-    if not args.addr:
-        serve_config(given)
-        if args.calibration is not None:
-            from judger.calibration import load_calibration
+    if args.addr:
+        connection(args)
+        return
+    if named := [name for name in OF_A_SERVER if getattr(args, name) is not None]:
+        raise InvalidRequest("--" + named[0].replace("_", "-"), "says how to reach a server: give its --addr, too")
+    serve_config(given)
+    if args.calibration is not None:
+        from judger.calibration import load_calibration
 
-            load_calibration(args.calibration)
+        load_calibration(args.calibration)
 
 
 def connection(args: argparse.Namespace) -> dict[str, Any]:
     """How to reach the server of `--addr`: the client's settings. Raises InvalidRequest."""
     settings: dict[str, Any] = {"judge_id": args.judge_id or None}
-    try:
-        if args.token_file is not None:
-            settings["token"] = args.token_file.read_text().splitlines()[0].strip()
-        if args.root_certificates is not None:
-            settings["root_certificates"] = args.root_certificates.read_bytes()
-    except (OSError, UnicodeDecodeError, IndexError) as error:
-        raise InvalidRequest("--addr", f"its token or certificates can't be read: {error}") from error
+    if args.token_file is not None:
+        settings["token"] = _first_line("--token-file", args.token_file)
+    if (args.cert is None) != (args.key is None):
+        raise InvalidRequest("--cert", "certificate and key go together: give --cert and --key")
+    for flag, path, name in (
+        ("--ca", args.ca, "root_certificates"),
+        ("--cert", args.cert, "certificate"),
+        ("--key", args.key, "private_key"),
+    ):
+        if path is not None:
+            settings[name] = _pem(flag, path)
     return settings
+
+
+def _first_line(flag: str, path: Path) -> str:
+    try:
+        return path.read_text().splitlines()[0].strip()
+    except (OSError, UnicodeDecodeError, IndexError) as error:
+        raise InvalidRequest(flag, f"{path} has no token in its first line: {error}") from error
+
+
+def _pem(flag: str, path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(flag, f"{path}: {error.strerror}") from error
+    if b"-----BEGIN" not in content:
+        raise InvalidRequest(flag, f"{path} is no PEM file")
+    return content
 
 
 def serve_config(settings: dict[str, Any]) -> ServeConfig:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from judger.cli.exits import OK
 from judger.cli.options import engine_flags, engine_settings, serve_config
 from judger.config import ServeConfig
+from judger.logs import FORMATS, in_background
 
 if TYPE_CHECKING:
     from judger.server import Running
 
 SERVER_FLAGS = (
     *("host", "port", "metrics_port", "grace", "stream_in_flight", "allow_remote"),
-    *("tokens", "tls_cert", "tls_key", "tls_client_ca"),
-    *("cache", "cache_mb", "cache_memory_mb", "max_queued_tokens", "lane_weights", "engine_timeout"),
+    *("log_texts", "otlp", "tokens", "tls_cert", "tls_key", "tls_client_ca"),
+    *("cache", "cache_mb", "cache_redis", "cache_memory_mb", "max_queued_tokens", "lane_weights", "engine_timeout"),
 )
 
 
@@ -46,12 +47,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     group = parser.add_argument_group("verdicts kept")
     group.add_argument("--cache", type=Path, metavar="PATH", help=_help(fields, "cache"))
     group.add_argument("--cache-mb", type=int, metavar="N", help=_help(fields, "cache_mb"))
+    group.add_argument("--cache-redis", metavar="URL", help=_help(fields, "cache_redis"))
     group.add_argument("--cache-memory-mb", type=int, metavar="N", help=_help(fields, "cache_memory_mb"))
     group = parser.add_argument_group("load and failures")
     group.add_argument("--max-queued-tokens", type=int, metavar="N", help=_help(fields, "max_queued_tokens"))
     group.add_argument("--lane-weights", type=_numbers, metavar="T,E,B", help=_help(fields, "lane_weights"))
     group.add_argument("--engine-timeout", type=float, metavar="SECONDS", help=_help(fields, "engine_timeout"))
+    group = parser.add_argument_group("what it tells")
     group.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    group.add_argument("--log-format", choices=FORMATS, default="text", help="lines to read, or JSON; default: text")
+    group.add_argument("--log-texts", action="store_true", default=None, help=_help(fields, "log_texts"))
+    group.add_argument("--otlp", metavar="URL", help=_help(fields, "otlp"))
     parser.set_defaults(run=run)
 
 
@@ -64,7 +70,8 @@ async def run(args: argparse.Namespace) -> int:
     def on_ready(server: Running) -> None:
         print(f"judger: serving {server.judge.judge_id} on {server.address}", file=sys.stderr, flush=True)
 
-    await serve(config, on_ready=on_ready)
+    with in_background():
+        await serve(config, on_ready=on_ready)
     return OK
 
 

@@ -42,6 +42,8 @@ def connect(
     *,
     token: str | None = None,
     root_certificates: bytes | None = None,
+    certificate: bytes | None = None,
+    private_key: bytes | None = None,
     tls: bool = False,
     timeout: float = 300.0,
     judge_id: str | None = None,
@@ -54,6 +56,7 @@ def connect(
         address: `HOST:PORT`, or `unix:/PATH`.
         token: sent as `authorization: Bearer ...`.
         root_certificates: PEM, to check the server's certificate against; implies `tls`.
+        certificate, private_key: PEM, this client's own, for a server that asks for one (mutual TLS); imply `tls`.
         tls: encrypt, with gRPC's own root certificates where none are given.
         timeout: seconds that a call has by default, its retries included.
         judge_id: a pin; another judge is refused with JudgeMismatch.
@@ -69,6 +72,8 @@ def connect(
             address=address,
             token=token,
             root_certificates=root_certificates,
+            certificate=certificate,
+            private_key=private_key,
             tls=tls,
             timeout=timeout,
             judge_id=judge_id,
@@ -83,6 +88,8 @@ def connect_blocking(
     *,
     token: str | None = None,
     root_certificates: bytes | None = None,
+    certificate: bytes | None = None,
+    private_key: bytes | None = None,
     tls: bool = False,
     timeout: float = 300.0,
     judge_id: str | None = None,
@@ -95,6 +102,8 @@ def connect_blocking(
             address,
             token=token,
             root_certificates=root_certificates,
+            certificate=certificate,
+            private_key=private_key,
             tls=tls,
             timeout=timeout,
             judge_id=judge_id,

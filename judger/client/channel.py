@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from judger.client.settings import Settings
-from judger.errors import InvalidRequest, JudgerError, Unavailable
+from judger.errors import JudgerError, Unavailable
 from judger.status import DETAILS_TRAILER, error_from_status
 from judger.types import LIMITS
 from judger.v1 import judger_pb2_grpc
@@ -69,12 +69,8 @@ class Link:
         if self._channel is not None:
             return
         settings = self.settings
-        if settings.tls or settings.root_certificates is not None:
-            try:
-                credentials = grpc.ssl_channel_credentials(settings.root_certificates)
-            except TypeError as error:
-                raise InvalidRequest("root_certificates", f"must be PEM as bytes: {error}") from error
-            self._channel = grpc.secure_channel(settings.address, credentials, options=OPTIONS)
+        if settings.is_encrypted:
+            self._channel = grpc.secure_channel(settings.address, credentials(settings), options=OPTIONS)
         else:
             self._channel = grpc.insecure_channel(settings.address, options=OPTIONS)
         self._stub = judger_pb2_grpc.JudgerStub(self._channel)
@@ -112,6 +108,11 @@ class Link:
                 case grpc.StatusCode.UNAUTHENTICATED:
                     message = f"{address} refuses this caller ({message}); give the token that it expects"
         return error_from_status(code.name, message, details)
+
+
+def credentials(settings: Settings) -> Any:
+    """TLS as the settings say: whom to trust, and this client's own certificate where it has one."""
+    return grpc.ssl_channel_credentials(settings.root_certificates, settings.private_key, settings.certificate)
 
 
 def _after_fork_in_child() -> None:

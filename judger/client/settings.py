@@ -15,6 +15,8 @@ class Settings:
     address: str
     token: str | None = field(default=None, repr=False)
     root_certificates: bytes | None = field(default=None, repr=False)
+    certificate: bytes | None = field(default=None, repr=False)
+    private_key: bytes | None = field(default=None, repr=False)
     tls: bool = False
     timeout: float = 300.0
     judge_id: str | None = None
@@ -26,10 +28,21 @@ class Settings:
             raise InvalidRequest("address", f"{self.address!r} is a URL; give HOST:PORT")
         if ":" not in self.address:
             raise InvalidRequest("address", f"{self.address!r} has no port; give HOST:PORT, such as 127.0.0.1:50051")
+        if (self.certificate is None) != (self.private_key is None):
+            raise InvalidRequest("certificate", "a client certificate and its private_key go together: give both")
+        for name in ("root_certificates", "certificate", "private_key"):
+            pem = getattr(self, name)
+            if pem is not None and not (isinstance(pem, bytes) and b"-----BEGIN" in pem):
+                raise InvalidRequest(name, "must be PEM as bytes")
         check_seconds("timeout", self.timeout)
         check_seconds("backoff", self.backoff)
         if self.max_attempts < 1:
             raise InvalidRequest("max_attempts", f"must be at least 1, not {self.max_attempts}")
+
+    @property
+    def is_encrypted(self) -> bool:
+        """TLS, asked for or implied by a certificate."""
+        return self.tls or self.root_certificates is not None or self.certificate is not None
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:

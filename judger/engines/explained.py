@@ -55,7 +55,8 @@ def parse_reply(text: str, words: LabelWords | None = None) -> Explanation | Uns
     With `words` the verdict has to be there, and be one of them; without, the reply ends before it.
     """
     match = REPLY.fullmatch(text.strip())
-    if match is None or (match["word"] is None) == (words is not None):
+    reason = "" if match is None else match["reason"].strip()
+    if match is None or reason in ("", "Reason:") or (match["word"] is None) == (words is not None):
         return Unscored(Reason.UNPARSABLE, f"the reply is not reason, quote, verdict: {text[:200]!r}")
     label = None
     if words is not None:
@@ -65,7 +66,7 @@ def parse_reply(text: str, words: LabelWords | None = None) -> Explanation | Uns
             return Unscored(Reason.UNPARSABLE, f"the verdict is not one of {', '.join(words)}: {match['word']!r}")
         label = menu.index(spoken)
     quote = match["quote"].strip().strip('"“”').strip()
-    return Explanation(match["reason"].strip(), "" if quote.lower().rstrip(".") in NO_QUOTE else quote, label)
+    return Explanation(reason, "" if quote.lower().rstrip(".") in NO_QUOTE else quote, label)
 
 
 def find_quote(report: str, quote: str) -> Span | None:

@@ -189,7 +189,7 @@ def read_reply(case: Case, answer: str, tokens: Sequence[Any] | None, *, explain
     if structured:
         try:
             word = str(json.loads(word)["verdict"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return Outcome(result=Unscored(Reason.UNPARSABLE, f"not the JSON asked for: {answer[:200]!r}"))
     word = word.removeprefix(CUE).strip().strip("*`\"'").rstrip(".").lower()
     if word not in list(WORDS):
@@ -206,17 +206,19 @@ def label_mass(answer: str, label: int, tokens: Sequence[Any] | None) -> Probabi
         return CERTAIN[label]
     place = answer.lower().rfind(list(WORDS)[label])
     end = 0
-    mass = [0.0, 0.0, 0.0]
+    found: list[tuple[int, float]] = []  # (label, log-probability)
     for token in tokens:
         end += len(token.token)
         if end > place:
             for candidate in token.top_logprobs:
                 start = candidate.token.strip().lower()
-                for index, word in enumerate(WORDS):
-                    if start and word.startswith(start):
-                        mass[index] += math.exp(candidate.logprob)
+                found += [(i, candidate.logprob) for i, word in enumerate(WORDS) if start and word.startswith(start)]
             break
-    total = sum(mass)
-    if not math.isfinite(total) or total <= 0:
+    top = max((logprob for _, logprob in found), default=-math.inf)
+    if not math.isfinite(top) or any(math.isnan(logprob) for _, logprob in found):
         return Unscored(Reason.ENGINE_ERROR, "the endpoint's log-probabilities hold no label")
+    mass = [0.0, 0.0, 0.0]
+    for index, logprob in found:
+        mass[index] += math.exp(logprob - top)  # relative, or endpoints that send scores instead would overflow
+    total = sum(mass)
     return Probabilities(*(value / total for value in mass))

@@ -13,127 +13,103 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import random
-import time
-from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import grpc
-import numpy as np
-
+from judger.client import Settings
 from judger.config import ServeConfig
+from judger.engines.base import VERDICT_TIER
 from judger.engines.scripted import ScriptedEngine
+from judger.load import Calls, Figures, Generator, Sent
 from judger.server import running
-from judger.types import Lane
-from judger.v1 import judger_pb2 as pb
-from tests.benchmarks.load import requests
+from judger.types import Case, Lane, Options
+from tests.benchmarks.synthetic import cases
 
 WORDS, CRITERIA = 500, 6
-METHOD = "/judger.v1.Judger/Judge"
 
 
+def load(address: str, seed: int, *, lane: Lane = Lane.TRAINING, deadline: float | None = None) -> Load:
+    """A load generator for a lane, and the account of what it sent."""
+    figures, ends = Figures(), list[float]()
+    calls = Calls(cases(1, words=WORDS, criteria=CRITERIA, seed=seed), Options(lane=lane))
+
+    def note(row: Sent) -> None:
+        figures.add(row)
+        if row.in_time:
+            ends.append(row.ended)
+
+    return Load(Generator(Settings(address=address), calls, deadline=deadline, on_sent=note), figures, ends)
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
-    """Calls over one channel, each with another report; what came of them."""
+    """A generator; what it counted; when each whole answer came, in seconds."""
 
-    def __init__(self, channel: grpc.aio.Channel, number: int, seed: int, lane: Lane = Lane.TRAINING) -> None:
-        self.call = channel.unary_unary(METHOD, response_deserializer=pb.JudgeResponse.FromString)
-        self.bodies = iter(requests(number, words=WORDS, criteria=CRITERIA, seed=seed))
-        self.lane = pb.JudgeRequest(lane=lane.name).SerializeToString()
-        self.codes: Counter[str] = Counter()
-        self.latencies: list[float] = []
-        self.ends: list[float] = []
-
-    async def one(self, timeout: float) -> None:  # noqa: ASYNC109 - gRPC's own
-        started = time.perf_counter()
-        try:
-            response = await self.call(next(self.bodies) + self.lane, timeout=timeout)
-        except grpc.aio.AioRpcError as error:
-            self.codes[error.code().name] += 1
-            return
-        self.codes["OK" if response.reward.HasField("value") else "partial"] += 1
-        self.ends.append(time.perf_counter())
-        self.latencies.append(self.ends[-1] - started)
-
-    async def poisson(self, rate: float, seconds: float, deadline: float) -> None:
-        """Arrivals that wait for nobody."""
-        chance = random.Random(1)
-        tasks, due, started = [], 0.0, time.perf_counter()
-        while due < seconds:
-            await asyncio.sleep(max(0.0, started + due - time.perf_counter()))
-            tasks.append(asyncio.create_task(self.one(deadline)))
-            due += chance.expovariate(rate)
-        await asyncio.gather(*tasks)
+    generator: Generator
+    figures: Figures
+    ends: list[float]
 
 
 async def overload(rate: float, factor: float, seconds: float, deadline: float) -> dict[str, Any]:
     """Goodput at `factor` times the capacity of an engine that does `rate` cases a second."""
-    tokens = ScriptedEngine().plan(_case(), None).tokens  # type: ignore[arg-type]
+    tokens = ScriptedEngine().plan(_case(), VERDICT_TIER).tokens
     config = ServeConfig(engine="scripted", port=0, grace=1, max_batch_tokens=4 * tokens)
-    async with (
-        running(config, ScriptedEngine(pace=rate * tokens)) as server,
-        grpc.aio.insecure_channel(server.address) as channel,
-    ):
-        warm = Load(channel, int(rate * 8) + 50, seed=2)
-        await warm.poisson(rate * 1.5, 4.0, deadline)  # teaches the pace
-        load = Load(channel, int(rate * factor * seconds * 1.5) + 50, seed=3)
-        started = time.perf_counter()
-        await load.poisson(rate * factor, seconds, deadline)
-        wall = time.perf_counter() - started
+    async with running(config, ScriptedEngine(pace=rate * tokens)) as server:
+        async with (warm := load(server.address, 2, deadline=deadline)).generator:
+            await warm.generator.open_loop(rate * 1.5, 4.0, seed=1)  # teaches the pace
+        async with (one := load(server.address, 3, deadline=deadline)).generator:
+            wall = await one.generator.open_loop(rate * factor, seconds, seed=1)
+    p99 = one.figures.answered.percentile(99)
     return {
         "factor": factor,
-        "offered_per_second": sum(load.codes.values()) / seconds,
-        "goodput_per_second": load.codes["OK"] / max(wall, seconds),
-        "p99_ms": float(np.percentile(load.latencies, 99)) * 1000,
-        "codes": dict(load.codes),
+        "offered_per_second": one.figures.calls / seconds,
+        "goodput_per_second": one.figures.in_time / max(wall, seconds),
+        "p99_ms": p99 * 1000 if p99 is not None else None,
+        "codes": dict(one.figures.codes),
     }
 
 
 async def lanes(rate: float, seconds: float) -> dict[str, float]:
     """Each lane's share of the cases while all three want more than theirs."""
-    tokens = ScriptedEngine().plan(_case(), None).tokens  # type: ignore[arg-type]
+    tokens = ScriptedEngine().plan(_case(), VERDICT_TIER).tokens
     config = ServeConfig(engine="scripted", port=0, grace=1, max_batch_tokens=4 * tokens)
-    async with (
-        running(config, ScriptedEngine(pace=rate * tokens)) as server,
-        grpc.aio.insecure_channel(server.address) as channel,
-    ):
-        number = int(rate * seconds * 2) + 100
-        loads = {lane: Load(channel, number, seed, lane) for seed, lane in enumerate(Lane, start=5)}
-        ends = time.perf_counter() + seconds
-
-        async def worker(load: Load) -> None:
-            while time.perf_counter() < ends:
-                await load.one(60)
-
-        await asyncio.gather(*(worker(load) for load in loads.values() for _ in range(24)))
-        done = {lane: sum(1 for end in load.ends if end < ends) for lane, load in loads.items()}
+    async with running(config, ScriptedEngine(pace=rate * tokens)) as server, AsyncExitStack() as stack:
+        loads = {lane: load(server.address, seed, lane=lane) for seed, lane in enumerate(Lane, start=5)}
+        for one in loads.values():
+            await stack.enter_async_context(one.generator)
+        await asyncio.gather(*(one.generator.closed_loop(24, seconds) for one in loads.values()))
+        done = {lane: sum(end < seconds for end in one.ends) for lane, one in loads.items()}
     total = sum(done.values())
     return {lane.value: count / total for lane, count in done.items()}
 
 
-async def hits(number: int) -> dict[str, float]:
+async def hits(number: int) -> dict[str, float | None]:
     """Latency of cache hits, one after another."""
+    figures = Figures()
+    calls = Calls(cases(1, words=2000, criteria=26, seed=7), Options(), repeat=True)
     async with (
         running(ServeConfig(engine="scripted", port=0, grace=1), ScriptedEngine()) as server,
-        grpc.aio.insecure_channel(server.address) as channel,
+        Generator(Settings(address=server.address), calls) as generator,
     ):
-        call = channel.unary_unary(METHOD, response_deserializer=pb.JudgeResponse.FromString)
-        body = requests(1, words=2000, criteria=26, seed=7)[0]
-        await call(body)
-        seconds = []
-        for _ in range(number):
-            started = time.perf_counter()
-            response = await call(body)
-            seconds.append(time.perf_counter() - started)
-            assert response.usage.cached_criteria == 26
-    p50, p99 = np.percentile(seconds, [50, 99]) * 1000
-    return {"calls": number, "p50_ms": float(p50), "p99_ms": float(p99)}
+        await generator.call(0)  # from here on it is known
+
+        def note(row: Sent) -> None:
+            assert row.cached == row.criteria
+            figures.add(row)
+            if figures.calls == number:
+                generator.stopping.set()
+
+        generator.on_sent = note
+        await generator.closed_loop(1, 600.0)
+    p50, p99 = (figures.answered.percentile(percent) or 0.0 for percent in (50, 99))
+    return {"calls": figures.calls, "p50_ms": p50 * 1000, "p99_ms": p99 * 1000}
 
 
-def _case() -> Any:
-    from judger import wire
-
-    return wire.read_request(pb.JudgeRequest.FromString(requests(1, words=WORDS, criteria=CRITERIA, seed=0)[0]))[0]
+def _case() -> Case:
+    (case,) = cases(1, words=WORDS, criteria=CRITERIA, seed=0)
+    return case
 
 
 async def measure(args: argparse.Namespace) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ from rich.table import Table
 from judger.client import connect
 from judger.rubric import read_cases
 from judger.types import Criterion
+from tests.benchmarks.synthetic import cases as made
+from tests.benchmarks.synthetic import write
 
 DEMO = Path(__file__).parents[2] / "judger/demo/cases.jsonl"
 
@@ -48,19 +51,27 @@ def served(*flags: str) -> Iterator[str]:
             process.wait(30)
 
 
-def load(address: str, *flags: str) -> dict[str, Any]:
-    """One run of the load generator."""
-    command = [sys.executable, "-m", "tests.benchmarks.load", address, *flags]
-    result: dict[str, Any] = json.loads(subprocess.check_output(command))
+def load(address: str, cases: Path, *flags: str) -> dict[str, Any]:
+    """One run of `judger bench`, in a process of its own. A call that fails shows in its figures, not here."""
+    command = [sys.executable, "-m", "judger", "bench", str(cases), "--addr", address, "--json", "--warm-up", "1"]
+    done = subprocess.run([*command, *flags], stdout=subprocess.PIPE, text=True)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"judger bench ended with {done.returncode}")
+    result: dict[str, Any] = json.loads(done.stdout)
     return result
 
 
 def throughput(seconds: float) -> dict[str, Any]:
     """Calls a second in a closed loop, and latencies in an open one at 200 a second."""
-    with served("--engine", "scripted") as address:
-        closed = load(address, "--seconds", str(seconds))
-        half = load(address, "--seconds", str(seconds), "--rate", "200")
+    with tempfile.TemporaryDirectory() as folder, served("--engine", "scripted") as address:
+        cases = write(Path(folder) / "cases.jsonl", made(20, words=2000, criteria=26, seed=0))
+        closed = load(address, cases, "--seconds", str(seconds), "--concurrency", "16")
+        half = load(address, cases, "--seconds", str(seconds), "--rate", "200")
     return {"closed": closed, "open_200": half}
+
+
+def milliseconds(figures: dict[str, Any], name: str) -> float:
+    return float(figures["latency"][name]) * 1000
 
 
 async def overhead(repeats: int) -> dict[str, Any]:
@@ -100,11 +111,15 @@ def main() -> None:
     figures = {"throughput": throughput(args.seconds), "overhead": asyncio.run(overhead(args.repeats))}
     closed, half, cost = figures["throughput"]["closed"], figures["throughput"]["open_200"], figures["overhead"]
     table = Table("measured", "value", "to reach", title="The service beside its engine")
-    table.add_row("Judge calls/s, scripted engine, closed loop", f"{closed['calls_per_second']:.0f}", "at least 400")
-    table.add_row("  median, P99 there", f"{closed['p50_ms']:.0f}, {closed['p99_ms']:.0f} ms", "")
-    table.add_row("P99 at 200 calls/s, Poisson arrivals", f"{half['p99_ms']:.0f} ms", "under 100 ms")
-    table.add_row("  median, worst there", f"{half['p50_ms']:.0f}, {half['max_ms']:.0f} ms", "")
-    table.add_row("  calls that failed", str(sum((closed["failures"] | half["failures"]).values())), "0")
+    table.add_row(
+        "Judge calls/s, scripted engine, closed loop", f"{closed['goodput']['calls_per_second']:.0f}", "at least 400"
+    )
+    table.add_row("  median, P99 there", f"{milliseconds(closed, 'p50'):.0f}, {milliseconds(closed, 'p99'):.0f} ms", "")
+    table.add_row("P99 at 200 calls/s, Poisson arrivals", f"{milliseconds(half, 'p99'):.0f} ms", "under 100 ms")
+    table.add_row("  median, worst there", f"{milliseconds(half, 'p50'):.0f}, {milliseconds(half, 'max'):.0f} ms", "")
+    table.add_row(
+        "  calls that failed", str(sum(one["calls"] - one["goodput"]["calls"] for one in (closed, half))), "0"
+    )
     table.add_row(
         f"gRPC, queue and wire beside mini, {cost['criteria']} criteria, {cost['report_words']} words",
         f"{cost['overhead_share']:.1%} of {cost['engine_seconds']:.2f} s",

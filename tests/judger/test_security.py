@@ -19,9 +19,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from judger import callers
 from judger.callers import Caller, Entry, TokenFile, new_token
 from judger.cli import main
+from judger.client import connect
 from judger.config import ServeConfig
 from judger.engines.scripted import ScriptedEngine
-from judger.errors import InvalidRequest, Overloaded, Unauthenticated
+from judger.errors import InvalidRequest, Overloaded, Unauthenticated, Unavailable
 from judger.server import running
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
@@ -184,6 +185,19 @@ async def test_tls_with_client_certificates_lets_in_those_who_have_one(tmp_path:
         known = grpc.ssl_channel_credentials(ca, key, chain)
         async with grpc.aio.secure_channel(address, known) as channel:
             assert (await judger_pb2_grpc.JudgerStub(channel).Judge(ASKED)).reward.value == 1.0
+        async with connect(address, root_certificates=ca, certificate=chain, private_key=key) as client:
+            assert (await client.judge("", "A report.", ["[[fully]]"])).reward.value == 1.0
+        async with connect(address, root_certificates=ca, max_attempts=1) as client:
+            with pytest.raises(Unavailable):
+                await client.judge("", "A report.", ["[[fully]]"])
+        cases = tmp_path / "cases.jsonl"
+        cases.write_text('{"id": "1", "report": "A report.", "criteria": [{"text": "[[fully]]"}]}\n')
+        score = [sys.executable, "-m", "judger", "score", str(cases), "--addr", address, "--json"]
+        own = ["--cert", str(tmp_path / "client.pem"), "--key", str(tmp_path / "client.key")]
+        done = await asyncio.to_thread(
+            subprocess.run, [*score, "--ca", str(tmp_path / "ca.pem"), *own], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
         for credentials in (grpc.ssl_channel_credentials(ca), None):
             stranger = (
                 grpc.aio.secure_channel(address, credentials) if credentials else grpc.aio.insecure_channel(address)
@@ -191,6 +205,32 @@ async def test_tls_with_client_certificates_lets_in_those_who_have_one(tmp_path:
             async with stranger as channel:
                 call = judger_pb2_grpc.JudgerStub(channel).Judge(ASKED, timeout=20)
                 assert await code(call) is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--addr", "localhost:1", "--cert", "client.pem"), "--cert: certificate and key go together"),
+        (("--addr", "localhost:1", "--ca", "nowhere.pem"), "--ca: nowhere.pem: No such file"),
+        (("--addr", "localhost:1", "--ca", os.devnull), "is no PEM file"),
+        (("--addr", "localhost:1", "--token-file", "nowhere"), "--token-file: nowhere has no token"),
+        (("--engine", "scripted", "--ca", "ca.pem"), "--ca: says how to reach a server"),
+    ],
+)
+def test_flags_that_make_no_connection_are_refused_first(
+    flags: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["score", "nowhere.jsonl", *flags]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_client_refuses_half_a_certificate_and_what_is_no_pem() -> None:
+    pem = b"-----BEGIN CERTIFICATE-----"
+    with pytest.raises(InvalidRequest, match="go together"):
+        connect("localhost:1", certificate=pem)
+    with pytest.raises(InvalidRequest, match="root_certificates"):
+        connect("localhost:1", root_certificates=b"no")
+    assert b"secret" not in repr(connect("localhost:1", certificate=pem, private_key=pem + b"secret").settings).encode()
 
 
 @pytest.mark.parametrize(

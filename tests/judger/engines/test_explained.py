@@ -39,6 +39,7 @@ def test_a_well_formed_reply_is_read() -> None:
         "Reason: a\nQuote: b\nVerdict: fully\nVerdict: not",
         "Reason: a\nQuote: b\nVerdict: fully and more",
         "Reason: a\nQuote: b",
+        "Reason: \nQuote: b\nVerdict: fully",
     ],
 )
 def test_anything_else_is_unparsable(text: str) -> None:

@@ -1,0 +1,1 @@
+"""Fuzzing: hypothesis and mutated messages in the tests, a million guided inputs with atheris in `make fuzz`."""

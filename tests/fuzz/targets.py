@@ -1,0 +1,152 @@
+"""What is fuzzed, as functions of bytes. What they must not do is raise; neither needs torch or a server."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from judger.demo import CASES
+from judger.engines.base import Outcome
+from judger.engines.explained import find_quote, label_probabilities, parse_reply
+from judger.engines.openai import read_reply
+from judger.errors import Fault, InvalidFile
+from judger.prompt import LabelWords
+from judger.rubric import iter_cases, lint, read_cases, read_report, read_reports, read_rubric, read_rubrics
+from judger.types import Case, Criterion, Label, Probabilities, Reason, Score, Unscored
+from judger.validate import check
+from judger.verdict import is_distribution, score
+
+NAMES = ("f.jsonl", "f.json", "f.yaml", "f.txt")
+CASE = Case(id="a", query="q", report="Solar costs 35 euros.", criteria=(Criterion(id="c", text="names a price"),))
+REPLIES = (
+    'Reason: It says so.\nQuote: "Solar costs 35 euros."\nVerdict: fully',
+    "It does not.\nQuote: none\nVerdict: **Not**.",
+    "Reason: a\nQuote: b",
+    '{"verdict": "partially"}',
+    "Verdict: partially.",
+)
+
+
+def loaders(folder: Path) -> Callable[[bytes], None]:
+    """Files of any content: valid cases, or InvalidFile with faults of one line each, and nothing else.
+
+    The first byte chooses the file's name, which says how it is read, and who reads it.
+    """
+    paths = [folder / name for name in NAMES]
+    readers = (read_cases, read_rubrics, read_rubric, read_reports, lambda path, **_: read_report(path), _twice)
+
+    def one(data: bytes) -> None:
+        name, reader = divmod(data[0] if data else 0, len(readers))
+        path = paths[name % len(paths)]
+        path.write_bytes(data[1:])
+        found = _read(lambda: readers[reader](path, on_warning=str))
+        for case in found if found and reader in (0, 5) else ():
+            check(case.query, case.report, case.criteria)
+            lint(case.criteria)
+
+    return one
+
+
+def _twice(path: Path, **keywords: Any) -> Any:
+    """Read whole and one by one: the same comes of it."""
+    cases = _read(lambda: read_cases(path, **keywords))
+    assert _read(lambda: list(iter_cases(path, **keywords))) == cases
+    return cases
+
+
+def _read(read: Callable[[], Any]) -> Any:
+    faults: tuple[Fault, ...] = ()
+    try:
+        return read()
+    except InvalidFile as error:
+        faults = error.faults
+    assert faults
+    for fault in faults:
+        assert fault.line >= 1
+        assert "\n" not in f"{fault.field}: {fault.reason}"
+        str(fault).encode()
+    return None
+
+
+def verdicts(data: bytes) -> None:
+    """Replies of any content: a verdict of the menu, or unscored with a reason. Numbers: a distribution, or unscored.
+
+    The first byte says which of the asked forms the reply is read as, the next 24 are three doubles.
+    """
+    flags, numbers = data[0] if data else 0, struct.unpack("<3d", data[1:25].ljust(24, b"\0"))
+    text = data[25:].decode("utf-8", "surrogateescape" if flags & 8 else "replace")
+    words = LabelWords()
+    for parsed in (parse_reply(text, words), parse_reply(text)):
+        if isinstance(parsed, Unscored):
+            assert parsed.reason is Reason.UNPARSABLE
+        else:
+            assert parsed.reason
+            span = find_quote(CASE.report, parsed.quote)
+            assert span is None or 0 <= span.start <= span.end <= len(CASE.report)
+    tokens = _tokens(text, numbers) if flags & 4 else None
+    _checked(read_reply(CASE, text, tokens, explain=bool(flags & 1), structured=bool(flags & 2)))
+    _checked(Outcome(result=label_probabilities(numbers)))
+    _checked(Outcome(result=Probabilities(*numbers)), may_be_none=True)
+
+
+def _tokens(text: str, numbers: tuple[float, ...]) -> list[SimpleNamespace]:
+    """The reply in tokens of four letters, each with the three labels' beginnings at these log-probabilities."""
+    candidates = [
+        SimpleNamespace(token=word[:3], logprob=number) for word, number in zip(LabelWords(), numbers, strict=True)
+    ]
+    return [SimpleNamespace(token=text[start : start + 4], top_logprobs=candidates) for start in range(0, len(text), 4)]
+
+
+def _checked(outcome: Outcome, *, may_be_none: bool = False) -> None:
+    result = outcome.result
+    if isinstance(result, Unscored):
+        assert result.reason in (Reason.UNPARSABLE, Reason.ENGINE_ERROR)
+        return
+    assert may_be_none or is_distribution(result)
+    for negative in (False, True):
+        scored = score(result, negative=negative)
+        if isinstance(scored, Unscored):
+            assert not is_distribution(result)
+            continue
+        assert isinstance(scored, Score)
+        assert scored.label in Label
+        assert math.isfinite(scored.margin)
+        # The strict bit: a requirement counts when it is fully met, a flaw at any trace of it.
+        strict = scored.label is not Label.NOT_SATISFIED if negative else scored.label is Label.FULLY_SATISFIED
+        assert scored.satisfied == strict
+
+
+def seeds(target: str) -> Iterator[bytes]:
+    """Inputs to begin with: real cases and rubrics in every format, replies of every form."""
+    if target == "verdicts":
+        for flags in range(8):
+            for reply in REPLIES:
+                yield bytes([flags]) + struct.pack("<3d", -2.0, -1.0, -0.2) + reply.encode()
+        return
+    for line in CASES.read_text(encoding="utf-8").splitlines()[:2]:
+        short = json.loads(line)
+        short["report"] = short["report"][:80]
+        del short["criteria"][2:]
+        content = json.dumps(short, ensure_ascii=False).encode()
+        yield from (bytes([reader]) + content for reader in (0, 1, 3, 5))
+        yield b"\7" + json.dumps({"criteria": short["criteria"]}, indent=1).encode()
+    yield b"\x0dquery: q\ncriteria:\n- text: names a price\n  weight: -2\n  fatal: true\n- {text: b, role: implicit}\n"
+    healthbench: dict[str, Any] = {"prompt_id": "p", "prompt": [{"role": "user", "content": "q"}], "completion": "r"}
+    healthbench["rubrics"] = [{"criterion": "c", "points": 5, "tags": ["axis:a"]}]
+    researchrubrics = {"sample_id": "s", "prompt": "q", "rubrics": [{"criterion": "c", "weight": 3, "axis": "a"}]}
+    for known in (healthbench, researchrubrics):
+        yield from (bytes([reader]) + json.dumps(known).encode() for reader in (0, 1))
+
+
+def target(name: str) -> Callable[[bytes], None]:
+    """`loaders` or `verdicts`, ready to be called."""
+    if name == "verdicts":
+        return verdicts
+    memory = Path("/dev/shm")  # files there cost no disk
+    return loaders(Path(tempfile.mkdtemp(prefix="judger-fuzz-", dir=memory if memory.is_dir() else None)))
