@@ -15,10 +15,11 @@ import grpc
 from judger import wire
 from judger.admission import Ticket, estimated_tokens
 from judger.callers import CALLER
-from judger.errors import DeadlineExceeded, JudgerError, Unsupported
+from judger.errors import DeadlineExceeded, JudgerError
 from judger.judge import Judge
 from judger.keeper import shutting_down
 from judger.metrics import Metrics
+from judger.pairwise import duels
 from judger.status import DETAILS_TRAILER, code_name, error_status
 from judger.types import LIMITS, Case, Judgement, Lane, Options, Reason, Score, Unscored
 from judger.v1 import judger_pb2 as pb
@@ -163,8 +164,7 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         return wire.write_response(judgement, index=index)
 
     async def _judge(self, case: Case, options: Options, ticket: Ticket) -> Judgement:
-        if (caller := CALLER.get()) is not None:
-            caller.spend(estimated_tokens(case))
+        spend(case)
         judgement = await self.judge.judge(case, options, ticket)
         self.metrics.observe(case, judgement)
         return judgement
@@ -184,12 +184,11 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
 
     async def _compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
         self._check(request.judge_id)
-        if not request.criteria:
-            raise Unsupported(
-                f"criteria: the {self.judge.engine.identity.engine} engine compares by criteria only; give some"
-            )
         case_a, case_b, options = wire.read_compare(request)
         ticket = ticket_for(context, options.lane)
+        if not request.criteria:
+            spend(*duels(case_a, case_b))
+            return wire.write_comparison(await self.judge.compare(case_a, case_b, ticket), case_a, self.judge.judge_id)
         await self.judge.admit((case_a, case_b), options, ticket)
         judged = await asyncio.gather(*(self._judge(case, options, ticket) for case in (case_a, case_b)))
         a, b = (wire.write_response(judgement, index=index) for index, judgement in enumerate(judged))
@@ -232,6 +231,12 @@ def ticket_for(context: Context, lane: Lane, *, patient: bool = False) -> Ticket
     if left is None:
         return Ticket(lane, patient=patient)
     return Ticket(lane, time.monotonic() + left - min(RESERVE, 0.1 * left), patient=patient)
+
+
+def spend(*cases: Case) -> None:
+    """Takes what cases cost off the budget of the caller, where callers have one."""
+    if (caller := CALLER.get()) is not None:
+        caller.spend(sum(map(estimated_tokens, cases)))
 
 
 def _is_late(result: Score | Unscored) -> bool:
