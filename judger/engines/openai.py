@@ -157,7 +157,7 @@ class OpenAIEngine:
         request: dict[str, Any] = {
             "model": self._model,
             "messages": prompt.messages(text, index),
-            "max_tokens": self._reason_tokens if explain else 16,
+            "max_tokens": self._reason_tokens if explain else 64 if structured else 16,
             "temperature": 0.0,
         }
         if trials > 1:

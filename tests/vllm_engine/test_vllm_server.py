@@ -35,6 +35,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
     command += ["--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32"]
+    # A random model would fill its budget with the white space that JSON allows.
+    command += ["--structured-outputs-config", '{"disable_any_whitespace": true}']
     log = folder / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(
