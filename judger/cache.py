@@ -120,7 +120,7 @@ class VerdictCache:
         return found
 
     def _address(self, case: Case, tier: Tier) -> bytes:
-        tier_text = f"{tier.explain}/{tier.explain_margin!r}/{tier.trials}"
+        tier_text = f"{tier.explain}/{tier.explain_margin!r}/{tier.trials}{'/pair' if tier.is_pairwise else ''}"
         hasher = hashlib.blake2b(digest_size=24)
         for text in (self.judge_id, case.language, tier_text, case.query, case.report):
             encoded = text.encode()

@@ -8,19 +8,21 @@ The judge knows no protobuf and no model. An engine is either batched here (`jud
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from judger.admission import Admission, Ticket, estimated_tokens
 from judger.alone import Alone
 from judger.batcher import Batcher
 from judger.cache import VerdictCache
-from judger.engines.base import Engine, SelfBatching, Tier
-from judger.errors import EngineError, JudgeMismatch, JudgerError, Unsupported
-from judger.inflight import InFlight
+from judger.engines.base import PAIR_TIER, Engine, SelfBatching, Tier
+from judger.errors import DeadlineExceeded, EngineError, JudgeMismatch, JudgerError, TooLarge, Unsupported
+from judger.inflight import InFlight, Joined
 from judger.isolation import Ran
+from judger.pairwise import Comparison, compared, duels
 from judger.reward import reward
 from judger.steering import FlagFinder
-from judger.types import Case, Judgement, Options, Usage
+from judger.types import Case, Judgement, Options, Reason, Unscored, Usage
 from judger.verdict import Calibration, verdict
 
 
@@ -86,16 +88,9 @@ class Judge:
         options = options or Options()
         ticket = ticket or Ticket(options.lane)
         tier = _tier(options)
-        self.num_in_flight += 1
-        self._idle.clear()
-        try:
-            known = await self.cache.look_up(case, tier) if self.cache is not None else {}
-            ran = await self._inflight.run(case, tier, ticket, known)
+        with self._counted():
+            ran = await self._outcomes(case, tier, ticket)
             flags = await self._flags.find(case)
-        finally:
-            self.num_in_flight -= 1
-            if not self.num_in_flight:
-                self._idle.set()
         verdicts = tuple(
             verdict(
                 criterion,
@@ -122,6 +117,27 @@ class Judge:
             flags=flags,
         )
 
+    async def compare(self, a: Case, b: Case, ticket: Ticket) -> Comparison:
+        """Which of two reports on one query is better, without criteria.
+
+        Raises:
+            Unsupported: the engine has no pairwise prompt.
+            TooLarge, DeadlineExceeded, EngineError: one of the two orders has no verdict, and why.
+            Overloaded, Unavailable: as of `judge`.
+        """
+        engine = self.engine
+        if not engine.capabilities.can_compare:
+            raise Unsupported(f"criteria: the {engine.identity.engine} engine compares by criteria only; give some")
+        with self._counted():
+            both = await asyncio.gather(*(self._outcomes(duel, PAIR_TIER, ticket) for duel in duels(a, b)))
+        found = []
+        for outcomes in both:
+            result = outcomes.outcomes[0].result
+            if isinstance(result, Unscored):
+                raise no_verdict(result)
+            found.append(result)
+        return compared(found[0], found[1])
+
     async def admit(self, cases: Sequence[Case], options: Options, ticket: Ticket) -> None:
         """Admits a group whole or not at all; what is known of it costs nothing. Raises Overloaded."""
         tokens = 0
@@ -131,6 +147,23 @@ class Judge:
         if tokens:
             self.admission.check(tokens, ticket)
         ticket.admitted = True
+
+    async def _outcomes(self, case: Case, tier: Tier, ticket: Ticket) -> Joined:
+        """What is known of a case, and what the engine says of the rest."""
+        known = await self.cache.look_up(case, tier) if self.cache is not None else {}
+        return await self._inflight.run(case, tier, ticket, known)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """One more in flight, which `drain` waits for."""
+        self.num_in_flight += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self.num_in_flight -= 1
+            if not self.num_in_flight:
+                self._idle.set()
 
     async def _run(self, case: Case, tier: Tier, ticket: Ticket) -> Ran:
         """One piece of work, for whoever asks for it."""
@@ -179,3 +212,14 @@ class Judge:
 
 def _tier(options: Options) -> Tier:
     return Tier(explain=options.explain, explain_margin=options.explain_margin, trials=options.trials)
+
+
+def no_verdict(why: Unscored) -> JudgerError:
+    """The error that stands for a missing verdict where an answer without it has no meaning."""
+    match why.reason:
+        case Reason.TOO_LONG:
+            return TooLarge(why.detail)
+        case Reason.DEADLINE:
+            return DeadlineExceeded(why.detail)
+        case _:
+            return EngineError(f"{why.reason}: {why.detail}")

@@ -5,6 +5,8 @@
         requirement | flaw        how to judge it (two prompts: with one, judges misread negatives) and how to answer
           criterion               one branch each
 
+Two reports are compared by a tree of the same form: the first report is the trunk, every rival a branch.
+
 The instructions follow the Step-DeepResearch report (arXiv 2512.20491), section 4.3.2 and Appendix A: judge only what
 the document contains, assume nothing, listed examples are illustrations. The same text is served and trained on.
 """
@@ -21,7 +23,19 @@ from importlib import resources
 from judger.fence import FenceKey, break_marks
 from judger.types import Case, Label
 
-__all__ = ["CUE", "FILES", "LABELS", "LabelWords", "PromptText", "digest", "messages", "prompt_text"]
+__all__ = [
+    "CUE",
+    "FILES",
+    "LABELS",
+    "LabelWords",
+    "PairWords",
+    "PromptText",
+    "digest",
+    "messages",
+    "pair_text",
+    "prompt_text",
+    "template",
+]
 
 FILES = (
     "system",
@@ -33,6 +47,7 @@ FILES = (
     "answer_explain",
     "criterion",
 )
+PAIR_FILES = ("pair_system", "pair_first", "pair_second", "pair_answer")
 LABELS = (Label.NOT_SATISFIED, Label.PARTIALLY_SATISFIED, Label.FULLY_SATISFIED)
 CUE = "Verdict:"
 """What stands before the label word; the model's answer begins with it."""
@@ -52,6 +67,18 @@ class LabelWords:
         return iter((self.not_satisfied, self.partially_satisfied, self.fully_satisfied))
 
 
+@dataclass(frozen=True, slots=True)
+class PairWords:
+    """The words that name the better of two reports, in the order of `LABELS`: how far the first one holds."""
+
+    second: str = "second"
+    equal: str = "equal"
+    first: str = "first"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self.second, self.equal, self.first))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptText:
     """The tree of one case. A criterion's user message is `query + report + polarity + branch` along its own path."""
@@ -63,6 +90,8 @@ class PromptText:
     """At most two: the nodes that this case needs."""
     branches: tuple[tuple[int, str], ...]
     """(index into `polarities`, text), one per criterion in order."""
+    words: LabelWords | PairWords
+    """What the answer is one of."""
 
     def user(self, index: int) -> str:
         """The whole user message of criterion `index`."""
@@ -89,7 +118,8 @@ def prompt_text(case: Case, words: LabelWords | None = None, *, fence: FenceKey,
     """The tree of a case. With `explain` the reason is written before the verdict."""
     words = words or LabelWords()
     names = {"not": words.not_satisfied, "partial": words.partially_satisfied, "full": words.fully_satisfied}
-    answer = fill("answer_explain" if explain else "answer_verdict", **names)
+    # The words before a criterion end the shared node: a branch is the criterion itself.
+    answer = fill("answer_explain" if explain else "answer_verdict", **names).rstrip("\n")
     order: dict[bool, int] = {}
     for criterion in case.criteria:
         order.setdefault(criterion.is_negative, len(order))
@@ -102,6 +132,24 @@ def prompt_text(case: Case, words: LabelWords | None = None, *, fence: FenceKey,
             (order[criterion.is_negative], fill("criterion", criterion=criterion.text.strip()).rstrip("\n"))
             for criterion in case.criteria
         ),
+        words=words,
+    )
+
+
+def pair_text(case: Case, words: PairWords | None = None, *, fence: FenceKey) -> PromptText:
+    """The tree that compares a case's report with others: its criteria's texts are the rivals, one branch each."""
+    words = words or PairWords()
+    names = {"first": words.first, "second": words.second, "equal": words.equal}
+    return PromptText(
+        system=template("pair_system").strip(),
+        query=fill("query", query=case.query.strip() or "(none given)"),
+        report=fill("pair_first", fence=fence.line(case.report), report=case.report),
+        polarities=(fill("pair_answer", **names),),
+        branches=tuple(
+            (0, fill("pair_second", fence=fence.line(rival.text), report=rival.text).rstrip("\n"))
+            for rival in case.criteria
+        ),
+        words=words,
     )
 
 
@@ -116,7 +164,7 @@ def messages(text: PromptText, index: int) -> list[dict[str, str]]:
 def digest(*extra: str) -> str:
     """Digest of every template and of whatever else shapes the prompt: 16 hex digits, for `Identity.prompt`."""
     hasher = hashlib.sha256()
-    for part in (*(template(name) for name in FILES), CUE, *extra):
+    for part in (*(template(name) for name in (*FILES, *PAIR_FILES)), CUE, *extra):
         hasher.update(len(part).to_bytes(8, "big"))
         hasher.update(part.encode())
     return hasher.hexdigest()[:16]

@@ -15,11 +15,12 @@ import grpc
 from judger import wire
 from judger.admission import Ticket, estimated_tokens
 from judger.callers import CALLER
-from judger.errors import DeadlineExceeded, JudgerError, Unsupported
+from judger.errors import DeadlineExceeded, JudgerError
 from judger.info import judge_info
 from judger.judge import Judge
 from judger.keeper import shutting_down
 from judger.metrics import Metrics
+from judger.pairwise import duels
 from judger.requestlog import Entry, RequestLog
 from judger.status import DETAILS_TRAILER, code_name, error_status
 from judger.tracing import NoTracing
@@ -150,8 +151,7 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         return wire.write_response(judgement, index=index)
 
     async def _judge(self, case: Case, options: Options, ticket: Ticket, entry: Entry) -> Judgement:
-        if (caller := CALLER.get()) is not None:
-            caller.spend(estimated_tokens(case))
+        spend(case)
         named = {"request_id": entry.request_id, "lane": options.lane.value, "criteria": len(case.criteria)}
         with self.log.tracing.span("judge case", **named):
             judgement = await self.judge.judge(case, options, ticket)
@@ -177,13 +177,12 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
 
     async def _compare(self, request: pb.CompareRequest, context: Context, entry: Entry) -> pb.CompareResponse:
         self._check(request.judge_id)
-        if not request.criteria:
-            raise Unsupported(
-                f"criteria: the {self.judge.engine.identity.engine} engine compares by criteria only; give some"
-            )
         case_a, case_b, options = wire.read_compare(request)
         entry.lane = options.lane
         ticket = ticket_for(context, options.lane)
+        if not request.criteria:
+            spend(*duels(case_a, case_b))
+            return wire.write_comparison(await self.judge.compare(case_a, case_b, ticket), case_a, self.judge.judge_id)
         await self.judge.admit((case_a, case_b), options, ticket)
         judged = await asyncio.gather(*(self._judge(case, options, ticket, entry) for case in (case_a, case_b)))
         a, b = (wire.write_response(judgement, index=index) for index, judgement in enumerate(judged))
@@ -232,6 +231,12 @@ def ticket_for(context: Context, lane: Lane, *, patient: bool = False) -> Ticket
     if left is None:
         return Ticket(lane, patient=patient)
     return Ticket(lane, time.monotonic() + left - min(RESERVE, 0.1 * left), patient=patient)
+
+
+def spend(*cases: Case) -> None:
+    """Takes what cases cost off the budget of the caller, where callers have one."""
+    if (caller := CALLER.get()) is not None:
+        caller.spend(sum(map(estimated_tokens, cases)))
 
 
 def _is_late(result: Score | Unscored) -> bool:

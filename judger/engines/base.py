@@ -47,6 +47,7 @@ class Capabilities:
     """BCP 47 tags; empty where the model decides."""
     can_explain: bool = False
     can_compare: bool = False
+    """Whether it takes `PAIR_TIER`."""
     prompt_tokens: int = 0
     """The longest prompt; 0 for no such limit."""
 
@@ -58,9 +59,12 @@ class Tier:
     explain: Explain = Explain.NEVER
     explain_margin: float = 0.0
     trials: int = 1
+    is_pairwise: bool = False
+    """The criteria's texts are other reports. Fully: the case's own is better than this one; partially: neither is."""
 
 
 VERDICT_TIER = Tier()
+PAIR_TIER = Tier(is_pairwise=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +138,7 @@ class SelfBatching(EngineInfo, Protocol):
 
 __all__ = [
     "IDENTITY",
+    "PAIR_TIER",
     "VERDICT_TIER",
     "Capabilities",
     "Engine",

@@ -18,7 +18,7 @@ from judger.engines.base import Capabilities, Identity, Outcome, Tier
 from judger.engines.explained import explained_outcome, judge_in_tiers, parse_reply
 from judger.errors import EngineError
 from judger.fence import CHAT_MARKS, FenceKey, process_key
-from judger.prompt import CUE, LabelWords, PromptText
+from judger.prompt import CUE, LabelWords, PairWords, PromptText
 from judger.types import Case, Probabilities, Reason, Unscored
 from judger.verdict import IDENTITY, Calibration
 from judger.version import __version__
@@ -26,6 +26,7 @@ from judger.version import __version__
 __all__ = ["OpenAIEngine"]
 
 WORDS = LabelWords()
+PAIR_WORDS = PairWords()
 TOP_LOGPROBS = 20
 TOO_LONG_SIGNS = ("context_length_exceeded", "maximum context length", "context window")
 CERTAIN = (Probabilities(1.0, 0.0, 0.0), Probabilities(0.0, 1.0, 0.0), Probabilities(0.0, 0.0, 1.0))
@@ -69,7 +70,7 @@ class OpenAIEngine:
         self.completion_tokens = 0
         """Tokens received so far."""
         self.calibration = calibration
-        self.capabilities = Capabilities(can_explain=True)
+        self.capabilities = Capabilities(can_explain=True, can_compare=True)
         extra = json.dumps(self._extra_body, sort_keys=True)
         self.identity = Identity(
             engine="openai",
@@ -77,14 +78,17 @@ class OpenAIEngine:
             engine_version=__version__,
             weights=model,
             tokenizer="remote",
-            prompt=prompt.digest(*WORDS, extra, CHAT_MARKS.pattern, self._fence.digest),
+            prompt=prompt.digest(*WORDS, *PAIR_WORDS, extra, CHAT_MARKS.pattern, self._fence.digest),
             precision=f"remote {reading}",
         )
 
     async def judge(self, case: Case, tier: Tier) -> list[Outcome]:
         """One outcome per criterion. Raises EngineError where the endpoint refuses this caller or model altogether."""
         self._loop = asyncio.get_running_loop()
-        text = prompt.prompt_text(case, WORDS, fence=self._fence)
+        if tier.is_pairwise:
+            text = prompt.pair_text(case, PAIR_WORDS, fence=self._fence)
+        else:
+            text = prompt.prompt_text(case, WORDS, fence=self._fence)
         explained = (
             prompt.prompt_text(case, WORDS, fence=self._fence, explain=True) if tier.explain != "never" else text
         )
@@ -138,7 +142,7 @@ class OpenAIEngine:
             self._has_logprobs = False
             if not explain:
                 return await self._ask(case, text, index, explain=explain, trials=trials, trial=trial)
-        outcome = read_reply(case, answer, tokens, explain=explain, structured=structured)
+        outcome = read_reply(case, text.words, answer, tokens, explain=explain, structured=structured)
         return Outcome(
             result=outcome.result,
             rationale=outcome.rationale,
@@ -153,7 +157,7 @@ class OpenAIEngine:
         request: dict[str, Any] = {
             "model": self._model,
             "messages": prompt.messages(text, index),
-            "max_tokens": self._reason_tokens if explain else 16,
+            "max_tokens": self._reason_tokens if explain else 64 if structured else 16,
             "temperature": 0.0,
         }
         if trials > 1:
@@ -163,7 +167,7 @@ class OpenAIEngine:
         elif not explain:
             schema = {
                 "type": "object",
-                "properties": {"verdict": {"type": "string", "enum": list(WORDS)}},
+                "properties": {"verdict": {"type": "string", "enum": list(text.words)}},
                 "required": ["verdict"],
                 "additionalProperties": False,
             }
@@ -176,14 +180,22 @@ class OpenAIEngine:
         return request
 
 
-def read_reply(case: Case, answer: str, tokens: Sequence[Any] | None, *, explain: bool, structured: bool) -> Outcome:
+def read_reply(
+    case: Case,
+    words: LabelWords | PairWords,
+    answer: str,
+    tokens: Sequence[Any] | None,
+    *,
+    explain: bool,
+    structured: bool,
+) -> Outcome:
     """The outcome in a reply. Only a reply of exactly the asked form counts; the rest is UNPARSABLE."""
     if explain:
         explanation = parse_reply(answer, WORDS)
         if isinstance(explanation, Unscored):
             return Outcome(result=explanation)
         assert explanation.label is not None
-        result = label_mass(answer, explanation.label, tokens)
+        result = label_mass(answer, explanation.label, tokens, list(WORDS))
         return explained_outcome(result, explanation, case.report)
     word = answer.strip()
     if structured:
@@ -192,19 +204,20 @@ def read_reply(case: Case, answer: str, tokens: Sequence[Any] | None, *, explain
         except (ValueError, KeyError, TypeError, RecursionError):
             return Outcome(result=Unscored(Reason.UNPARSABLE, f"not the JSON asked for: {answer[:200]!r}"))
     word = word.removeprefix(CUE).strip().strip("*`\"'").rstrip(".").lower()
-    if word not in list(WORDS):
-        return Outcome(result=Unscored(Reason.UNPARSABLE, f"not one of {', '.join(WORDS)}: {answer[:200]!r}"))
-    return Outcome(result=label_mass(answer, list(WORDS).index(word), tokens))
+    menu = list(words)
+    if word not in menu:
+        return Outcome(result=Unscored(Reason.UNPARSABLE, f"not one of {', '.join(menu)}: {answer[:200]!r}"))
+    return Outcome(result=label_mass(answer, menu.index(word), tokens, menu))
 
 
-def label_mass(answer: str, label: int, tokens: Sequence[Any] | None) -> Probabilities | Unscored:
+def label_mass(answer: str, label: int, tokens: Sequence[Any] | None, menu: Sequence[str]) -> Probabilities | Unscored:
     """Probabilities of the labels where the answer's label word begins, certain without log-probabilities.
 
     A token stands for a label when it begins that label's word ("part", " Fully"); the three words begin differently.
     """
     if not tokens:
         return CERTAIN[label]
-    place = answer.lower().rfind(list(WORDS)[label])
+    place = answer.lower().rfind(menu[label])
     end = 0
     found: list[tuple[int, float]] = []  # (label, log-probability)
     for token in tokens:
@@ -212,7 +225,7 @@ def label_mass(answer: str, label: int, tokens: Sequence[Any] | None) -> Probabi
         if end > place:
             for candidate in token.top_logprobs:
                 start = candidate.token.strip().lower()
-                found += [(i, candidate.logprob) for i, word in enumerate(WORDS) if start and word.startswith(start)]
+                found += [(i, candidate.logprob) for i, word in enumerate(menu) if start and word.startswith(start)]
             break
     top = max((logprob for _, logprob in found), default=-math.inf)
     if not math.isfinite(top) or any(math.isnan(logprob) for _, logprob in found):

@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from judger import prompt
 from judger.errors import EngineError
 from judger.fence import FenceKey, process_key
-from judger.prompt import CUE, LabelWords
+from judger.prompt import CUE, LabelWords, PairWords, PromptText
 from judger.types import Case
 
 __all__ = ["LabelTokens", "Prompter", "Tree"]
@@ -35,15 +35,19 @@ CANDIDATES = (
 )
 """Words for the labels, best first: the first three that are single, distinct tokens are used."""
 
+PAIR_CANDIDATES = (PairWords(), PairWords("B", "C", "A"), PairWords("2", "0", "1"))
+"""The same for the better of two reports."""
+
+Words = TypeVar("Words", LabelWords, PairWords)
 SLOT = "USERTEXTGOESHERE"
 PLAIN = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
 
 
 @dataclass(frozen=True, slots=True)
-class LabelTokens:
-    """What is read at a branch's last position: `ids` follow the order not, partially, fully."""
+class LabelTokens(Generic[Words]):
+    """What is read at a branch's last position: `ids` follow the order of the words, as their class has it."""
 
-    words: LabelWords
+    words: Words
     ids: tuple[int, int, int]
     cue: tuple[int, ...]
     """The tokens of the answer cue, after which a label is due."""
@@ -90,12 +94,13 @@ class Prompter:
         self._marks = control_ids(tokenizer)
         # A fast tokenizer holds the special-token switch as state, and plans are made in any thread.
         self._lock = threading.Lock()
-        self._head, self._tail, self._system_in_user = chat_frame(tokenizer)
-        self.labels = label_tokens(tokenizer, name)
-        self._head_ids = self._trusted(self._head)
-        self._tail_ids = self._trusted(self._tail) + self.labels.cue
+        head, tail, folded = chat_frame(tokenizer)
+        pair_head, _, _ = chat_frame(tokenizer, "pair_system")
+        self.labels = label_tokens(tokenizer, name, CANDIDATES)
+        self.pair_labels = label_tokens(tokenizer, name, PAIR_CANDIDATES)
+        self._head_ids, self._pair_head_ids, self._tail_ids = map(self._trusted, (head, pair_head, tail))
         self.prompt_digest = prompt.digest(
-            *self.labels.words, self._head, self._tail, str(self._system_in_user), self._fence.digest
+            *self.labels.words, *self.pair_labels.words, head, tail, str(folded), self._fence.digest
         )
         self.tokenizer_digest = tokenizer_digest(tokenizer)
         self._polarity_ids: dict[str, tuple[int, ...]] = {}
@@ -103,11 +108,19 @@ class Prompter:
     def tree(self, case: Case, *, explain: bool = False) -> Tree:
         """The tree of a case; its branches end in the answer cue, or with `explain` where the reason begins."""
         text = prompt.prompt_text(case, self.labels.words, fence=self._fence, explain=explain)
-        shared = self._head_ids + self._untrusted(text.query)
+        cue = self._untrusted("Reason:") if explain else self.labels.cue
+        return self._tree(text, self._head_ids, self._tail_ids + cue)
+
+    def pair_tree(self, case: Case) -> Tree:
+        """The tree that compares a case's report with those that its criteria's texts are."""
+        text = prompt.pair_text(case, self.pair_labels.words, fence=self._fence)
+        return self._tree(text, self._pair_head_ids, self._tail_ids + self.pair_labels.cue)
+
+    def _tree(self, text: PromptText, head: tuple[int, ...], tail: tuple[int, ...]) -> Tree:
+        shared = head + self._untrusted(text.query)
         for polarity in text.polarities:
             if polarity not in self._polarity_ids:
                 self._polarity_ids[polarity] = self._untrusted(polarity)
-        tail = self._trusted(self._tail) + self._untrusted("Reason:") if explain else self._tail_ids
         return Tree(
             shared=shared,
             report=self._untrusted(text.report),
@@ -133,14 +146,14 @@ class Prompter:
             return plain_ids(self._tokenizer, text, self._marks)
 
 
-def chat_frame(tokenizer: Any) -> tuple[str, str, bool]:
+def chat_frame(tokenizer: Any, system_name: str = "system") -> tuple[str, str, bool]:
     """What the chat template puts before and after the user's text: (head with the system text, tail, folded).
 
     `folded` says that the template knows no system role, so that the system text leads the user message. Thinking is
     switched off where the template has a switch, and closed at once where it opens a thought by itself. Without a
     template the text stands alone behind the tokenizer's own opening token.
     """
-    system = prompt.template("system").strip()
+    system = prompt.template(system_name).strip()
     if not getattr(tokenizer, "chat_template", None):
         opening = tokenizer.bos_token or ""
         return f"{opening if opens_with_bos(tokenizer) else ''}{system}\n\n", "\n\n", True
@@ -207,10 +220,10 @@ def control_ids(tokenizer: Any) -> frozenset[int]:
     return frozenset(i for i, token in added.items() if str(token).strip() and i != tokenizer.unk_token_id)
 
 
-def label_tokens(tokenizer: Any, name: str) -> LabelTokens:
+def label_tokens(tokenizer: Any, name: str, candidates: Sequence[Words]) -> LabelTokens[Words]:
     """The first label words that are single, distinct tokens after the cue; EngineError where there are none."""
     marks = control_ids(tokenizer)
-    for words in CANDIDATES:
+    for words in candidates:
         for space_in_cue in (False, True):
             cue = plain_ids(tokenizer, CUE + " " * space_in_cue, marks)
             full = [plain_ids(tokenizer, f"{CUE} {word}", marks) for word in words]
@@ -219,7 +232,7 @@ def label_tokens(tokenizer: Any, name: str) -> LabelTokens:
             last = (full[0][-1], full[1][-1], full[2][-1])
             if len(set(last)) == 3 and tokenizer.unk_token_id not in last:
                 return LabelTokens(words, last, cue)
-    tried = "; ".join("/".join(words) for words in CANDIDATES)
+    tried = "; ".join("/".join(words) for words in candidates)
     raise EngineError(f"{name}: no label words are single tokens of its tokenizer (tried {tried})")
 
 

@@ -79,7 +79,7 @@ class VllmEngine:
         self._reason_tokens = reason_tokens
         self._numbers = itertools.count()
         self.calibration = calibration
-        self.capabilities = Capabilities(can_explain=True, prompt_tokens=self._limit)
+        self.capabilities = Capabilities(can_explain=True, can_compare=True, prompt_tokens=self._limit)
         self.identity = Identity(
             engine="vllm",
             model=model.rstrip("/").rsplit("/", 1)[-1],
@@ -99,7 +99,11 @@ class VllmEngine:
         """One outcome per criterion. Raises EngineError when the engine has died; then every waiting call gets it."""
         if not self.is_healthy:
             raise EngineError("vLLM's engine has died")
-        tree = await asyncio.to_thread(self._prompter.tree, case)
+        prompter = self._prompter
+        make, labels = (
+            (prompter.pair_tree, prompter.pair_labels.ids) if tier.is_pairwise else (prompter.tree, prompter.labels.ids)
+        )
+        tree = await asyncio.to_thread(make, case)
         explained = (
             await asyncio.to_thread(self._prompter.tree, case, explain=True) if tier.explain != "never" else tree
         )
@@ -107,7 +111,7 @@ class VllmEngine:
             case,
             tier,
             self.calibration,
-            read=lambda index: self._read(tree.lone(index)),
+            read=lambda index: self._read(tree.lone(index), labels),
             explain=lambda index, trial: self._explain(case, explained, index, trial, tier.trials),
             lead=True,
         )
@@ -115,14 +119,13 @@ class VllmEngine:
     def close(self) -> None:
         self._engine.shutdown()
 
-    async def _read(self, ids: tuple[int, ...]) -> Outcome:
-        """The label probabilities after `ids`."""
+    async def _read(self, ids: tuple[int, ...], labels: tuple[int, int, int]) -> Outcome:
+        """The probabilities of the label tokens `labels` after `ids`."""
         from vllm import SamplingParams
 
         if len(ids) > self._limit:
             detail = f"the prompt has {len(ids)} tokens, the limit is {self._limit}"
             return Outcome(result=Unscored(Reason.TOO_LONG, detail), prompt_tokens=len(ids))
-        labels = self._prompter.labels.ids
         params = SamplingParams(max_tokens=1, temperature=0.0, logprob_token_ids=list(labels), detokenize=False)
         final = await self._generate(ids, params)
         found = final.outputs[0].logprobs[0] if final.outputs and final.outputs[0].logprobs else {}
@@ -151,7 +154,8 @@ class VllmEngine:
         explanation = parse_reply(text)
         if isinstance(explanation, Unscored):
             return Outcome(result=explanation, prompt_tokens=len(ids), shared_tokens=final.num_cached_tokens or 0)
-        verdict = await self._read(ids + self._prompter.plain(text.rstrip("\n") + "\n") + self._prompter.labels.cue)
+        labels = self._prompter.labels
+        verdict = await self._read(ids + self._prompter.plain(text.rstrip("\n") + "\n") + labels.cue, labels.ids)
         told = explained_outcome(verdict.result, explanation, case.report)
         return Outcome(
             result=told.result,

@@ -15,7 +15,7 @@ from judger.wire.requests import (
     write_group,
     write_request,
 )
-from judger.wire.responses import read_response, write_response
+from judger.wire.responses import read_response, write_comparison, write_response
 
 __all__ = [
     "DETAILS_TRAILER",
@@ -30,6 +30,7 @@ __all__ = [
     "read_response",
     "to_json",
     "write_compare",
+    "write_comparison",
     "write_group",
     "write_request",
     "write_response",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from judger.errors import EngineError
-from judger.types import Judgement, Reason, Reward, Score, Span, Unscored, Usage, Verdict
+from judger.pairwise import Comparison
+from judger.types import Case, Judgement, Reason, Reward, Score, Span, Unscored, Usage, Verdict
 from judger.v1 import judger_pb2 as pb
 from judger.wire.enums import LABEL_NUMBERS, LABELS, MAPPING_NUMBERS, MAPPINGS, REASON_NUMBERS, REASONS
 
@@ -39,6 +40,18 @@ def write_response(judgement: Judgement, *, index: int = 0) -> pb.JudgeResponse:
     reward.positive_weight, reward.negative_weight = ours.positive_weight, ours.negative_weight
     reward.mapping, reward.fatal = MAPPING_NUMBERS[ours.mapping], ours.fatal
     return response
+
+
+def write_comparison(comparison: Comparison, case: Case, judge_id: str) -> pb.CompareResponse:
+    """The answer to a comparison without criteria; `case` is the first report's."""
+    names = pb.CompareResponse.Preference
+    return pb.CompareResponse(
+        request_id=case.id,
+        preference=(names.TIE, names.A, names.B)[comparison.preference],
+        p_a=comparison.p_a,
+        position_bias=comparison.position_bias,
+        judge_id=judge_id,
+    )
 
 
 def read_response(response: pb.JudgeResponse) -> Judgement:

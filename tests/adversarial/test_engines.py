@@ -20,7 +20,7 @@ from judger.steering import flag_name
 from judger.types import Case, Criterion, Judgement, Options, Reason, Score, Unscored
 from tests.adversarial import corpus
 from tests.judger.engines.generative import tiny
-from tests.judger.engines.generative.test_openai_engine import Endpoint, completion, failure, serving
+from tests.judger.engines.generative.endpoint import Endpoint, completion, failure, serving
 
 KEY = FenceKey(b"the key of these tests, nobody's secret")
 CRITERIA = (

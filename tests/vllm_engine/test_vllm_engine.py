@@ -9,11 +9,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from judger.engines.base import VERDICT_TIER, Outcome, Tier
+from judger.config import ServeConfig
+from judger.engines.base import PAIR_TIER, VERDICT_TIER, Outcome, Tier
 from judger.errors import EngineError
-from judger.types import Case, Explain, Probabilities, Reason, Unscored
+from judger.pairwise import duels
+from judger.server import SERVICE, running
+from judger.types import Case, Explain, Judgement, Probabilities, Reason, Unscored
 from tests.judger.engines.generative import tiny
 
 Run = Callable[[Awaitable[Any]], Any]
@@ -107,23 +112,47 @@ def test_leaving_early_frees_the_request(engine: Any, run: Run) -> None:
     assert isinstance(run(engine.judge(case, VERDICT_TIER))[0].result, Probabilities)
 
 
-def test_a_dead_engine_fails_everyone_who_waits_at_once(engine: Any, run: Run) -> None:
-    async def die() -> tuple[list[Any], float]:
-        calls = [
-            asyncio.ensure_future(engine.judge(tiny.case(20, seed=30 + i, report_words=900), VERDICT_TIER))
-            for i in range(3)
-        ]
-        await asyncio.sleep(0.3)
-        for process in engine._engine.engine_core.resources.engine_manager.processes:
-            process.kill()
-        since = time.monotonic()
-        results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 60)
-        return results, time.monotonic() - since
+def test_two_reports_are_compared_as_the_torch_engine_compares_them(engine: Any, checkpoint: str, run: Run) -> None:
+    from judger.engines.torch import TorchEngine
+
+    torch_engine = TorchEngine.load(checkpoint, device="cpu", dtype="float32")
+    case = replace(tiny.case(1, report_words=200), criteria=())
+    for duel in duels(case, replace(case, report=tiny.words(150, 4))):
+        (got,) = run(engine.judge(duel, PAIR_TIER))
+        ((want,),) = torch_engine.run([torch_engine.plan(duel, PAIR_TIER)])
+        assert isinstance(got.result, Probabilities)
+        assert abs(got.result.p_full - want.result.p_full) < 0.01
+        assert abs(got.result.p_not - want.result.p_not) < 0.01
+
+
+def test_a_dead_engine_fails_everyone_who_waits_at_once_and_the_server_says_not_serving(engine: Any, run: Run) -> None:
+    async def die() -> tuple[list[Any], Judgement, float, list[int]]:
+        async with (
+            running(ServeConfig(port=0, grace=1.0), engine) as server,
+            grpc.aio.insecure_channel(server.address) as channel,
+        ):
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=SERVICE))
+            states = [(await watch.read()).status]
+            cases = [tiny.case(20, seed=30 + i, report_words=900) for i in range(4)]
+            served = asyncio.ensure_future(server.judge.judge(cases[0]))
+            calls = [asyncio.ensure_future(engine.judge(case, VERDICT_TIER)) for case in cases[1:]]
+            await asyncio.sleep(0.3)
+            for process in engine._engine.engine_core.resources.engine_manager.processes:
+                process.kill()
+            since = time.monotonic()
+            results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 60)
+            judgement = await asyncio.wait_for(served, 60)
+            seconds = time.monotonic() - since
+            states.append((await asyncio.wait_for(watch.read(), 60)).status)
+            return results, judgement, seconds, states
 
     assert engine.is_healthy
-    results, seconds = run(die())
+    results, judgement, seconds, states = run(die())
     assert all(isinstance(result, EngineError) for result in results), results
+    assert {verdict.result.reason for verdict in judgement.verdicts} == {Reason.ENGINE_ERROR}
+    assert judgement.reward.value is None
     assert seconds < 10
+    assert states == [health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING]
     assert not engine.is_healthy
     with pytest.raises(EngineError):
         run(engine.judge(tiny.case(1), VERDICT_TIER))

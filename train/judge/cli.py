@@ -7,36 +7,45 @@ import os
 import sys
 from pathlib import Path
 
+from train.judge.generative import options as generative
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("--engine", choices=["mini"], default="mini", help="which engine's judge to train")
+    parser.add_argument("--engine", choices=["mini", "torch"], default="mini", help="which engine's judge to train")
     parser.add_argument(
         "--data", type=Path, required=True, help="a folder with train/ and, to measure, eval/ of labelled cases"
     )
     parser.add_argument(
-        "--out", type=Path, required=True, help="evidence, runs, logs, figures.json and weights/ go here"
+        "--out", type=Path, required=True, help="what each stage leaves, figures.json and the trained judge go here"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu, or cuda: the same code")
-    parser.add_argument(
+    group = parser.add_argument_group("with --engine mini")
+    group.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes for the encoder pass on a CPU"
     )
-    parser.add_argument("--readers", type=int, default=None, help="readers of different seeds, averaged")
-    parser.add_argument(
+    group.add_argument("--readers", type=int, default=None, help="readers of different seeds, averaged")
+    group.add_argument(
         "--leave-one-out", action="store_true", help="also train without each eval source, and measure on it"
     )
+    generative.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Trains. 0 when done, 2 for bad data."""
+    if not (options.data / "train").is_dir():
+        print(f"{options.data}: no folder train/ in it", file=sys.stderr)
+        return 2
+    return generative.run(options) if options.engine == "torch" else run_mini(options)
+
+
+def run_mini(options: argparse.Namespace) -> int:
+    """The built-in judge's recipe."""
     from train.judge.data import DataError
     from train.judge.fit import Recipe
     from train.judge.mini import READERS, run
 
-    if not (options.data / "train").is_dir():
-        print(f"{options.data}: no folder train/ in it", file=sys.stderr)
-        return 2
     try:
         figures = run(
             options.data,
@@ -68,7 +77,7 @@ def _print(figures: dict[str, dict[str, dict[str, dict[str, float | None]]]]) ->
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of `python -m train.judge.cli`."""
-    parser = argparse.ArgumentParser(prog="judger-train judge", description="Train the built-in judge.")
+    parser = argparse.ArgumentParser(prog="judger-train judge", description="Train a judge.")
     add_arguments(parser)
     return run(parser.parse_args(argv))
 

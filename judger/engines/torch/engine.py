@@ -64,7 +64,7 @@ class TorchEngine:
         )
         self._reason_tokens = reason_tokens
         self.calibration = calibration
-        self.capabilities = Capabilities(can_explain=True, prompt_tokens=self._limit)
+        self.capabilities = Capabilities(can_explain=True, can_compare=True, prompt_tokens=self._limit)
         self.identity = Identity(
             engine="torch",
             model=loaded.name.rstrip("/").rsplit("/", 1)[-1],
@@ -110,7 +110,7 @@ class TorchEngine:
 
     def plan(self, case: Case, tier: Tier) -> Plan:
         """Token ids of the case's tree. A criterion whose prompt is too long is refused, never cut."""
-        tree = self._prompter.tree(case)
+        tree = self._prompter.pair_tree(case) if tier.is_pairwise else self._prompter.tree(case)
         refused = too_long(tree, self._limit)
         return Plan(case=case, tier=tier, tokens=tree.tokens, payload=tree, refused=refused)
 
@@ -121,10 +121,12 @@ class TorchEngine:
             always = plan.tier.explain is Explain.ALWAYS
             open_criteria = [i for i in range(len(plan.case.criteria)) if i not in plan.refused]
             wanted.append((plan.payload, [] if always else open_criteria))
-        log_probs = self._cascade.log_probs(wanted, self._prompter.labels.ids)
+        labels = (self._prompter.labels.ids, self._prompter.pair_labels.ids)
+        log_probs = self._cascade.log_probs(wanted, labels[0] + labels[1])
         outcomes = []
         for plan, (tree, branches), rows in zip(plans, wanted, log_probs, strict=True):
             results: dict[int, Probabilities | Unscored] = dict(plan.refused)
+            rows = rows[:, 3:] if plan.tier.is_pairwise else rows[:, :3]
             for index, row in zip(branches, rows.tolist(), strict=True):
                 results[index] = label_probabilities(row)
             told = [

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -17,92 +14,7 @@ from judger.engines.base import VERDICT_TIER, SelfBatching, Tier
 from judger.engines.openai import OpenAIEngine
 from judger.errors import EngineError
 from judger.types import Case, Criterion, Explain, Probabilities, Reason, Unscored
-
-Reply = tuple[int, dict[str, Any]]
-
-
-class Endpoint:
-    """A scripted endpoint: `answer(request)` gives status and body; it counts what is in flight."""
-
-    def __init__(self) -> None:
-        self.answer: Callable[[dict[str, Any]], Reply] = lambda request: completion("fully")
-        self.requests: list[dict[str, Any]] = []
-        self.most_in_flight = 0
-        self._in_flight = 0
-        self._lock = threading.Lock()
-        endpoint = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with endpoint._lock:
-                    endpoint.requests.append({"path": self.path, **request})
-                    endpoint._in_flight += 1
-                    endpoint.most_in_flight = max(endpoint.most_in_flight, endpoint._in_flight)
-                status, body = endpoint.answer(request)
-                with endpoint._lock:
-                    endpoint._in_flight -= 1
-                payload = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(payload)))
-                self.end_headers()
-                self.wfile.write(payload)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
-
-
-def completion(text: str, tokens: list[tuple[str, dict[str, float]]] | None = None, **usage: Any) -> Reply:
-    """A chat completion; `tokens` are (token, {candidate: probability}) of its log-probabilities."""
-    content = None
-    if tokens is not None:
-        content = [
-            {
-                "token": token,
-                "logprob": math.log(candidates[token]),
-                "bytes": None,
-                "top_logprobs": [
-                    {"token": candidate, "logprob": math.log(p), "bytes": None} for candidate, p in candidates.items()
-                ],
-            }
-            for token, candidates in tokens
-        ]
-    return 200, {
-        "id": "x",
-        "object": "chat.completion",
-        "created": 0,
-        "model": "teacher",
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": "stop",
-                "message": {"role": "assistant", "content": text},
-                "logprobs": None if content is None else {"content": content, "refusal": None},
-            }
-        ],
-        "usage": {"prompt_tokens": 100, "completion_tokens": 2, "total_tokens": 102, **usage},
-    }
-
-
-def failure(status: int, message: str) -> Reply:
-    return status, {"error": {"message": message, "type": "error", "code": None}}
-
-
-@contextmanager
-def serving() -> Iterator[Endpoint]:
-    """An endpoint that answers until the block is left."""
-    made = Endpoint()
-    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
+from tests.judger.engines.generative.endpoint import Endpoint, Reply, completion, failure, serving
 
 
 @pytest.fixture

@@ -1,0 +1,114 @@
+"""What both training stages are told, and what they share: the model, checkpoints, logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from train.judge.data import DataError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The recipe's numbers. Zero steps leave a stage out; the SFT stage takes `epochs` where its steps are negative."""
+
+    sft_steps: int = -1
+    epochs: float = 2.0
+    batch: int = 16
+    """Samples a step, in micro-batches of `micro_batch`."""
+    micro_batch: int = 4
+    learning_rate: float = 1e-5
+    rl_steps: int = 200
+    prompts_per_step: int = 4
+    generations: int = 8
+    """Completions of one prompt: the group that an advantage is relative to."""
+    rl_learning_rate: float = 1e-6
+    temperature: float = 1.0
+    reason_tokens: int = 256
+    lora_rank: int = 0
+    """0 trains all weights."""
+    max_tokens: int = 0
+    """Of prompt and answer; 0 for the model's own limit. What is longer is left out and counted."""
+    save_steps: int = 100
+    device: str = "cpu"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch % self.micro_batch:
+            raise DataError(f"a batch of {self.batch} can't be cut into micro-batches of {self.micro_batch}")
+        if self.rl_steps and self.generations < 2:
+            raise DataError("a group needs two generations at least")
+
+
+def load(model: str | Path, settings: Settings) -> tuple[Any, Any]:
+    """The model to be trained and its tokenizer. Float32 weights, or bfloat16 under LoRA on CUDA."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    half = settings.lora_rank and settings.device.startswith("cuda")
+    weights = AutoModelForCausalLM.from_pretrained(
+        model, dtype=torch.bfloat16 if half else torch.float32, use_safetensors=True, trust_remote_code=False
+    )
+    return weights, AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+
+
+def common(settings: Settings, folder: Path) -> dict[str, Any]:
+    """The arguments that both trainers take."""
+    cuda = settings.device.startswith("cuda")
+    return {
+        "output_dir": str(folder),
+        "seed": settings.seed,
+        "use_cpu": not cuda,
+        "bf16": cuda,
+        "gradient_checkpointing": cuda,
+        "save_steps": settings.save_steps,
+        "save_total_limit": 2,
+        "logging_steps": 1,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": cuda,
+    }
+
+
+def lora(settings: Settings) -> Any:
+    """PEFT's settings, or None where all weights are trained."""
+    if not settings.lora_rank:
+        return None
+    from peft import LoraConfig
+
+    rank = settings.lora_rank
+    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+
+
+def callbacks(runs: Path) -> list[Any]:
+    """Scalars for TensorBoard."""
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers.integrations import TensorBoardCallback
+
+    return [TensorBoardCallback(SummaryWriter(str(runs)))]
+
+
+def train(trainer: Any, folder: Path) -> list[Mapping[str, Any]]:
+    """Trains from the last checkpoint in `folder`, if there is one; the log, a record a step."""
+    from transformers.trainer_utils import get_last_checkpoint
+
+    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    trainer.train(resume_from_checkpoint=last)
+    return list(trainer.state.log_history)
+
+
+def save(trainer: Any, source: str | Path, folder: Path) -> None:
+    """The trained model as one that can be served: LoRA merged in, and the tokenizer as it came."""
+    from transformers import AutoTokenizer
+
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(source, trust_remote_code=False).save_pretrained(folder)
+
+
+def as_json(settings: Settings) -> dict[str, Any]:
+    return asdict(settings)
