@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROTOC_VENV := .venv-proto
 
-.PHONY: demo test test-vllm check bench soak fuzz proto clean
+.PHONY: demo test test-vllm test-verl check bench soak fuzz proto clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -32,6 +32,10 @@ test: $(VENV)/.dev
 test-vllm:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/vllm_engine/make_venv.sh
 	PYTHONPATH=. .venv-vllm/bin/python -m pytest -c tests/vllm_engine/pytest.ini --rootdir . tests/vllm_engine
+
+test-verl:
+	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/verl_recipe/make_venv.sh
+	PYTHONPATH=. .venv-verl/bin/python -m pytest -c tests/verl_recipe/pytest.ini --rootdir . --confcutdir . tests/verl_recipe
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -29,6 +29,9 @@ class EngineConfig(BaseModel):
     data_parallel_size: int = Field(1, ge=1, description="vllm: copies of the model")
     base_url: str | None = Field(None, description="openai: the endpoint, such as http://localhost:8000/v1")
     api_key_file: Path | None = Field(None, description="openai: a file with the key in its first line")
+    fence_key_file: Path | None = Field(
+        None, description="a file with the secret of the reports' fences; made where it is missing"
+    )
     calibration: Path | None = Field(None, description="a file of judger calibrate, instead of the engine's own")
 
 

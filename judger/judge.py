@@ -19,6 +19,7 @@ from judger.errors import EngineError, JudgeMismatch, JudgerError, Unsupported
 from judger.inflight import InFlight
 from judger.isolation import Ran
 from judger.reward import reward
+from judger.steering import FlagFinder
 from judger.types import Case, Judgement, Options, Usage
 from judger.verdict import Calibration, verdict
 
@@ -55,6 +56,7 @@ class Judge:
         self._idle = asyncio.Event()
         self._idle.set()
         self._inflight = InFlight(self._run)
+        self._flags = FlagFinder()
         self.work: Batcher | Alone
         if isinstance(engine, SelfBatching):
             self.work = Alone(engine, rebuild=rebuild, engine_timeout=engine_timeout, backoff=backoff)
@@ -89,6 +91,7 @@ class Judge:
         try:
             known = await self.cache.look_up(case, tier) if self.cache is not None else {}
             ran = await self._inflight.run(case, tier, ticket, known)
+            flags = await self._flags.find(case)
         finally:
             self.num_in_flight -= 1
             if not self.num_in_flight:
@@ -116,6 +119,7 @@ class Judge:
                 joined_criteria=ran.joined,
                 cached_criteria=ran.known,
             ),
+            flags=flags,
         )
 
     async def admit(self, cases: Sequence[Case], options: Options, ticket: Ticket) -> None:

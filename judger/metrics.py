@@ -8,6 +8,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from judger.judge import Judge
+from judger.steering import NAMES, flag_name
 from judger.types import Case, Judgement, Lane, Score
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
@@ -44,6 +45,9 @@ class Metrics:
             ["sign"],
             registry=self.registry,
         )
+        self.flags = Counter("judger_flags", "Flags on reports by name", ["name"], registry=self.registry)
+        for name in NAMES:  # so that the first one of a kind is an increase
+            self.flags.labels(name)
         self.cache_faults = Counter(
             "judger_cache_faults", "What went wrong with the cache's file or Redis", ["kind"], registry=self.registry
         )
@@ -97,5 +101,7 @@ class Metrics:
                 self.criteria.labels(source).inc(number)
         self.tokens.labels("shared").inc(usage.shared_tokens)
         self.tokens.labels("own").inc(max(0, usage.prompt_tokens - usage.shared_tokens))
+        for flag in judgement.flags:
+            self.flags.labels(flag_name(flag)).inc()
         if judgement.reward.value is not None:
             self.rewards.observe(judgement.reward.value)

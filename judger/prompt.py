@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from judger.fence import FenceKey, break_marks
 from judger.types import Case, Label
 
-__all__ = ["CUE", "FILES", "LABELS", "LabelWords", "PromptText", "digest", "fence_of", "messages", "prompt_text"]
+__all__ = ["CUE", "FILES", "LABELS", "LabelWords", "PromptText", "digest", "messages", "prompt_text"]
 
 FILES = (
     "system",
@@ -37,7 +38,6 @@ CUE = "Verdict:"
 """What stands before the label word; the model's answer begins with it."""
 
 SLOT = re.compile(r"\{(\w+)\}")
-LONGEST_FENCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +85,7 @@ def fill(name: str, **values: str) -> str:
     return SLOT.sub(value, template(name))
 
 
-def fence_of(report: str) -> str:
-    """A line that the report does not contain, and longer than any run of its character, so that it can't be forged.
-
-    The nonce is a digest of the report: whoever writes the report can't know it, and the same report gets the same
-    fence, which keeps its prefix cacheable.
-    """
-    longest = max((len(run) for run in re.findall("=+", report)), default=0)
-    rule = "=" * min(max(longest + 1, 8), LONGEST_FENCE)
-    salt = 0
-    while True:
-        nonce = hashlib.blake2b(f"{salt}:{report}".encode("utf-8", "replace"), digest_size=6).hexdigest()
-        fence = f"{rule} {nonce} {rule}"
-        if nonce not in report:
-            return fence
-        salt += 1
-
-
-def prompt_text(case: Case, words: LabelWords | None = None, *, explain: bool = False) -> PromptText:
+def prompt_text(case: Case, words: LabelWords | None = None, *, fence: FenceKey, explain: bool = False) -> PromptText:
     """The tree of a case. With `explain` the reason is written before the verdict."""
     words = words or LabelWords()
     names = {"not": words.not_satisfied, "partial": words.partially_satisfied, "full": words.fully_satisfied}
@@ -113,7 +96,7 @@ def prompt_text(case: Case, words: LabelWords | None = None, *, explain: bool = 
     return PromptText(
         system=template("system").strip(),
         query=fill("query", query=case.query.strip() or "(none given)"),
-        report=fill("report", fence=fence_of(case.report), report=case.report),
+        report=fill("report", fence=fence.line(case.report), report=case.report),
         polarities=tuple(fill("flaw" if negative else "requirement", **names) + answer for negative in order),
         branches=tuple(
             (order[criterion.is_negative], fill("criterion", criterion=criterion.text.strip()).rstrip("\n"))
@@ -123,8 +106,11 @@ def prompt_text(case: Case, words: LabelWords | None = None, *, explain: bool = 
 
 
 def messages(text: PromptText, index: int) -> list[dict[str, str]]:
-    """Criterion `index` as chat messages, for endpoints that take no token ids."""
-    return [{"role": "system", "content": text.system}, {"role": "user", "content": text.user(index)}]
+    """Criterion `index` as chat messages, for endpoints that take no token ids.
+
+    Nobody knows whether such an endpoint's tokenizer takes the marks of its chat template for text: they are broken.
+    """
+    return [{"role": "system", "content": text.system}, {"role": "user", "content": break_marks(text.user(index))}]
 
 
 def digest(*extra: str) -> str:

@@ -117,6 +117,8 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
 
 def assemble(config: ServeConfig, engine: Engine | SelfBatching | None = None) -> Judge:
     """The judge that the configuration describes. Blocking: seconds to minutes. Raises InvalidRequest, EngineError."""
+    if engine is None:
+        config = with_fence_key(config)
     calibration = None
     if config.calibration is not None:
         from judger.calibration import load_calibration
@@ -141,6 +143,16 @@ def assemble(config: ServeConfig, engine: Engine | SelfBatching | None = None) -
         engine_timeout=config.engine_timeout,
         backoff=config.restart_backoff,
     )
+
+
+def with_fence_key(config: ServeConfig) -> ServeConfig:
+    """The same with a file for the fence key beside the verdicts', which are worth nothing under another key."""
+    if config.engine in ("mini", "scripted") or config.fence_key_file is not None:
+        return config
+    if config.cache is not None:
+        return config.model_copy(update={"fence_key_file": config.cache.with_name(f"{config.cache.name}.fence-key")})
+    logger.info("no fence_key_file: the judge_id holds until this process ends, and on this replica only")
+    return config
 
 
 async def report_health(checks: health.aio.HealthServicer, up: bool) -> None:

@@ -136,7 +136,9 @@ class Agent:
     def _fit(self, episode: Episode, call: ToolCall, text: str) -> tuple[str, str]:
         """The observation as the model sees it, and the file that holds it whole where it is long."""
         limits = self._config.context
-        text = context.clean(text[:_STORED_CHARS])
+        if len(text) > _STORED_CHARS:
+            text = f"{text[: _STORED_CHARS - 100]}\n[cut here: the result had {len(text):,} characters]"
+        text = context.clean(text)
         if len(text) <= limits.observation_chars:
             return text or "(no output)", ""
         handle = f"observations/{episode.turns:03d}-{episode.answered}-{call.name}.txt"
@@ -202,7 +204,10 @@ class Agent:
         if keep < 1 or episode.turn_starts[-keep] <= episode.keep_from:
             return False
         keep_from = episode.turn_starts[-keep]
-        files = [entry.path for entry in self._workspace.list()[0]]
+        try:
+            files = [entry.path for entry in self._workspace.list()[0]]
+        except ToolError:
+            files = []  # the shell may have taken the folder away
         # Characters: half of what the compaction may leave, at four to a token.
         most = int(target * 2)
         summary = context.compaction(episode.messages, keep_from, self._plan(), episode.sources, files, most)

@@ -107,6 +107,8 @@ class SearchConfig(_Frozen):
     """The address of a SearXNG instance, or of a stand-in for a hosted service."""
     api_key_env: str = "SEARCH_API_KEY"
     """The environment variable that the command line reads the service's key from."""
+    max_results: int = Field(default=20, ge=1)
+    """The most passages shown for one query, however many are asked for."""
     authority: Path | None = None
     """A plain file with one host or prefix a line, instead of the built-in list: these win among equals."""
     cache: Path | None = None
@@ -167,6 +169,8 @@ class AgentConfig(_Frozen):
     """What the model sees."""
     system_prompt: Path | None = None
     """A text file instead of the built-in instructions."""
+    tools: tuple[Literal["todo", "search", "open", "file"], ...] = ("todo", "search", "open", "file")
+    """Which of these are offered; the shell and MCP servers have their own settings."""
 
 
 class Settings(_Frozen):

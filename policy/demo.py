@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from importlib.resources import files
 
 from policy.model import Completion
@@ -13,8 +13,8 @@ __all__ = ["QUERY", "script"]
 QUERY = "What did the flood of 1822 do to the tidal mill at Voe, and who rebuilt it, at what price? Write half a page."
 
 
-def script(tools: Collection[str]) -> list[Completion]:
-    """The replies, for the tools there are."""
+def script(tools: Collection[str], missing: Sequence[str] = ()) -> list[Completion]:
+    """The replies, for the tools there are; `missing` says why others are not."""
     plan = [
         "Find the flood",
         "Find the mill's rebuilding",
@@ -62,11 +62,17 @@ def script(tools: Collection[str]) -> list[Completion]:
         ),
         calls(("open", {"targets": ["https://example.org/mill"]}), thought="Is there anything on the web?"),
     ]
+    if "tides_working_hours" in tools:
+        hours = {"place": "Voe"}
+        steps.append(
+            calls(("tides_working_hours", hours), thought="An MCP server knows tides: how long could it grind?")
+        )
     if "shell" in tools:
         count = {"command": "wc -w report.md && ls -la /workspace && id -u"}
         steps.append(calls(("shell", count), thought="No web here. Is it half a page? I count the words."))
+    without = f"I cannot count its words ({'; '.join(missing)}), so I read it." if missing else ""
     steps += [
-        calls(("file", {"command": "read", "path": "report.md", "first_line": 7, "last_line": 9})),
+        calls(("file", {"command": "read", "path": "report.md", "first_line": 7, "last_line": 9}), thought=without),
         calls(("file", {"command": "list"}), todo(4), thought="Read once more; it is in order."),
         says("report.md"),
     ]

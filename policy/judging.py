@@ -35,6 +35,7 @@ def judged(record: Record, judgement: Judgement) -> Record:
         **record,
         "reward": judgement.reward.value,
         "judge_id": judgement.judge_id,
+        "judge_error": "",
         "verdicts": [_verdict(verdict.criterion_id, verdict.result) for verdict in judgement.verdicts],
     }
 

@@ -111,13 +111,10 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
     """The kit of an episode whose workspace is `folder`."""
     async with AsyncExitStack() as stack:
         workspace, todo = Workspace(folder), Todo()
-        tools: list[Tool] = [
-            tool(todo.todo),
-            tool(SearchTool(shared.provider, order=shared.authority.order).search),
-            tool(OpenTool(shared.index, shared.reader).open),
-            tool(FileTool(workspace).file),
-            *shared.tools,
-        ]
+        search = SearchTool(shared.provider, order=shared.authority.order, max_results=settings.search.max_results)
+        own = (todo.todo, search.search, OpenTool(shared.index, shared.reader).open, FileTool(workspace).file)
+        offered = [tool(function) for function in own if function.__name__ in settings.agent.tools]
+        tools: list[Tool] = [*offered, *shared.tools]
         missing: list[str] = []
         if settings.shell.enabled:
             reason = sandbox.missing(settings.shell)

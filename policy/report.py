@@ -101,7 +101,8 @@ def to_html(resolved: Resolved, title: str, checklist: Checklist | None = None) 
         return f'<a class="cite" id="c{number}-{seen[number]}" href="#p{number}">[{number}]</a>'
 
     # Raw HTML in the report is shown as text, and links with odd schemes are left as words.
-    rendered = MarkdownIt("commonmark", {"html": False}).enable("table").render(resolved.text)
+    text = resolved.text.replace(f" {_OPEN}", f"\u00a0{_OPEN}")  # a mark does not begin a line
+    rendered = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     body = re.sub(f"{_OPEN}(.*?){_CLOSE}", link, rendered)
     passages = [_passage(number, source, seen.get(str(number), 0)) for number, source in enumerate(resolved.cited, 1)]
     style = files("policy").joinpath("prompts/report.css").read_text(encoding="utf-8")
@@ -120,7 +121,9 @@ def to_html(resolved: Resolved, title: str, checklist: Checklist | None = None) 
 
 
 def _passage(number: int, source: Source, uses: int) -> str:
-    back = "".join(f'<a href="#c{number}-{use}">↑</a>' for use in range(1, uses + 1))
+    back = "".join(
+        f'<a class="back" href="#c{number}-{use}" title="where it is cited">↑</a>' for use in range(1, uses + 1)
+    )
     location = html.escape(source.location)
     if re.match(r"https?://", source.location):
         location = f'<a href="{location}" rel="noreferrer">{location}</a>'
@@ -134,12 +137,24 @@ def _checklist(checklist: Checklist | None) -> str:
     if checklist is None:
         return ""
     rows = "".join(
-        f'<tr class="{html.escape(row.verdict.split(":")[0])}"><td>{html.escape(row.verdict.replace("_", " "))}</td>'
+        f'<tr class="{_tone(row)}"><td>{html.escape(row.verdict.replace("_", " "))}</td>'
         f"<td>{row.weight:g}</td><td>{html.escape(row.text)}</td></tr>"
         for row in checklist.rows
     )
     head = "<tr><th>verdict</th><th>weight</th><th>criterion</th></tr>"
     return f"<section><h2>Checklist</h2><p>{html.escape(_reward(checklist))}</p><table>{head}{rows}</table></section>"
+
+
+def _tone(row: Checked) -> str:
+    """Good, bad or between: of a flaw, to be satisfied is bad."""
+    match row.verdict:
+        case "fully_satisfied":
+            return "good" if row.weight > 0 else "bad"
+        case "not_satisfied":
+            return "bad" if row.weight > 0 else "good"
+        case "partially_satisfied":
+            return "between" if row.weight > 0 else "bad"
+    return "none"
 
 
 def _reward(checklist: Checklist) -> str:

@@ -1,7 +1,8 @@
 """Many episodes at once: G of every task, a bounded number in flight, each group judged as soon as it is complete.
 
 Resumable at any point: an episode whose record is in the output is not run again, and one that was cut short goes on
-from its journal in `OUT.work/`. A failed episode is a record that says so, without a report and without a reward.
+from its journal in `OUT.work/`. A failed episode is a record that says so, without a report and without a reward; with
+`retry_failed` it is run anew. A report that has not been judged is judged when there is a judge, without its episode.
 """
 
 from __future__ import annotations
@@ -97,16 +98,18 @@ class Rollouts:
         group: int = 1,
         judge: Client | None = None,
         keep_workspaces: bool = False,
+        retry_failed: bool = False,
         on_record: Callable[[Record], None] = lambda _: None,
     ) -> None:
         self._out, self._settings, self._shared, self._make_model = out, settings, shared, make_model
         self._concurrency, self._group, self._judge = concurrency, group, judge
-        self._keep, self._on_record = keep_workspaces, on_record
+        self._keep, self._retry, self._on_record = keep_workspaces, retry_failed, on_record
         self._slots = asyncio.Semaphore(concurrency)
         self._work = out.with_name(out.name + ".work")
 
     async def run(self, tasks: Sequence[Task]) -> None:
-        """Run what is missing."""
+        """Judge what is not judged, then run what is missing."""
+        await self._mend(tasks)
         done = {record["id"] for record in trajectory.read_records(self._out)}
         waiting = iter(tasks)
         # As many workers as slots: a group that waits for its last episode must not keep others from starting.
@@ -115,6 +118,38 @@ class Rollouts:
                 workers.create_task(self._worker(waiting, done))
         if self._work.exists() and not self._keep:
             shutil.rmtree(self._work)
+
+    async def _mend(self, tasks: Sequence[Task]) -> None:
+        """Take out the records to run again, and put judgements into those that have none."""
+        ids = {_id(task, number): (task, number) for task in tasks for number in range(self._group)}
+        failed: set[str] = set()
+        unjudged: dict[str, list[Record]] = {}
+        for record in trajectory.read_records(self._out):
+            if record["id"] not in ids:
+                continue
+            if record["status"] == "failed" and self._retry:
+                failed.add(record["id"])
+            elif record["report"] and not record["judge_id"]:
+                unjudged.setdefault(record["task"], []).append(record)
+        judged: dict[str, Record] = {}
+
+        async def judge(task: Task, records: list[Record]) -> None:
+            async with self._slots:
+                assert self._judge is not None
+                judged.update(
+                    {r["id"]: r for r in await judge_records(records, task.query, task.criteria, self._judge)}
+                )
+
+        if self._judge is not None:
+            async with asyncio.TaskGroup() as group:
+                for task in tasks:
+                    if task.criteria and task.id in unjudged:
+                        group.create_task(judge(task, unjudged[task.id]))
+        for one in failed:
+            shutil.rmtree(self._folder(*ids[one]), ignore_errors=True)  # its journal says that it failed
+        if failed or judged:
+            kept = (judged.get(r["id"], r) for r in trajectory.read_records(self._out) if r["id"] not in failed)
+            trajectory.write(self._out, kept)
 
     async def _worker(self, waiting: Iterator[Task], done: set[str]) -> None:
         for task in waiting:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +22,18 @@ from policy.events import Compacted, Event, Finished, Observed, Replied, Started
 from policy.model import Message
 from policy.sources import Source
 
-__all__ = ["Journal", "Record", "append", "events_of", "read_journal", "read_records", "record_of", "sequences"]
+__all__ = [
+    "Journal",
+    "Record",
+    "append",
+    "events_of",
+    "read_journal",
+    "read_records",
+    "record_of",
+    "rendered",
+    "sequences",
+    "write",
+]
 
 Record = dict[str, Any]
 
@@ -71,9 +83,23 @@ def append(path: Path, record: Record) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     _end_last_line(path)
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
+        file.write(_line(record))
         file.flush()
         os.fsync(file.fileno())
+
+
+def write(path: Path, records: Iterable[Record]) -> None:
+    """Put a file of these records in the place of an old one, whole or not at all; they may come from the old one."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            for record in records:
+                file.write(_line(record))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_records(path: Path) -> Iterator[Record]:
@@ -166,9 +192,9 @@ def sequences(record: Mapping[str, Any]) -> Iterator[list[Message]]:
     episode = Episode()
     for event in events_of(record):
         if isinstance(event, Compacted):
-            yield [_rendered(message) for message in episode.view()]
+            yield [rendered(message) for message in episode.view()]
         episode.apply(event)
-    yield [_rendered(message) for message in episode.view()]
+    yield [rendered(message) for message in episode.view()]
 
 
 _STEP: Record = {
@@ -205,7 +231,8 @@ def _plain(message: Mapping[str, Any]) -> Message:
     return {key: value for key, value in message.items() if value is not None}
 
 
-def _rendered(message: Message) -> Message:
+def rendered(message: Message) -> Message:
+    """The message as chat templates take it: arguments of tool calls as objects where they are valid JSON."""
     if "tool_calls" not in message:
         return message
     calls = []
@@ -216,6 +243,10 @@ def _rendered(message: Message) -> Message:
             arguments = call["function"]["arguments"]
         calls.append({**call, "function": {**call["function"], "arguments": arguments}})
     return {**message, "tool_calls": calls}
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def _end_last_line(path: Path) -> None:

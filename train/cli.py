@@ -7,20 +7,35 @@ import sys
 from collections.abc import Sequence
 
 from train.judge import cli as judge
+from train.lm import cli_midtrain as midtrain
+from train.lm import cli_sft as sft
+from train.rl import cli as rl
+from train.tasks import cli as tasks
+
+_STAGES = (
+    ("tasks", "make a world, its tasks and the data to train on", tasks.add_arguments, tasks.run),
+    ("midtrain", "mid-train a policy on text", midtrain.add_arguments, midtrain.run),
+    ("sft", "fine-tune a policy on conversations with tools", sft.add_arguments, sft.run),
+    ("rl", "train a policy by the judger's rewards", rl.add_arguments, rl.run),
+    ("evaluate", "a policy's judged reward on held-out tasks", rl.add_evaluate_arguments, rl.run_evaluate),
+    ("judge", "train a judge on labelled cases", judge.add_arguments, judge.run),
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of `judger-train` with its stages."""
     parser = argparse.ArgumentParser(
         prog="judger-train",
-        description="Train a judge.",
-        epilog="Exit codes: 0 done; 2 the data or the usage is wrong; 130 interrupted (run again to go on).",
+        description="Train a judge, or a policy that the judge rewards.",
+        epilog="Exit codes: 0 done; 2 the data or the usage is wrong; 3 the judger was lost, the state is saved; "
+        "130 interrupted (run again to go on).",
         allow_abbrev=False,
     )
     stages = parser.add_subparsers(title="stages", required=True, metavar="STAGE")
-    stage = stages.add_parser("judge", help="train a judge on labelled cases", allow_abbrev=False)
-    judge.add_arguments(stage)
-    stage.set_defaults(run=judge.run)
+    for name, text, add_arguments, run in _STAGES:
+        stage = stages.add_parser(name, help=text, description=text, allow_abbrev=False)
+        add_arguments(stage)
+        stage.set_defaults(run=run)
     return parser
 
 
@@ -33,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("judger-train: interrupted; the same command goes on from here", file=sys.stderr)
         return 130
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] in ("train", "judger"):
+        if error.name is None or error.name.split(".")[0] in ("train", "judger", "policy"):
             raise
         print(f"judger-train: {error.name} is not installed: pip install 'checklist-judger[train]'", file=sys.stderr)
         return 2

@@ -30,6 +30,7 @@ ENGINE_FLAGS = (
     "data_parallel_size",
     "base_url",
     "api_key_file",
+    "fence_key_file",
     "calibration",
 )
 
@@ -55,6 +56,7 @@ def engine_flags() -> argparse.ArgumentParser:
     group.add_argument("--data-parallel-size", type=int, metavar="N", help=help_of["data_parallel_size"])
     group.add_argument("--base-url", metavar="URL", help=help_of["base_url"])
     group.add_argument("--api-key-file", type=Path, metavar="FILE", help=help_of["api_key_file"])
+    group.add_argument("--fence-key-file", type=Path, metavar="FILE", help=help_of["fence_key_file"])
     group.add_argument("--calibration", type=Path, metavar="FILE", help=help_of["calibration"])
     return parent
 

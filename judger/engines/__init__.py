@@ -7,6 +7,7 @@ from pathlib import Path
 from judger.config import EngineConfig
 from judger.engines.base import Engine, SelfBatching
 from judger.errors import InvalidRequest
+from judger.fence import open_fence_key
 
 
 def build_engine(config: EngineConfig) -> Engine | SelfBatching:
@@ -35,6 +36,7 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 threads=config.threads,
                 max_prompt_tokens=config.max_prompt_tokens or 0,
                 deterministic=config.deterministic,
+                fence=open_fence_key(config.fence_key_file),
             )
         case "openai":
             from judger.engines.openai import OpenAIEngine
@@ -43,6 +45,7 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 needed(config.model, "model", "the openai engine"),
                 base_url=needed(config.base_url, "base_url", "the openai engine"),
                 api_key=read_key(config.api_key_file),
+                fence=open_fence_key(config.fence_key_file),
             )
         case "vllm":
             from judger.engines.vllm import VllmEngine
@@ -54,6 +57,7 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 tensor_parallel_size=config.tensor_parallel_size,
                 data_parallel_size=config.data_parallel_size,
                 max_prompt_tokens=config.max_prompt_tokens or 0,
+                fence=open_fence_key(config.fence_key_file),
             )
 
 

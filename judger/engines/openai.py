@@ -17,6 +17,7 @@ from judger import prompt
 from judger.engines.base import Capabilities, Identity, Outcome, Tier
 from judger.engines.explained import explained_outcome, judge_in_tiers, parse_reply
 from judger.errors import EngineError
+from judger.fence import CHAT_MARKS, FenceKey, process_key
 from judger.prompt import CUE, LabelWords, PromptText
 from judger.types import Case, Probabilities, Reason, Unscored
 from judger.verdict import IDENTITY, Calibration
@@ -46,14 +47,17 @@ class OpenAIEngine:
         reason_tokens: int = 512,
         calibration: Calibration = IDENTITY,
         extra_body: Mapping[str, Any] | None = None,
+        fence: FenceKey | None = None,
     ) -> None:
         """`concurrency`: requests in flight at most. `timeout`: seconds for one attempt. `reading`: how verdicts come;
         `auto` begins with log-probabilities and falls back for good when the endpoint has none. `reason_tokens`:
-        budget of a written reason. `extra_body`: fields of the endpoint's own, such as a switch for thinking."""
+        budget of a written reason. `extra_body`: fields of the endpoint's own, such as a switch for thinking. `fence`:
+        by default this process's own key."""
         from openai import AsyncOpenAI
 
         self._client = AsyncOpenAI(base_url=base_url, api_key=api_key, max_retries=max_retries, timeout=timeout)
         self._model = model
+        self._fence = fence or process_key()
         self._slots = asyncio.Semaphore(concurrency)
         self._auto = reading == "auto"
         self._has_logprobs = reading != "structured"
@@ -73,15 +77,17 @@ class OpenAIEngine:
             engine_version=__version__,
             weights=model,
             tokenizer="remote",
-            prompt=prompt.digest(*WORDS, extra),
+            prompt=prompt.digest(*WORDS, extra, CHAT_MARKS.pattern, self._fence.digest),
             precision=f"remote {reading}",
         )
 
     async def judge(self, case: Case, tier: Tier) -> list[Outcome]:
         """One outcome per criterion. Raises EngineError where the endpoint refuses this caller or model altogether."""
         self._loop = asyncio.get_running_loop()
-        text = prompt.prompt_text(case, WORDS)
-        explained = prompt.prompt_text(case, WORDS, explain=True) if tier.explain != "never" else text
+        text = prompt.prompt_text(case, WORDS, fence=self._fence)
+        explained = (
+            prompt.prompt_text(case, WORDS, fence=self._fence, explain=True) if tier.explain != "never" else text
+        )
         return await judge_in_tiers(
             case,
             tier,

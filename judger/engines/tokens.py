@@ -2,7 +2,7 @@
 
 The ids of the pieces are the truth: a criterion's lone prompt is their concatenation along its path, so a shared
 prefix never depends on how a tokenizer would merge across a boundary. What users wrote (query, report, criterion) is
-tokenised with special tokens off: a report that spells `<|im_end|>` gets plain characters.
+tokenised with special tokens off: a report that spells `<|im_end|>` gets plain characters (see `plain_ids`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import json
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from judger import prompt
 from judger.errors import EngineError
+from judger.fence import FenceKey, process_key
 from judger.prompt import CUE, LabelWords
 from judger.types import Case
 
@@ -34,6 +36,7 @@ CANDIDATES = (
 """Words for the labels, best first: the first three that are single, distinct tokens are used."""
 
 SLOT = "USERTEXTGOESHERE"
+PLAIN = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +80,29 @@ class Tree:
 class Prompter:
     """Turns cases into trees of token ids for one tokenizer. Safe in any thread."""
 
-    def __init__(self, tokenizer: Any, *, name: str) -> None:
-        """`tokenizer` is one of transformers'; `name` goes into errors. Raises EngineError without label tokens."""
+    def __init__(self, tokenizer: Any, *, name: str, fence: FenceKey | None = None) -> None:
+        """`tokenizer` is one of transformers'; `name` goes into errors; `fence`: by default this process's own key.
+
+        Raises EngineError without label tokens.
+        """
         self._tokenizer = tokenizer
+        self._fence = fence or process_key()
+        self._marks = control_ids(tokenizer)
         # A fast tokenizer holds the special-token switch as state, and plans are made in any thread.
         self._lock = threading.Lock()
         self._head, self._tail, self._system_in_user = chat_frame(tokenizer)
         self.labels = label_tokens(tokenizer, name)
         self._head_ids = self._trusted(self._head)
         self._tail_ids = self._trusted(self._tail) + self.labels.cue
-        self.prompt_digest = prompt.digest(*self.labels.words, self._head, self._tail, str(self._system_in_user))
+        self.prompt_digest = prompt.digest(
+            *self.labels.words, self._head, self._tail, str(self._system_in_user), self._fence.digest
+        )
         self.tokenizer_digest = tokenizer_digest(tokenizer)
         self._polarity_ids: dict[str, tuple[int, ...]] = {}
 
     def tree(self, case: Case, *, explain: bool = False) -> Tree:
         """The tree of a case; its branches end in the answer cue, or with `explain` where the reason begins."""
-        text = prompt.prompt_text(case, self.labels.words, explain=explain)
+        text = prompt.prompt_text(case, self.labels.words, fence=self._fence, explain=explain)
         shared = self._head_ids + self._untrusted(text.query)
         for polarity in text.polarities:
             if polarity not in self._polarity_ids:
@@ -120,7 +130,7 @@ class Prompter:
 
     def _untrusted(self, text: str) -> tuple[int, ...]:
         with self._lock:
-            return plain_ids(self._tokenizer, text)
+            return plain_ids(self._tokenizer, text, self._marks)
 
 
 def chat_frame(tokenizer: Any) -> tuple[str, str, bool]:
@@ -163,17 +173,47 @@ def opens_with_bos(tokenizer: Any) -> bool:
     return bool(ids) and tokenizer.bos_token_id is not None and ids[0] == tokenizer.bos_token_id
 
 
-def plain_ids(tokenizer: Any, text: str) -> tuple[int, ...]:
-    """Token ids of a text in which nothing is a special token."""
-    return tuple(tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"])
+def plain_ids(tokenizer: Any, text: str, marks: frozenset[int]) -> tuple[int, ...]:
+    """Token ids of a text in which nothing is a special token, nor any other of the `marks`.
+
+    The tokenizer's own switch leaves marks that are added but not special (`<think>`), and tokenizers that keep their
+    special tokens among the ordinary ones don't mind it at all. So whatever comes out as a mark is cut behind its first
+    character, and the pieces are tokenised apart. A mark of a single character can't be cut, and is left.
+    """
+    ids = tokenizer(text, **PLAIN)["input_ids"]
+    if marks.isdisjoint(ids) or not tokenizer.is_fast:
+        return tuple(ids)
+    pieces = [text]
+    while True:
+        found = tokenizer(pieces, return_offsets_mapping=True, **PLAIN)
+        cut = [
+            _cut(piece, [span for token, span in zip(ids, spans, strict=True) if token in marks])
+            for piece, ids, spans in zip(pieces, found["input_ids"], found["offset_mapping"], strict=True)
+        ]
+        if all(len(parts) == 1 for parts in cut):
+            return tuple(token for ids in found["input_ids"] for token in ids)
+        pieces = [part for parts in cut for part in parts]
+
+
+def _cut(text: str, spans: Iterable[tuple[int, int]]) -> list[str]:
+    """The text in pieces, cut behind the first character of every span that has more than one."""
+    edges = [0, *sorted({start + 1 for start, end in spans if end - start > 1}), len(text)]
+    return [text[start:end] for start, end in pairwise(edges)]
+
+
+def control_ids(tokenizer: Any) -> frozenset[int]:
+    """Ids of all tokens that were added to the vocabulary, but for white space and the unknown token."""
+    added = tokenizer.added_tokens_decoder
+    return frozenset(i for i, token in added.items() if str(token).strip() and i != tokenizer.unk_token_id)
 
 
 def label_tokens(tokenizer: Any, name: str) -> LabelTokens:
     """The first label words that are single, distinct tokens after the cue; EngineError where there are none."""
+    marks = control_ids(tokenizer)
     for words in CANDIDATES:
         for space_in_cue in (False, True):
-            cue = plain_ids(tokenizer, CUE + " " * space_in_cue)
-            full = [plain_ids(tokenizer, f"{CUE} {word}") for word in words]
+            cue = plain_ids(tokenizer, CUE + " " * space_in_cue, marks)
+            full = [plain_ids(tokenizer, f"{CUE} {word}", marks) for word in words]
             if not all(len(ids) == len(cue) + 1 and ids[:-1] == cue for ids in full):
                 continue
             last = (full[0][-1], full[1][-1], full[2][-1])

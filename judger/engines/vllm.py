@@ -23,6 +23,7 @@ from judger.engines.explained import (
 )
 from judger.engines.tokens import Prompter, Tree
 from judger.errors import EngineError
+from judger.fence import FenceKey
 from judger.types import Case, Reason, Unscored
 from judger.verdict import IDENTITY, Calibration
 from judger.version import __version__
@@ -48,9 +49,10 @@ class VllmEngine:
         reason_tokens: int = 256,
         calibration: Calibration = IDENTITY,
         engine_args: Mapping[str, Any] | None = None,
+        fence: FenceKey | None = None,
     ) -> None:
         """Loads `model`, a folder or a hub name: a minute or more. `reason_tokens`: budget of a written reason.
-        `engine_args` go to vLLM's AsyncEngineArgs as they are. Raises EngineError."""
+        `engine_args` go to vLLM's AsyncEngineArgs as they are. `fence`: see `Prompter`. Raises EngineError."""
         from transformers import AutoTokenizer
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
@@ -67,7 +69,7 @@ class VllmEngine:
             settings["max_model_len"] = max_prompt_tokens + reason_tokens + 64
         try:
             tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
-            self._prompter = Prompter(tokenizer, name=model)
+            self._prompter = Prompter(tokenizer, name=model, fence=fence)
             self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(model=model, **settings))
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise EngineError(f"{model}: vLLM can't load it: {error}") from error

@@ -27,6 +27,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--group", type=int, default=1, metavar="G", help="episodes of each task (default: 1)")
     parser.add_argument("--judge", metavar="HOST:PORT", help="judge each group there")
     parser.add_argument("--rubric", type=Path, metavar="FILE", help="judge all by this rubric, not by their own")
+    parser.add_argument("--retry-failed", action="store_true", help="run the episodes again whose record says failed")
     parser.add_argument("--keep-workspaces", action="store_true", help="keep OUT.jsonl.work/")
     add_settings(parser)
     parser.set_defaults(act=_act)
@@ -62,7 +63,8 @@ async def _run(arguments: argparse.Namespace) -> int:
         judge = await stack.enter_async_context(connect(arguments.judge)) if arguments.judge else None
         columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
         progress = stack.enter_context(Progress(*columns, console=Console(stderr=True)))
-        before = sum(1 for _ in trajectory.read_records(arguments.out))
+        again = {"failed"} if arguments.retry_failed else set()
+        before = sum(record["status"] not in again for record in trajectory.read_records(arguments.out))
         bar = progress.add_task("episodes", total=len(tasks) * arguments.group, completed=before)
 
         def on_record(record: Record) -> None:
@@ -78,6 +80,7 @@ async def _run(arguments: argparse.Namespace) -> int:
             group=arguments.group,
             judge=judge,
             keep_workspaces=arguments.keep_workspaces,
+            retry_failed=arguments.retry_failed,
             on_record=on_record,
         ).run(tasks)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items())) or "nothing was missing"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policy.config import ContextConfig, Settings, ShellConfig, load_settings
+from policy.config import ContextConfig, MCPServer, Settings, ShellConfig, load_settings
 from policy.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ async def _run(arguments: argparse.Namespace, run: Run) -> int:
     settings = settings_from(arguments)
     if arguments.demo:
         settings = _demo_settings(settings)
-    was_finished = trajectory.read_journal(run.journal).finished is not None
+    if not arguments.query and not arguments.demo and trajectory.read_journal(run.journal).started is None:
+        raise ConfigError(f"{run.folder}: nothing has happened in this run yet; give its QUERY and another folder")
     make_model = _maker(settings, arguments.pace if arguments.demo else None)
     key = os.environ.get(settings.search.api_key_env)
     async with open_shared(settings, search_key=key) as shared:
@@ -130,8 +131,9 @@ async def _run(arguments: argparse.Namespace, run: Run) -> int:
     checklist, fault = None, ""
     if criteria and record["report"]:
         record, checklist, fault = await _judge(arguments.judge, record, criteria)
-    if not was_finished:
-        trajectory.append(run.trajectory, record)
+    # A run that had ended keeps its record, unless it is judged only now.
+    if record["judge_id"] or not any(trajectory.read_records(run.trajectory)):
+        trajectory.write(run.trajectory, [record])
     for path in write_report(run, episode, checklist):
         print(path)
     print(run.trajectory)
@@ -172,20 +174,23 @@ def _maker(settings: Settings, demo_pace: float | None) -> Any:
         return lambda episode, kit: model
 
     def scripted(episode: Episode, kit: Kit) -> Model:
-        return ScriptedModel(demo.script(set(kit.tools.names)), start=episode.turns, delay=demo_pace)
+        return ScriptedModel(demo.script(set(kit.tools.names), kit.missing), start=episode.turns, delay=demo_pace)
 
     return scripted
 
 
 def _demo_settings(settings: Settings) -> Settings:
     """So small a context that the demo shows how long results and long histories are dealt with."""
+    from policy import demo
+
     small = {"tokens": 2_600, "observation_chars": 3_000, "summary_chars": 1_200, "keep_turns": 3}
     agent = settings.agent.model_copy(update={"context": ContextConfig.model_validate(small)})
     # The script knows what it will find, so the encoder need not be loaded for it.
     search = settings.search.model_copy(update={"dense": False})
-    return settings.model_copy(
-        update={"agent": agent, "search": search, "shell": ShellConfig.model_validate(_shell(settings, True))}
-    )
+    # -P: the server's own folder is no place to import from.
+    tides = MCPServer(name="tides", command=(sys.executable, "-P", str(Path(demo.__file__).with_name("tides.py"))))
+    shell = ShellConfig.model_validate(_shell(settings, True))
+    return settings.model_copy(update={"agent": agent, "search": search, "shell": shell, "mcp": (*settings.mcp, tides)})
 
 
 def _name(query: str) -> str:

@@ -11,7 +11,21 @@ import signal
 import time
 from pathlib import Path
 
-__all__ = ["Cgroup"]
+__all__ = ["Cgroup", "is_dead", "maker"]
+
+_PREFIX = "judger-agent-"
+
+
+def maker() -> str:
+    """This process, as it stands in the names of what it makes: its number, and where that number counts."""
+    return f"{os.stat('/proc/self/ns/pid').st_ino}.{os.getpid()}"
+
+
+def is_dead(mark: str) -> bool:
+    """Whether `maker()` gave this mark to a process that is gone. Nothing is known of other namespaces' processes."""
+    namespace, _, process = mark.partition(".")
+    is_ours = namespace == maker().partition(".")[0] and process.isdigit()
+    return is_ours and not Path("/proc", process).exists()
 
 
 class Cgroup:
@@ -23,7 +37,7 @@ class Cgroup:
     @classmethod
     def create(cls, *, processes: int, memory_bytes: int, root: Path = Path("/sys/fs/cgroup")) -> Cgroup:
         """Raises OSError where the system has no such groups or does not let us make one."""
-        name = f"judger-agent-{os.getpid()}-{secrets.token_hex(4)}"
+        name = f"{_PREFIX}{maker()}-{secrets.token_hex(4)}"
         if (root / "cgroup.controllers").exists():
             (root / "cgroup.subtree_control").write_text("+pids +memory")
             wanted = {root / name: {"pids.max": processes, "memory.max": memory_bytes, "memory.swap.max": 0}}
@@ -43,6 +57,12 @@ class Cgroup:
             made.close()
             raise
         return made
+
+    @classmethod
+    def of_dead(cls, root: Path = Path("/sys/fs/cgroup")) -> list[Cgroup]:
+        """The groups that processes left which are no longer there."""
+        found = [*root.glob(f"{_PREFIX}*"), *root.glob(f"*/{_PREFIX}*")]
+        return [cls((folder,)) for folder in found if is_dead(folder.name.removeprefix(_PREFIX).partition("-")[0])]
 
     @property
     def join(self) -> tuple[Path, ...]:

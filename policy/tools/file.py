@@ -87,7 +87,7 @@ class FileTool:
     def _patch(self, path: str, new: str, anchor: str, position: Literal["replace", "before", "after"]) -> str:
         if position != "replace" and not new:
             raise ToolError("There is no text to insert. Nothing was changed.")
-        old = self._workspace.read(path)
+        old = self._workspace.read(path, errors="strict")
         place = patch.locate(old, anchor)
         edited = patch.apply(old, place, new, position)
         self._workspace.write(path, edited)

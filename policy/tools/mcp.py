@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,7 +25,11 @@ async def open_mcp(server: MCPServer) -> AsyncIterator[list[Tool]]:
         raise ConfigError(f"mcp.{server.name}: give either a command or a url")
     target: Any = server.url
     if server.command:
-        target = mcp.StdioServerParameters(command=server.command[0], args=list(server.command[1:]))
+        from mcp.client.stdio import stdio_client
+
+        parameters = mcp.StdioServerParameters(command=server.command[0], args=list(server.command[1:]))
+        # The process's own standard error: what stands in `sys.stderr` need not be a file that a process can have.
+        target = stdio_client(parameters, errlog=sys.__stderr__ or sys.stderr)
     async with mcp.Client(target) as client:
         listed = []
         cursor = None

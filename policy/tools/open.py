@@ -56,14 +56,13 @@ class OpenTool:
             if isinstance(answer, ToolError):
                 parts.append(f"# {target}\n{answer}")
                 continue
-            text, shown = _show(answer, room)
+            text, shown = _show(answer, room, _document(target))
             parts.append(text)
             sources.extend(Source(p.key, p.title, p.location, p.text) for p in shown)
         return Result("\n\n".join(parts), tuple(sources))
 
     async def _one(self, target: str) -> Sequence[Passage] | ToolError:
-        found = _RANGE.match(target)
-        document = found.group(1) if found else target
+        found, document = _RANGE.match(target), _document(target)
         try:
             passages = await self._all(document)
         except ToolError as error:
@@ -86,7 +85,13 @@ class OpenTool:
         return passages
 
 
-def _show(passages: Sequence[Passage], room: int) -> tuple[str, list[Passage]]:
+def _document(target: str) -> str:
+    """The key or address without the paragraphs asked for."""
+    found = _RANGE.match(target)
+    return found.group(1) if found else target
+
+
+def _show(passages: Sequence[Passage], room: int, document: str) -> tuple[str, list[Passage]]:
     """The passages as text, as many as there is room for, and those shown."""
     lines = [f"# {passages[0].title} ({passages[0].location})"]
     heading = ""
@@ -94,7 +99,6 @@ def _show(passages: Sequence[Passage], room: int) -> tuple[str, list[Passage]]:
         if count and room < len(passage.text):
             number = passage.key.rpartition("#")[2]
             end = passages[-1].key.rpartition("#")[2]
-            document = passage.key.rpartition("#")[0]
             lines.append(f'{len(passages) - count} more paragraphs: open "{document}#{number}-{end}".')
             return "\n\n".join(lines), list(passages[:count])
         if passage.heading != heading:

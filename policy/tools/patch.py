@@ -123,7 +123,7 @@ def _closest(text: str, anchor: str) -> Place:
     if found is None or found.dest_end <= found.dest_start:
         return Place(0, 0, 0.0)
     # The window has the anchor's length; a passage with words more or less has not. Try the word edges around it.
-    reach = 16 + len(anchor) // 8
+    reach = min(16 + len(anchor) // 8, 96)  # all pairs of edges are tried: a long anchor must not take minutes
     words = [
         m.span() for m in re.finditer(r"\w+|[^\w\s]", text[max(0, found.dest_start - reach) : found.dest_end + reach])
     ]

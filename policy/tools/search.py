@@ -104,6 +104,8 @@ class SearchTool:
     def _show(self, found: Found, is_shown: bool) -> str:
         source = found.source
         head = f"[{source.key}] {source.title}" + (f", {found.heading}" if found.heading else "")
+        if source.location.startswith(("http://", "https://")):
+            head += f" ({source.location})"  # what `open` takes of a page that is not in the index
         if is_shown:
             return f"{head} (see above)"
         text = source.text

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import shutil
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from policy.config import ShellConfig
 from policy.errors import ToolError
-from policy.tools import sandbox
+from policy.tools import leftovers, sandbox
 from policy.tools.cgroup import Cgroup
 
 __all__ = ["ShellTool"]
+
+log = logging.getLogger(__name__)
 
 _PROMPT = re.compile(r"^\[(\d+):(\d+)\] [$#] ?(.*)$")
 _TMUX = "set -g history-limit 20000\nset -g status off\nset -g set-clipboard off\nset -g allow-rename off\n"
@@ -34,6 +38,9 @@ class ShellTool:
         self._group: Cgroup | None = None
         self._folder: str | None = None
         self._lock = asyncio.Lock()
+        # A call that is given up leaves its thread behind; what it starts must not outlive the end.
+        self._starting = threading.Lock()
+        self._is_closed = False
 
     async def shell(
         self, command: str = "", keys: list[str] | None = None, wait: float = 0.0, restart: bool = False
@@ -58,7 +65,7 @@ class ShellTool:
         limit = min(wait, 60.0) if wait > 0 else self._config.wait_seconds
         async with self._lock:
             if restart:
-                await asyncio.to_thread(self._end)
+                await asyncio.to_thread(self._restart)
             note = await asyncio.to_thread(self._ensure)
             before = await asyncio.to_thread(self._screen)
             number = _last_prompt(before)
@@ -74,8 +81,9 @@ class ShellTool:
         return note + (_answer(lines, number, done, command) if command else _tail(lines))
 
     async def aclose(self) -> None:
-        """End the session and everything started in it."""
-        await asyncio.to_thread(self._end)
+        """End the session and everything started in it, for good."""
+        self._is_closed = True
+        await asyncio.to_thread(self._restart)
 
     async def _settle(self, number: int | None, seconds: float) -> bool:
         """Wait until a new prompt stands still, or time is up; whether it came."""
@@ -95,14 +103,25 @@ class ShellTool:
             last = screen
         return False
 
+    def _restart(self) -> None:
+        with self._starting:
+            self._end()
+
     def _ensure(self) -> str:
+        with self._starting:
+            return self._start()
+
+    def _start(self) -> str:
+        if self._is_closed:
+            raise ToolError("The episode is over.")
         if self._pane is not None and self._screen() is not None:
             return ""
         was_there = self._pane is not None
         self._end()
         import libtmux
 
-        self._folder = tempfile.mkdtemp(prefix="judger-shell-")
+        leftovers.sweep()
+        self._folder = tempfile.mkdtemp(prefix=leftovers.prefix())
         config = Path(self._folder, "tmux.conf")
         config.write_text(_TMUX)
         self._group = self._new_group()
@@ -154,13 +173,17 @@ class ShellTool:
         return lines
 
     def _end(self) -> None:
-        if self._server is not None:
-            self._server.cmd("kill-server")
-        if self._group is not None:
-            self._group.close()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        server, group, folder = self._server, self._group, self._folder
         self._server = self._pane = self._group = self._folder = None
+        if server is not None:
+            server.cmd("kill-server")
+        if group is not None:
+            try:
+                group.close()
+            except OSError as error:  # the report is worth more than an empty group that stays
+                log.warning("the control group of a shell could not be removed: %s", error)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _last_prompt(lines: list[str] | None) -> int | None:

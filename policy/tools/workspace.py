@@ -13,12 +13,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from policy.errors import ToolError
 
 __all__ = ["Entry", "Workspace"]
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+_MAX_SEEN = 20_000
+_MAX_DEPTH = 64
+
+
+class _TooMany(Exception):
+    """A folder holds more than is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +47,8 @@ class Workspace:
         self._max_bytes = max_file_bytes
         self._max_entries = max_entries
 
-    def read(self, path: str) -> str:
-        """The text of a file. Refuses what is too large, binary or not a regular file."""
+    def read(self, path: str, *, errors: Literal["replace", "strict"] = "replace") -> str:
+        """The text of a file. Refuses what is too large, binary or not a regular file, and if strict, not UTF-8."""
         with self._parent(path) as (folder, name):
             try:
                 # Non-blocking: opening a pipe without a writer would hang.
@@ -55,7 +64,12 @@ class Workspace:
             raise ToolError(f"{path} is larger than {self._max_bytes:,} bytes, the most that is read.")
         if b"\0" in data[:8192]:
             raise ToolError(f"{path} is a binary file of {len(data):,} bytes; only text is read.")
-        return data.decode("utf-8", errors="replace")
+        try:
+            return data.decode("utf-8", errors=errors)
+        except UnicodeDecodeError as error:
+            raise ToolError(
+                f"{path} is not UTF-8 (byte {error.start:,}); what is written back would not be it."
+            ) from error
 
     def write(self, path: str, text: str) -> None:
         """Write a file, whole or not at all; missing folders are made."""
@@ -84,20 +98,41 @@ class Workspace:
     def list(self, path: str = ".") -> tuple[list[Entry], bool]:
         """The files under a folder, sorted, and whether there are more than are listed. Links are not followed."""
         entries: list[Entry] = []
-        for entry in self._walk(path):
-            if len(entries) == self._max_entries:
-                return sorted(entries, key=lambda e: e.path), True
-            entries.append(entry)
-        return sorted(entries, key=lambda e: e.path), False
+        more = False
+        try:
+            for entry in self._walk(path):
+                if len(entries) == self._max_entries:
+                    more = True
+                    break
+                entries.append(entry)
+        except _TooMany:
+            more = True
+        return sorted(entries, key=lambda e: e.path), more
 
     def _walk(self, path: str) -> Iterator[Entry]:
+        """The files under a folder. What the shell makes meanwhile, deep or many, neither stops nor breaks the walk."""
         parts = _parts(path)
-        with self._folder(parts, path, make=False) as start:
-            for folder, _, names, handle in os.fwalk(".", dir_fd=start, follow_symlinks=False):
-                for name in names:
-                    found = os.stat(name, dir_fd=handle, follow_symlinks=False)
-                    if stat.S_ISREG(found.st_mode):
-                        yield Entry(str(PurePosixPath(*parts, folder, name)), found.st_size)
+        with self._folder(parts, path, make=False):
+            pending = [parts]
+        seen = 0
+        while pending:
+            here = pending.pop()
+            try:
+                with self._folder(here, path, make=False) as handle, os.scandir(handle) as found:
+                    for entry in found:
+                        seen += 1
+                        if seen > _MAX_SEEN:
+                            raise _TooMany
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append((*here, entry.name))
+                        elif entry.is_file(follow_symlinks=False):
+                            yield Entry(
+                                str(PurePosixPath(*here, entry.name)), entry.stat(follow_symlinks=False).st_size
+                            )
+            except (ToolError, OSError):
+                continue  # gone, or too deep to open, since it was listed
+            if len(here) > _MAX_DEPTH:
+                raise _TooMany
 
     @contextmanager
     def _parent(self, path: str, make: bool = False) -> Iterator[tuple[int, str]]:
@@ -109,7 +144,10 @@ class Workspace:
 
     @contextmanager
     def _folder(self, parts: tuple[str, ...], path: str, make: bool) -> Iterator[int]:
-        current = os.open(self.root, _FOLDER)
+        try:
+            current = os.open(self.root, _FOLDER)
+        except OSError as error:
+            raise ToolError(f"The workspace is gone: {error.strerror}.") from error
         try:
             for part in parts:
                 try:

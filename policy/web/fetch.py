@@ -7,6 +7,7 @@ the two (DNS rebinding). Redirects are followed by hand and checked again. Size 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ipaddress
 import re
 import socket
@@ -75,8 +76,13 @@ class WebReader:
         self._config, self._cache = config, cache
         self._resolver, self._is_allowed = resolver, is_allowed
         # No proxy and no .netrc out of the environment: both would carry requests past the checks.
+        # No connection is used twice: it is kept by its address, and another name there has another certificate.
         self._client = httpx.AsyncClient(
-            trust_env=False, follow_redirects=False, timeout=config.seconds, headers={"user-agent": "judger-agent"}
+            trust_env=False,
+            follow_redirects=False,
+            timeout=config.seconds,
+            headers={"user-agent": "judger-agent"},
+            limits=httpx.Limits(max_keepalive_connections=0),
         )
 
     async def read(self, address: str) -> list[Passage]:
@@ -119,18 +125,21 @@ class WebReader:
             answer = await self._once(current)
             if isinstance(answer, Page):
                 return answer
-            current = urljoin(current, answer)
+            current = answer
         raise ToolError(f"{address} redirects more than {self._config.redirects} times. Try another source.")
 
     async def _once(self, address: str) -> Page | str:
         """The page, or where it redirects to."""
+        try:
+            return await self._ask(address)
+        except (ValueError, httpx.InvalidURL) as error:  # of urlsplit, of idna, of httpx, each at other faults
+            raise ToolError(f"{address!r} is no valid address: {error}.") from error
+
+    async def _ask(self, address: str) -> Page | str:
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
             raise ToolError(f"{address!r} is no address that is opened; only http and https without a login are.")
-        try:
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-        except ValueError as error:
-            raise ToolError(f"{address!r} has no valid port.") from error
+        port = parts.port or (443 if parts.scheme == "https" else 80)
         ip = await self._checked(parts.hostname, port)
         target = httpx.URL(address).copy_with(host=ip, fragment=None)
         host = parts.netloc.encode("idna").decode() if not parts.netloc.isascii() else parts.netloc
@@ -147,8 +156,8 @@ class WebReader:
             raise ToolError(f"{address} cannot be fetched: {type(error).__name__}. Try another source.") from error
 
     async def _take(self, address: str, response: httpx.Response) -> Page | str:
-        if response.is_redirect:
-            return response.headers["location"]
+        if response.has_redirect_location:
+            return urljoin(address, response.headers["location"])
         if response.status_code != 200:
             raise ToolError(f"{address} answers with status {response.status_code}. Try another source.")
         data = bytearray()
@@ -174,6 +183,9 @@ class WebReader:
 
 
 def page_key(address: str) -> str:
-    """A key that is safe inside \\cite{}, from host and path."""
+    """A key that is safe inside \\cite{}, from host and path; what these leave out of the address is in a digest."""
     parts = urlsplit(address)
-    return re.sub(r"[^\w.]+", "-", f"{parts.hostname}{parts.path}").strip("-.")[:80]
+    base = re.sub(r"[^\w.]+", "-", f"{parts.hostname}{parts.path}").strip("-.")
+    if not parts.query and len(base) <= 80:
+        return base
+    return f"{base[:70]}-{hashlib.sha256(address.encode()).hexdigest()[:8]}"

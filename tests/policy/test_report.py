@@ -60,3 +60,13 @@ def test_the_checklist_stands_beside_the_report(sources):
     assert "Reward: 0.750. Judge: j1." in markdown
     assert "| fully satisfied | 2 | names / the year |" in markdown
     assert "names | the year" in to_html(resolve("R", sources), "T", checklist)
+
+
+def test_a_flaw_that_is_there_is_shown_as_bad_and_one_that_is_not_as_good():
+    rows = (
+        Checked("asks", 2, "fully_satisfied", True),
+        Checked("lies", -2, "fully_satisfied", True),
+        Checked("repeats", -1, "not_satisfied"),
+    )
+    page = to_html(resolve("Text.", Sources()), "q", Checklist(0.0, "j", rows))
+    assert re.findall(r'<tr class="(\w+)">', page) == ["good", "bad", "good"]

@@ -184,3 +184,51 @@ def test_the_command_runs_tasks_against_an_endpoint(tmp_path, loopback, capsys):
     assert main([*command, "--model", "m", "--base-url", server.url]) == 0
     assert "nothing was missing" in capsys.readouterr().err
     assert main([*command, "--group", "0"]) == 2
+
+
+async def test_failed_episodes_are_run_again_where_that_is_asked_for(tmp_path, index):
+    made = 0
+
+    def make(episode, kit):
+        nonlocal made
+        made += 1
+        return ScriptedModel([ModelError("out of luck")] if made == 1 else _steps(), start=episode.turns)
+
+    tasks = [Task("t", "When?")]
+    await _rollouts(tmp_path, index, make, group=2, concurrency=1, keep_workspaces=True).run(tasks)
+    first = _records(tmp_path)
+    await _rollouts(tmp_path, index, make, group=2, keep_workspaces=True).run(tasks)
+    assert _records(tmp_path) == first
+    assert sorted(record["status"] for record in first.values()) == ["done", "failed"]
+    await _rollouts(tmp_path, index, make, group=2, retry_failed=True, keep_workspaces=True).run(tasks)
+    again = _records(tmp_path)
+    assert made == 3
+    assert [record["status"] for record in again.values()] == ["done", "done"]
+    assert len(list(trajectory.read_records(tmp_path / "out.jsonl"))) == 2
+    kept = next(key for key, record in first.items() if record["status"] == "done")
+    assert again[kept] == first[kept]
+
+
+async def test_reports_without_a_judgement_are_judged_later_without_their_episodes(tmp_path, index, scripted_server):
+    made = 0
+
+    def make(episode, kit):
+        nonlocal made
+        made += 1
+        return ScriptedModel(_steps())
+
+    (tmp_path / "tasks.jsonl").write_text(json.dumps({"id": "t", "query": "When?", "criteria": list(CRITERIA)}))
+    tasks = read_tasks(tmp_path / "tasks.jsonl")
+    async with connect("127.0.0.1:1", max_attempts=1, timeout=5) as away:
+        await _rollouts(tmp_path, index, make, group=2, judge=away).run(tasks)
+    assert all(record["judge_error"] for record in _records(tmp_path).values())
+    async with connect(scripted_server.address) as judge:
+        await _rollouts(tmp_path, index, make, group=2, judge=judge).run(tasks)
+    records = _records(tmp_path)
+    assert made == len(records) == 2
+    for record in records.values():
+        assert isinstance(record["reward"], float)
+        assert (record["judge_error"], record["report"]) == ("", "The year is 1825 \\cite{a#1}.")
+    async with connect("127.0.0.1:1", max_attempts=1, timeout=5) as away:
+        await _rollouts(tmp_path, index, make, group=2, judge=away).run(tasks)
+    assert _records(tmp_path) == records

@@ -22,6 +22,7 @@ from judger.engines.tokens import Prompter, Tree
 from judger.engines.torch.cascade import Cascade
 from judger.engines.torch.load import LoadedModel, load_model
 from judger.errors import EngineError
+from judger.fence import FenceKey
 from judger.types import Case, Explain, Probabilities, Reason, Unscored
 from judger.verdict import IDENTITY, Calibration
 from judger.version import __version__
@@ -46,14 +47,15 @@ class TorchEngine:
         cache_bytes: int = GIB // 2,
         reason_tokens: int = 256,
         deterministic: bool = False,
+        fence: FenceKey | None = None,
     ) -> None:
         """`max_prompt_tokens`: refuse longer prompts (0: the model's own limit). `step_bytes`: memory for the
         activations of one forward, from which `step_tokens` follows where it is 0. `cache_bytes`: memory for the keys
         and values of reports seen lately. `reason_tokens`: budget of a written reason. `deterministic`: the same bits
-        whatever the company, at some cost."""
+        whatever the company, at some cost. `fence`: see `Prompter`."""
         limits = [limit for limit in (max_prompt_tokens, loaded.max_tokens) if limit]
         self._limit = min(limits, default=0)
-        self._prompter = Prompter(loaded.tokenizer, name=loaded.name)
+        self._prompter = Prompter(loaded.tokenizer, name=loaded.name, fence=fence)
         self._cascade = Cascade(
             loaded.model,
             step_tokens=step_tokens or step_tokens_for(loaded, step_bytes),
@@ -87,6 +89,7 @@ class TorchEngine:
         cache_bytes: int = GIB // 2,
         reason_tokens: int = 256,
         deterministic: bool = False,
+        fence: FenceKey | None = None,
     ) -> TorchEngine:
         """The engine for a model at a path or a hub name. `threads`: of the CPU, for the whole process.
 
@@ -102,6 +105,7 @@ class TorchEngine:
             cache_bytes=cache_bytes,
             reason_tokens=reason_tokens,
             deterministic=deterministic,
+            fence=fence,
         )
 
     def plan(self, case: Case, tier: Tier) -> Plan:

@@ -109,3 +109,18 @@ def test_a_faulty_rubric_is_refused_before_anything_runs(tmp_path, capsys):
     rubric.write_text('{"criteria": [{"text": "a"}, {"text": "b", "weight": "x"}]}')
     assert main([*DEMO, "--quiet", "-o", str(tmp_path / "run"), "--rubric", str(rubric)]) == 2
     assert "weight" in capsys.readouterr().err
+
+
+def test_a_run_killed_between_its_end_and_its_record_gets_the_record_on_resuming(tmp_path):
+    out = tmp_path / "run"
+    assert main([*DEMO, "--quiet", "-o", str(out)]) == 0
+    (record,) = trajectory.read_records(out / "trajectory.jsonl")
+    (out / "trajectory.jsonl").unlink()
+    assert main([*DEMO, "--quiet", "--resume", str(out)]) == 0
+    assert list(trajectory.read_records(out / "trajectory.jsonl")) == [record]
+
+
+def test_a_run_in_which_nothing_happened_is_not_resumed_with_the_demos_question(tmp_path, capsys):
+    (tmp_path / "journal.jsonl").touch()
+    assert main(["run", "--resume", str(tmp_path), "--model", "m"]) == 2
+    assert "nothing has happened in this run yet" in capsys.readouterr().err

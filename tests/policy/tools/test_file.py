@@ -106,3 +106,35 @@ def test_a_patch_reports_where_it_was_made(file, workspace):
 def test_a_missing_file_is_named(file):
     with pytest.raises(ToolError, match=r"no file 'x\.md'"):
         file("read", "x.md")
+
+
+def test_a_file_that_is_no_utf8_is_read_but_not_patched(tmp_path):
+    (tmp_path / "old.txt").write_bytes(b"caf\xe9 in the harbour, open all day")
+    tool = FileTool(Workspace(tmp_path))
+    assert "in the harbour" in tool.file("read", "old.txt")
+    with pytest.raises(ToolError, match="not UTF-8"):
+        tool.file("patch", "old.txt", text="closed", anchor="open")
+    assert (tmp_path / "old.txt").read_bytes().startswith(b"caf\xe9")
+
+
+def test_folders_deeper_than_recursion_and_more_than_anyone_reads_are_listed_in_part(tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1500):  # by handle: no path is that long
+        os.mkdir("d", dir_fd=here)
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    entries, more = Workspace(tmp_path).list()
+    assert [entry.path for entry in entries] == ["a.txt"]
+    assert more
+
+
+def test_a_workspace_that_was_taken_away_is_a_refusal(tmp_path):
+    workspace = Workspace(tmp_path / "w")
+    (tmp_path / "w").rmdir()
+    with pytest.raises(ToolError, match="workspace is gone"):
+        workspace.read("a.txt")
+    with pytest.raises(ToolError, match="workspace is gone"):
+        workspace.list()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import time
+
 import pytest
 
 from policy.errors import ToolError
@@ -70,3 +74,13 @@ def test_twenty_realistic_edits_are_all_right_and_save_seven_tenths_of_the_token
     assert len(done) == 20
     assert [one.kind for one in done if not one.is_right] == []
     assert min(one.saved for one in done) >= 0.7
+
+
+def test_a_long_inexact_anchor_takes_no_minutes():
+    words = (hashlib.sha256(bytes([n % 256, n // 256])).hexdigest() for n in range(400))
+    text = "\n".join(f"The harbour {re.sub(r'[0-9]', ' ', word)} end." for word in words)
+    anchor = text[2000:10000].replace("harbour", "harbor", 3)
+    start = time.process_time()
+    place = locate(text, anchor)
+    assert time.process_time() - start < 10
+    assert (place.start, place.end) == (2000, 10000)

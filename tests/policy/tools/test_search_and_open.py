@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from policy.errors import ToolError
@@ -55,3 +57,17 @@ async def test_one_bad_target_does_not_spoil_the_batch_but_only_bad_ones_are_an_
     assert "web is not available" in result.text
     with pytest.raises(ToolError, match="no document"):
         await OpenTool(index).open(["nothing"])
+
+
+async def test_the_rest_of_a_page_is_opened_by_its_address(tmp_path):
+    from policy.index.store import Passage
+
+    class Pages:
+        async def read(self, address):
+            return [Passage(f"a.org-p#{n}", "Page", "https://a.org/p", "", "word " * 1000) for n in range(1, 5)]
+
+    tool = OpenTool(None, Pages())
+    shown = (await tool.open(["https://a.org/p"])).text
+    again = re.search(r'open "(https://a.org/p#\d+-4)"', shown)
+    assert again is not None
+    assert "[a.org-p#4]" in (await tool.open([again.group(1)])).text + (await tool.open(["https://a.org/p#4"])).text

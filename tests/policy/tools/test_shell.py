@@ -101,3 +101,25 @@ async def test_nothing_is_left_behind(shell):
     if group is not None:
         assert group.count() == 0
         assert not any(path.parent.exists() for path in group.join)
+
+
+def test_what_a_killed_agent_left_is_ended_and_what_others_run_is_not(tmp_path, monkeypatch):
+    import subprocess
+    import tempfile
+
+    from policy.tools import leftovers
+    from policy.tools.cgroup import maker
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    dead = tmp_path / leftovers.prefix().replace(f".{maker().partition('.')[2]}-", f".{gone.pid}-")
+    mine, foreign = tmp_path / leftovers.prefix(), tmp_path / f"judger-shell-1.{gone.pid}-x"
+    for folder in (dead, mine, foreign):
+        folder.mkdir()
+        subprocess.run(["tmux", "-S", str(folder / "socket"), "new-session", "-d", "sleep 60"], check=True)
+    leftovers.sweep()
+    assert not dead.exists()
+    for folder in (mine, foreign):
+        kill = ["tmux", "-S", str(folder / "socket"), "kill-server"]
+        assert subprocess.run(kill, check=False).returncode == 0

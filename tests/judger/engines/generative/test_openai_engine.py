@@ -7,6 +7,7 @@ import json
 import math
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -92,8 +93,9 @@ def failure(status: int, message: str) -> Reply:
     return status, {"error": {"message": message, "type": "error", "code": None}}
 
 
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
+@contextmanager
+def serving() -> Iterator[Endpoint]:
+    """An endpoint that answers until the block is left."""
     made = Endpoint()
     thread = threading.Thread(target=made.server.serve_forever, daemon=True)
     thread.start()
@@ -101,6 +103,12 @@ def endpoint() -> Iterator[Endpoint]:
     made.server.shutdown()
     made.server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with serving() as made:
+        yield made
 
 
 @pytest.fixture

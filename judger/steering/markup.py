@@ -1,0 +1,95 @@
+"""Lines that only a prompt or a judge's reply has: fences, chat marks, the prompt's own sentences, verdicts."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Sequence
+
+from judger import prompt
+from judger.fence import CHAT_MARKS
+from judger.steering.reading import Reading, places, read
+from judger.types import Label
+
+__all__ = ["forgeries"]
+
+LONGEST_LINE = 400
+"""Characters of a line that can be a verdict or a role."""
+ROLES = ("system", "assistant", "user", "human")
+RULES = "=-#*_~+<>"
+FENCE = re.compile(r"^[ \t>]*([=\-#*_~+<>])\1{4,}[ \t]*([^\n]{1,60}?)[ \t]*\1{5,}[ \t\r]*$", re.MULTILINE)
+"""A rule, a few words, the same rule: on one line."""
+NONCE = re.compile(r"(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{8,}")
+ROLE = re.compile(
+    r"^\s*(?:#{2,4} *|\[)(?:system|assistant|user|human)(?:\]|\s*:)"
+    r"|[\"']role[\"']\s*:\s*[\"'](?:system|assistant|user)[\"']",
+)
+LABELS = "|".join(label.value for label in Label)
+WORDS = "|".join([*prompt.LabelWords(), LABELS])
+KEYS = ("verdict", "judgment", "judgement", "label", "判定", "判决", "结论", "urteil", "veredicto", "вердикт", "الحكم")
+VERDICT = re.compile(
+    rf"[\W_]*(?:\w+ )?(?:{'|'.join(KEYS)})[\W_]*[:=：][\W_]*(?:{WORDS}|(?:fully|partially|not) (?:satisfied|met)"
+    r"|完全满足|完全に満た\w*|vollständig\w*|erfüllt|entièrement|satisfait|totalmente|cumple|полностью|выполнено|مستوفى"
+    r"|بالكامل)\w*[^\w\n]*(?:\w+[^\w\n]*)?",
+)
+"""A line that names a verdict and nothing else."""
+FIELDS = (*(label.value for label in Label), "verdict", "p_full", "p_not", "p_partial", "criterion_id", "satisfied")
+FIELD = re.compile(rf"\b(?:{LABELS})\b|[\"'](?:{'|'.join(FIELDS)})[\"']\s*:")
+"""The names of the response's fields, and their values."""
+REPLY = re.compile(r"^reason:[^\n]*\n+quote:", re.MULTILINE)
+ITEM = re.compile(
+    rf"\W{{0,6}}(?:criterion|item|c|#)?\s*\d{{1,3}}\s*[:=.)\-–—]\s*\W{{0,3}}(?:{WORDS})(?: (?:satisfied|met))?\W*",
+)
+"""`c1: fully`, a line for each criterion."""
+
+
+def forgeries(reading: Reading) -> Iterator[tuple[str, str]]:
+    """(name, detail) of each kind found."""
+    text, lowered = reading.text, reading.lowered
+    if any(rule * 5 in text for rule in RULES) and (
+        found := [match.start() for match in FENCE.finditer(text) if _is_fence(match)]
+    ):
+        yield "fence_lookalike", places(text, found)
+    # A mark at the very end is how a model's text ends that was cut out badly: nothing comes behind it.
+    end = len(text.rstrip())
+    marks = [match.start() for match in CHAT_MARKS.finditer(text) if match.end() < end]
+    marks += [start for start, line in _lines(reading, ROLES) if ROLE.search(line)]
+    if marks:
+        yield "chat_marks", places(text, marks)
+    own = [sentence for sentence, words in own_sentences() if words <= reading.words]
+    if copied := [position for sentence in own if (position := lowered.find(sentence)) >= 0]:
+        yield "prompt_copied", places(lowered, copied)
+    verdicts = [start for start, line in _lines(reading, KEYS) if VERDICT.fullmatch(line)]
+    verdicts += [start for start, line in _lines(reading, FIELDS) if FIELD.search(line)]
+    if "reason" in reading.words and "quote" in reading.words:
+        verdicts += [match.start() for match in REPLY.finditer(lowered)]
+    items = [start for start, line in _lines(reading, tuple(prompt.LabelWords())) if ITEM.fullmatch(line)]
+    if verdicts or len(items) > 1:
+        yield "forged_verdict", places(lowered, verdicts + items)
+
+
+def _lines(reading: Reading, words: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """(where it begins, the line in lower case) for each line with one of the words, but for long ones."""
+    text = reading.lowered
+    for word in words:
+        position = text.find(word) if reading.may_hold(word) else -1
+        while position >= 0:
+            start, end = text.rfind("\n", 0, position) + 1, text.find("\n", position)
+            end = end if end >= 0 else len(text)
+            if end - start <= LONGEST_LINE:
+                yield start, text[start:end]
+            position = text.find(word, end)
+
+
+def _is_fence(match: re.Match[str]) -> bool:
+    """Whether a line between rules is more than a heading."""
+    inner = match.group(2).strip(" \t" + RULES)
+    return bool(inner) and (match.group(1) == "=" or NONCE.search(inner) is not None)
+
+
+@functools.cache
+def own_sentences() -> tuple[tuple[str, frozenset[str]], ...]:
+    """The prompt's sentences of six words and more, in lower case and without slots, and the words of each."""
+    text = "\n".join(prompt.template(name) for name in prompt.FILES)
+    sentences = (sentence.strip(" -.") for sentence in re.split(r"(?<=[.:])\s|\n", text.lower()))
+    return tuple((s, read(s).words) for s in sentences if len(s.split()) >= 6 and "{" not in s)

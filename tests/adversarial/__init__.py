@@ -1,0 +1,1 @@
+"""Attacks on the judge, and what has to hold under each of them for every engine."""

@@ -1,0 +1,39 @@
+"""The reward first: the built-in judge prefers reports that answer. The short form of benchmarks/world_reward.py."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.benchmarks.world_reward import CORRUPTIONS, auc, good, make_tasks, rewards
+from train.tasks.judging import JudgeDown, open_judge
+
+
+@pytest.mark.timeout(300)  # loads the judge in a process of its own
+async def test_the_built_in_judge_rewards_who_answers_and_not_who_copies_or_stuffs():
+    tasks = await make_tasks(2, seed=7)
+    draw = random.Random(7)
+    reports = {"good": [good(task, draw) for task in tasks]}
+    reports |= {name: [make(task, draw) for task in tasks] for name, make in CORRUPTIONS.items()}
+    async with open_judge(None) as judge:  # a process of its own, started for the block
+        assert (await judge.get_judge()).engine == "mini"
+        address = judge.settings.address
+        values = iter(
+            await rewards(
+                judge, [(task, one) for some in reports.values() for task, one in zip(tasks, some, strict=True)]
+            )
+        )
+    earned = {name: [next(values) for _ in some] for name, some in reports.items()}
+    for name in ("checklist", "stuffed", "left out"):
+        assert all(a > b for a, b in zip(earned["good"], earned[name], strict=True)), (name, earned)
+    assert auc(earned["good"], [value for name in CORRUPTIONS for value in earned[name]]) >= 0.9, earned
+    # Gone with its block.
+    with pytest.raises(JudgeDown, match="no judge answered"):
+        async with open_judge(address, patience=0.2):
+            pass
+
+
+def test_the_area_under_the_curve_counts_pairs_and_half_of_the_ties():
+    assert auc([1.0, 0.5], [0.5, 0.0]) == 0.875
+    assert auc([0.2], [0.2]) == 0.5

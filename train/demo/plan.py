@@ -1,0 +1,141 @@
+"""Which commands the demo is made of, in its full and in its short form. Both take the same path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from train.demo.stages import Stage
+
+__all__ = ["ALGORITHMS", "FULL", "SHORT", "Layout", "Size", "plan"]
+
+ALGORITHMS = ("ppo", "grpo")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of everything. Options that are not named here are the commands' own defaults."""
+
+    world: tuple[str, ...]
+    held_out: tuple[str, ...]
+    tiny: str
+    stage1: tuple[str, ...]
+    stage2: tuple[str, ...]
+    sft: tuple[str, ...]
+    rl: tuple[str, ...]
+    evaluate: tuple[str, ...]
+
+
+FULL = Size(
+    world=(),
+    held_out=("--tasks", "96", "--trajectories", "8", "--texts", "8", "--drills", "8", "--worlds", "1"),
+    tiny="",
+    stage1=(),
+    stage2=(),
+    sft=(),
+    rl=(),
+    evaluate=("--samples", "2"),
+)
+SHORT = Size(
+    world=("--tasks", "16", "--trajectories", "60", "--texts", "80", "--drills", "60", "--worlds", "2"),
+    held_out=("--tasks", "8", "--trajectories", "8", "--texts", "8", "--drills", "8", "--worlds", "1"),
+    tiny="hidden=64,layers=2",
+    stage1=("--steps", "20", "--probes", "8"),
+    stage2=("--steps", "20", "--probes", "8"),
+    sft=("--steps", "40"),
+    rl=("--steps", "2"),
+    evaluate=(),
+)
+
+TRAIN_SEED, HELD_OUT_SEED = 0, 1000
+"""The held-out world has other names and facts. Nothing is chosen by looking at its tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things are under the demo's folder."""
+
+    out: Path
+
+    @property
+    def data(self) -> Path:
+        return self.out / "data"
+
+    @property
+    def held_out(self) -> Path:
+        return self.out / "held-out"
+
+    def model(self, name: str) -> Path:
+        """The model that a stage left: mid1, mid2, sft, or an RL run such as ppo-0."""
+        folder = self.out / "models" / name
+        return folder / "model" if name.startswith(ALGORITHMS) else folder
+
+    def run(self, name: str) -> Path:
+        """The run of a stage, with its logs and checkpoints."""
+        return self.out / "models" / name
+
+    def outcome(self, name: str) -> Path:
+        """The figures of a stage on the held-out tasks."""
+        return self.out / "evaluation" / f"{name}.json"
+
+
+def plan(layout: Layout, size: Size, address: str, seeds: int) -> list[Stage]:
+    """Every stage in order. The judge is at `address`; RL is repeated with `seeds` seeds."""
+    data, held_out = layout.data, layout.held_out
+    stages = [
+        Stage("data", "a world, tasks and data to train on", _tasks(data, TRAIN_SEED, address, size.world)),
+        Stage("held-out", "tasks of another world", _tasks(held_out, HELD_OUT_SEED, address, size.held_out)),
+        Stage(
+            "mid1",
+            "mid-training, stage I",
+            _lm("midtrain", data, layout.run("mid1"), ("--stage", "1", "--tiny", size.tiny, *size.stage1)),
+        ),
+        Stage(
+            "mid2",
+            "mid-training, stage II: longer, with tool calls",
+            _lm("midtrain", data, layout.run("mid2"), ("--stage", "2", *_from(layout, "mid1"), *size.stage2)),
+        ),
+        _evaluate(layout, "mid2", size, address),
+        Stage(
+            "sft", "supervised fine-tuning", _lm("sft", data, layout.run("sft"), (*_from(layout, "mid2"), *size.sft))
+        ),
+        _evaluate(layout, "sft", size, address),
+    ]
+    for seed in range(seeds):
+        for algo in ALGORITHMS:
+            name = f"{algo}-{seed}"
+            stages += [_rl(layout, algo, seed, size, address), _evaluate(layout, name, size, address)]
+    return stages
+
+
+def _tasks(folder: Path, seed: int, address: str, amounts: tuple[str, ...]) -> tuple[str, ...]:
+    return ("tasks", "--seed", str(seed), "-o", str(folder), "--addr", address, *amounts)
+
+
+def _lm(command: str, data: Path, out: Path, rest: tuple[str, ...]) -> tuple[str, ...]:
+    return (command, "--data", str(data), "--out", str(out), *rest)
+
+
+def _from(layout: Layout, name: str) -> tuple[str, ...]:
+    return ("--model", str(layout.model(name)))
+
+
+def _rl(layout: Layout, algo: str, seed: int, size: Size, address: str) -> Stage:
+    name = f"{algo}-{seed}"
+    config = str(files("train").joinpath("configs/rl/tiny.toml"))
+    argv = (
+        *("rl", "--algo", algo, *_from(layout, "sft"), "--tasks", str(layout.data / "tasks.jsonl")),
+        *("--settings", str(layout.data / "settings.toml"), "--addr", address, "-o", str(layout.run(name))),
+        *("--config", config, "--seed", str(seed), "--cpu", *size.rl),
+    )
+    return Stage(name, f"{algo.upper()}, seed {seed}", argv)
+
+
+def _evaluate(layout: Layout, name: str, size: Size, address: str) -> Stage:
+    argv = (
+        *("evaluate", *_from(layout, name), "--tasks", str(layout.held_out / "tasks.jsonl")),
+        *("--settings", str(layout.held_out / "settings.toml"), "--addr", address),
+        *("-o", str(layout.outcome(name)), *size.evaluate),
+    )
+    return Stage(f"evaluate-{name}", f"{name} on the held-out tasks", argv)

@@ -1,0 +1,1 @@
+"""The language model's stages before reinforcement learning: a tiny model to begin with, mid-training, fine-tuning."""

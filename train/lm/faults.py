@@ -1,0 +1,104 @@
+"""What is refused before anything heavy is loaded: all faults at once, a line each."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["Fault", "check_out", "finished", "load_rows", "load_tokenizer", "write_settings"]
+
+_MARKERS = re.compile(r"\{%-?\s*generation\s*-?%\}")
+
+
+class Fault(ValueError):
+    """The data, the model or the options cannot be used. One line a fault."""
+
+
+def load_rows(folder: Path, *, columns: tuple[frozenset[str], ...]) -> Dataset:
+    """The dataset in `folder`, as `datasets` saved it. It must hold all columns of one of the sets, and a row."""
+    from datasets import Dataset, load_from_disk
+
+    if not folder.is_dir():
+        raise Fault(f"{folder}: no such folder")
+    try:
+        rows = load_from_disk(str(folder))
+    except (FileNotFoundError, ValueError) as error:
+        raise Fault(f"{folder}: not a dataset on disk: {error}") from error
+    if not isinstance(rows, Dataset):
+        raise Fault(f"{folder}: holds several splits ({', '.join(rows)}); name the folder of one")
+    have = frozenset(rows.column_names)
+    if not any(wanted <= have for wanted in columns):
+        missing = " or ".join(", ".join(sorted(wanted - have)) for wanted in columns)
+        raise Fault(f"{folder}: missing columns: {missing}")
+    if not len(rows):
+        raise Fault(f"{folder}: has no rows")
+    return rows
+
+
+def _check_model(model: str) -> None:
+    """A path must be a folder with a model in it; a name is left to the hub."""
+    path = Path(model)
+    looks_like_path = path.is_absolute() or model.startswith((".", "~")) or model.count("/") != 1 or path.exists()
+    if looks_like_path and not (path / "config.json").is_file():
+        raise Fault(f"{model}: no model there (config.json is missing)")
+
+
+def load_tokenizer(model: str, *, markers: bool, chat_template: Path | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder or hub name, with the template of a file in place of its own where one is given.
+
+    With `markers`, the template must mark what the assistant writes.
+    """
+    from transformers import AutoTokenizer
+
+    _check_model(model)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        raise Fault(f"{model}: its tokenizer cannot be loaded: {error}") from error
+    if tokenizer.eos_token_id is None:
+        raise Fault(f"{model}: its tokenizer names no end token")
+    if chat_template is not None:
+        if not chat_template.is_file():
+            raise Fault(f"{chat_template}: no such file")
+        tokenizer.chat_template = chat_template.read_text(encoding="utf-8")
+    if markers:
+        template = tokenizer.chat_template
+        template = template.get("default", "") if isinstance(template, dict) else template
+        if not template:
+            raise Fault(f"{model}: its tokenizer has no chat template")
+        if not _MARKERS.search(template):
+            raise Fault(
+                f"{model}: its chat template has no {{% generation %}} markers, so the assistant's tokens are unknown; "
+                "give one that has with --chat-template FILE"
+            )
+    return tokenizer
+
+
+def check_out(out: Path, settings: dict[str, object]) -> None:
+    """A folder with a run of other settings is refused: going on from its checkpoint would mix two runs."""
+    path = out / "settings.json"
+    if not path.exists():
+        return
+    before = json.loads(path.read_text(encoding="utf-8"))
+    changed = sorted(key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key))
+    if changed:
+        raise Fault(f"{out}: holds a run with other settings ({', '.join(changed)}); choose another folder")
+
+
+def finished(out: Path) -> dict[str, Any] | None:
+    """The figures of a run that came to its end; they are what is written last."""
+    path = out / "figures.json"
+    figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return figures or None
+
+
+def write_settings(out: Path, settings: dict[str, object]) -> None:
+    """Beside the run, so that the same command goes on with it and another is refused."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "settings.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

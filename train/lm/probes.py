@@ -1,0 +1,142 @@
+"""What a mid-trained model is measured by: loss by position, and facts retrieved from a text of distractors.
+
+The probe plants sentences of the data itself that end in a number, with the number changed so that no memory of the
+training text helps, at several depths of a text of other lines, and ends with one of them up to its number. The model
+chooses among the numbers planted: chance is 1 / `FACTS`.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["FACTS", "Probe", "loss_by_position", "make_probes", "retrieval_accuracy"]
+
+FACTS = 8
+DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+# A sentence that begins with a pronoun says nothing of what it is about once it stands among others.
+_ENDS_IN_NUMBER = re.compile(
+    r"(?:^|(?<=[.!?\]]\s)|(?<=\n))(?!(?:It|He|She|They|This|That)\s)([A-Z][^.!?\n]{15,160}?\s)(\d{2,4})\.(?=\s|$)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A prompt, the first tokens of the numbers planted in it, which of them is right, and where it was planted."""
+
+    ids: list[int]
+    choices: list[int]
+    right: int
+    depth: float
+
+
+def loss_by_position(
+    model: PreTrainedModel, rows: Iterable[Sequence[int]], *, context: int, bins: int = 8
+) -> list[dict[str, float]]:
+    """Mean loss (nats) of the tokens of held-out rows, by where in its row a token stands, in bins of equal width.
+
+    Rows are read whole up to `context` tokens. A bin without tokens is left out.
+    """
+    edges = [round(context * i / bins) for i in range(bins + 1)]
+    total, count = torch.zeros(context), torch.zeros(context)
+    for row in rows:
+        ids = torch.tensor([row[:context]], device=model.device)
+        if ids.shape[1] < 2:
+            continue
+        with torch.inference_mode():
+            logits = model(ids).logits[0, :-1].float()
+        losses = F.cross_entropy(logits, ids[0, 1:], reduction="none").cpu()
+        total[1 : len(losses) + 1] += losses
+        count[1 : len(losses) + 1] += 1
+    return [
+        {"from": low, "to": high, "tokens": float(count[low:high].sum()),
+         "loss": float(total[low:high].sum() / count[low:high].sum())}
+        for low, high in pairwise(edges) if count[low:high].sum()
+    ]  # fmt: skip
+
+
+def make_probes(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, context: int, count: int, seed: int
+) -> list[Probe]:
+    """`count` probes of about `context` tokens from these texts, depths in turn; fewer where the data has too few
+    sentences that end in a number."""
+    draw = random.Random(seed)
+    stems = sorted({match.group(1) for text in texts for match in _ENDS_IN_NUMBER.finditer(text)})
+    fillers = [line for text in texts for line in text.split("\n") if len(line) > 20]
+    probes: list[Probe] = []
+    if len(stems) < FACTS or not fillers:
+        return probes
+    for number in range(count * 3):
+        if len(probes) == count:
+            break
+        probe = _make(tokenizer, draw, stems, fillers, context, DEPTHS[number % len(DEPTHS)])
+        if probe is not None:
+            probes.append(probe)
+    return probes
+
+
+def _make(
+    tokenizer: PreTrainedTokenizerBase,
+    draw: random.Random,
+    stems: list[str],
+    fillers: list[str],
+    context: int,
+    depth: float,
+) -> Probe | None:
+    def ids(text: str) -> list[int]:
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    chosen = draw.sample(stems, FACTS)
+    for attempt in range(20):
+        if attempt < 10:
+            values = [str(year) for year in draw.sample(range(1700, 2000), FACTS)]
+        else:  # a vocabulary of single digits tells numbers apart by the first
+            values = [f"{digit}{draw.randrange(100, 1000)}" for digit in draw.sample(range(1, 10), FACTS)]
+        shared, choices = _apart([ids(f"{chosen[0]}{value}.") for value in values])
+        if len(set(choices)) == FACTS:
+            break
+    else:
+        return None
+    facts = [f"{stem}{value}." for stem, value in zip(chosen, values, strict=True)]
+    room = context - sum(len(ids(fact)) + 1 for fact in facts) - len(shared)
+    # What the sentences say in the data must not stand beside what they say here.
+    others = [line for line in fillers if not any(stem in line for stem in chosen)]
+    lines: list[str] = []
+    while room > 0 and others:
+        filler = draw.choice(others)
+        room -= len(ids(filler)) + 1
+        if room > 0:
+            lines.append(filler)
+    for fact in facts[1:]:
+        lines.insert(draw.randrange(len(lines) + 1), fact)
+    lines.insert(round(depth * len(lines)), facts[0])
+    prompt = [*ids("\n".join(lines) + "\n"), *shared]
+    return Probe(prompt, choices, 0, depth) if len(prompt) <= context else None
+
+
+def _apart(rows: Sequence[list[int]]) -> tuple[list[int], list[int]]:
+    """(the tokens that all rows begin with, the token of each row that follows them)."""
+    length = next(i for i, tokens in enumerate(zip(*rows, strict=False)) if len(set(tokens)) > 1)
+    return rows[0][:length], [row[length] for row in rows]
+
+
+def retrieval_accuracy(model: PreTrainedModel, probes: Sequence[Probe]) -> dict[str, float]:
+    """Share of probes whose right number the model prefers among those planted: `all`, and by depth."""
+    hits: dict[str, list[bool]] = {"all": []}
+    for probe in probes:
+        with torch.inference_mode():
+            logits = model(torch.tensor([probe.ids], device=model.device), logits_to_keep=1).logits[0, -1]
+        is_hit = int(logits[probe.choices].argmax()) == probe.right
+        hits["all"].append(is_hit)
+        hits.setdefault(f"depth {probe.depth:g}", []).append(is_hit)
+    return {name: sum(found) / len(found) for name, found in hits.items() if found}

@@ -1,0 +1,90 @@
+"""A batch of judged episodes, and its figures: reward, roles, lengths, faults, the hacking watch, where time went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import torch
+
+from policy.rollouts import Task
+from train.rl.episodes import Episodes, Order, seed_of
+from train.rl.reward import Judged, Rewards, by_role
+from train.rl.watch import watch
+
+__all__ = ["Batch", "collect", "figures", "orders_of", "tasks_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Judged episodes in the order they were asked for. `alone`: seconds in which only the judge was waited for."""
+
+    judged: tuple[Judged, ...]
+    seconds: float
+    alone: float
+
+
+async def collect(episodes: Episodes, rewards: Rewards, orders: Sequence[Order]) -> Batch:
+    """Run the episodes; each report goes to the judge when its episode ends. Raises JudgeLost."""
+    started = time.perf_counter()
+    async with rewards.open() as judging:
+        await episodes.run(orders, judging.add)
+        judged = await judging.finish()
+    return Batch(tuple(judged), time.perf_counter() - started, judging.seconds_alone)
+
+
+def tasks_of(tasks: Sequence[Task], step: int, count: int, seed: int) -> list[Task]:
+    """The tasks of a step: the file in a new order in every pass. The data position is the step alone."""
+    chosen: list[Task] = []
+    for position in range(step * count, (step + 1) * count):
+        turn, place = divmod(position, len(tasks))
+        random = torch.Generator().manual_seed(seed_of(seed, "tasks", turn))
+        chosen.append(tasks[int(torch.randperm(len(tasks), generator=random)[place])])
+    return chosen
+
+
+def orders_of(tasks: Iterable[Task], group: int, step: int, seed: int) -> list[Order]:
+    """`group` episodes of each task, whose sampling follows from seed, step, place and number."""
+    return [
+        Order(task, number, seed_of(seed, "sampling", step, place, number))
+        for place, task in enumerate(tasks)
+        for number in range(group)
+    ]
+
+
+def figures(judged: Sequence[Judged]) -> dict[str, float]:
+    """The means of a batch. What nothing was there for (no scored episode, no such role) is absent, never 0."""
+    scored = [one for one in judged if one.value is not None]
+    rollouts = [one.rollout for one in judged]
+    found = {
+        "episodes": float(len(judged)),
+        "unscored_share": 1.0 - len(scored) / len(judged),
+        "no_report_share": fmean(not rollout.report for rollout in rollouts),
+        "system_failures": float(sum(rollout.blame == "system" for rollout in rollouts)),
+        "forced_share": fmean(rollout.status == "forced" for rollout in rollouts),
+        "turns": fmean(rollout.turns for rollout in rollouts),
+        "tool_calls": fmean(rollout.tool_calls for rollout in rollouts),
+        "tool_errors": fmean(rollout.tool_errors for rollout in rollouts),
+        "malformed_calls": fmean(rollout.malformed for rollout in rollouts),
+        "sampled_tokens": fmean(rollout.num_sampled for rollout in rollouts),
+    }
+    if scored:
+        rewards = [one.value for one in scored if one.value is not None]
+        mean = fmean(rewards)
+        found["reward"] = mean
+        found["reward_std"] = fmean((reward - mean) ** 2 for reward in rewards) ** 0.5
+    found |= {f"role/{role}": value for role, value in _means(map(by_role, scored)).items()}
+    found |= {
+        f"watch/{name}": value for name, value in _means(watch(one) for one in judged if one.rollout.report).items()
+    }
+    return found
+
+
+def _means(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    columns: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.items():
+            columns.setdefault(name, []).append(value)
+    return {name: fmean(values) for name, values in columns.items()}

@@ -1,0 +1,125 @@
+"""The settings of a run, parsed once, frozen, unknown keys refused."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from policy.errors import ConfigError
+
+__all__ = ["GRPOSettings", "PPOSettings", "RLSettings", "load_rl_settings"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class PPOSettings(_Frozen):
+    """What PPO alone has."""
+
+    critic_lr: float = Field(default=1e-5, gt=0)
+    """Learning rate of the critic."""
+    epochs: int = Field(default=1, ge=1)
+    """Passes over a batch for the policy."""
+    critic_epochs: int = Field(default=1, ge=1)
+    """Passes over a batch for the critic."""
+    minibatches: int = Field(default=4, ge=1)
+    """Optimizer steps a pass."""
+    critic_warmup: int = Field(default=0, ge=0)
+    """Steps in which only the critic learns, before the policy is touched."""
+    gamma: float = Field(default=1.0, gt=0, le=1)
+    """Discount."""
+    lam: float = Field(default=1.0, ge=0, le=1)
+    """Lambda of GAE."""
+    clip: float = Field(default=0.2, gt=0)
+    """How far the probability ratio may usefully leave 1."""
+    value_clip: float = Field(default=0.2, gt=0)
+    """How far a value may usefully move in one batch."""
+    whiten: bool = True
+    """Advantages of mean 0 and variance 1 over the whole batch."""
+    entropy_bonus: float = Field(default=0.0, ge=0)
+    """Coefficient of the entropy in the loss."""
+    kl_target: float | None = Field(default=None, gt=0)
+    """Steer the KL coefficient to this KL an episode; fixed without it."""
+    kl_horizon: int = Field(default=10_000, ge=1)
+    """Episodes over which the coefficient is steered."""
+
+
+class GRPOSettings(_Frozen):
+    """What GRPO alone has."""
+
+    iterations: int = Field(default=1, ge=1)
+    """Passes over a batch."""
+    minibatches: int = Field(default=1, ge=1)
+    """Optimizer steps a pass."""
+    micro_episodes: int = Field(default=8, ge=1)
+    """The most episodes that go through the model at once."""
+    clip: float = Field(default=0.2, gt=0)
+    """How far the probability ratio may usefully leave 1."""
+    scale_rewards: Literal["group", "batch", "none"] = "group"
+    """By which standard deviation advantages are divided."""
+    loss_type: Literal["grpo", "bnpo", "dr_grpo", "dapo"] = "dapo"
+    """How TRL averages the loss over tokens."""
+
+
+class RLSettings(_Frozen):
+    """The whole configuration file of `judger-train rl`."""
+
+    steps: int = Field(default=200, ge=1)
+    """Batches of episodes."""
+    tasks_per_step: int = Field(default=8, ge=1)
+    """Different tasks in a batch."""
+    group: int = Field(default=4, ge=1)
+    """Episodes of each task in a batch; GRPO needs two."""
+    lr: float = Field(default=1e-6, gt=0)
+    """Learning rate of the policy."""
+    warmup: int = Field(default=0, ge=0)
+    """Steps over which the learning rate rises to its value."""
+    kl: float = Field(default=0.01, ge=0)
+    """Coefficient of the KL divergence from the model that the run began with."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Of the sampling."""
+    turn_tokens: int | None = Field(default=None, ge=1)
+    """The most tokens of a reply, under the agent's own limit."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients of policy and critic are each clipped to this norm."""
+    micro_tokens: int = Field(default=8192, ge=1)
+    """Tokens with padding that go through a model at once."""
+    save_every: int = Field(default=10, ge=1)
+    """Steps between checkpoints."""
+    keep: int = Field(default=2, ge=1)
+    """Checkpoints kept."""
+    seed: int = 0
+    """Of task order, sampling and minibatches."""
+    dtype: str = "auto"
+    """The precision the models are loaded in."""
+    ppo: PPOSettings = PPOSettings()
+    """PPO."""
+    grpo: GRPOSettings = GRPOSettings()
+    """GRPO."""
+
+    @property
+    def episodes(self) -> int:
+        """Episodes a step."""
+        return self.tasks_per_step * self.group
+
+
+def load_rl_settings(path: Path | None, **given: Any) -> RLSettings:
+    """The settings in a TOML file, those `given` in its place. Raises ConfigError that names every fault."""
+    data: dict[str, Any] = {}
+    if path is not None:
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+    data.update({key: value for key, value in given.items() if value is not None})
+    try:
+        return RLSettings.model_validate(data)
+    except ValidationError as error:
+        where = path or "settings"
+        raise ConfigError(
+            "\n".join(f"{where}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        ) from error

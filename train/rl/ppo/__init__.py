@@ -1,0 +1,1 @@
+"""PPO with a learned critic, on accelerate."""

@@ -1,0 +1,167 @@
+"""One PPO update: a batch of judged episodes in, a better policy and critic out. Nothing here runs an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from train.rl.config import RLSettings
+from train.rl.episodes import seed_of
+from train.rl.ppo import core
+from train.rl.ppo.batch import Experience, Micro, collate, logprobs_and_entropy, micro_batches, padded
+from train.rl.ppo.critic import parameters_of, values
+
+__all__ = ["Learner"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What is known of a batch before the update, each (experiences, steps)."""
+
+    old: Tensor
+    values: Tensor
+    returns: Tensor
+    advantages: Tensor
+    valid: Tensor
+
+
+class Learner:
+    """Holds policy, critic, frozen reference and both optimizers.
+
+    Policy and critic may be wrapped for data parallelism; every process brings its own experiences, and advantages are
+    whitened and losses averaged over all of them.
+    """
+
+    def __init__(
+        self, policy: Any, critic: nn.Module, reference: Any, settings: RLSettings, accelerator: Accelerator
+    ) -> None:
+        self.settings, self.accelerator = settings, accelerator
+        adam: dict[str, Any] = {"betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.0}
+        optimizer = torch.optim.AdamW(parameters_of(policy), lr=settings.lr, **adam)
+        critic_optimizer = torch.optim.AdamW(parameters_of(critic), lr=settings.ppo.critic_lr, **adam)
+        self.policy, self.critic, self.optimizer, self.critic_optimizer = accelerator.prepare(
+            policy, critic, optimizer, critic_optimizer
+        )
+        self.reference = reference.to(accelerator.device).eval().requires_grad_(False)
+        self.kl = core.KLController(settings.kl, target=settings.ppo.kl_target, horizon=settings.ppo.kl_horizon)
+
+    def update(self, experiences: Sequence[Experience], step: int) -> dict[str, float]:
+        """Learn from a batch; its figures. `step` counts from 0, and with the seed decides the order of minibatches."""
+        settings = self.settings
+        read, figures = self._read(experiences)
+        is_warm = step >= settings.ppo.critic_warmup
+        self._set_rates(step - settings.ppo.critic_warmup)
+        sums: dict[str, list[float]] = {}
+        for epoch in range(max(settings.ppo.epochs, settings.ppo.critic_epochs)):
+            for rows in self._minibatches(len(experiences), step, epoch):
+                if is_warm and epoch < settings.ppo.epochs:
+                    self._policy_step(experiences, rows, read, sums)
+                if epoch < settings.ppo.critic_epochs:
+                    self._critic_step(experiences, rows, read, sums)
+        # The coefficient for the next batch follows from this one.
+        self.kl.update(figures["kl"], len(experiences) * self.accelerator.num_processes)
+        return figures | {name: sum(found) / len(found) for name, found in sums.items()}
+
+    @torch.no_grad()
+    def _read(self, experiences: Sequence[Experience]) -> tuple[_Read, dict[str, float]]:
+        """Log-probabilities of the reference, values, advantages; the policy's own are those it was sampled with."""
+        device = self.accelerator.device
+        sampled = [[p for p, m in zip(one.tokens.logprobs, one.tokens.mask, strict=True) if m] for one in experiences]
+        old, valid = padded(sampled, device)
+        reference, predicted = torch.zeros_like(old), torch.zeros_like(old)
+        for rows in micro_batches(experiences, range(len(experiences)), self.settings.micro_tokens):
+            micro = collate(experiences, rows, device)
+            width = micro.valid.shape[1]
+            reference[rows, :width] = logprobs_and_entropy(self.reference, micro, self.settings.temperature)[0]
+            predicted[rows, :width] = values(self.critic, micro)
+        rewards = torch.tensor([one.reward for one in experiences], device=device)
+        ppo, coefficient = self.settings.ppo, self.kl.coefficient
+        shaped = core.shaped(rewards, old - reference, valid, coefficient)
+        advantages, returns = core.gae(shaped, predicted, valid, gamma=ppo.gamma, lam=ppo.lam)
+        explained = core.explained_variance(predicted, returns, valid)
+        if ppo.whiten:
+            moments = self.accelerator.reduce(core.moments_of(advantages, valid), "sum")
+            advantages = core.whiten(advantages, valid, moments=moments)
+        kl = (old - reference) * valid
+        figures = {
+            "kl": float(kl.sum(1).mean()),
+            "kl_token": float(core.masked_mean(kl, valid)),
+            "kl_coefficient": coefficient,
+            "explained_variance": explained,
+            "value_mean": float(core.masked_mean(predicted, valid)),
+            "return_mean": float(core.masked_mean(returns, valid)),
+        }
+        return _Read(old, predicted, returns, advantages, valid), figures
+
+    def _policy_step(
+        self, experiences: Sequence[Experience], rows: list[int], read: _Read, sums: dict[str, list[float]]
+    ) -> None:
+        ppo = self.settings.ppo
+
+        def loss(micro: Micro, here: tuple[list[int], slice]) -> tuple[Tensor, dict[str, Tensor]]:
+            new, entropy = logprobs_and_entropy(self.policy, micro, self.settings.temperature)
+            found, clipped, moved = core.policy_loss(new, read.old[here], read.advantages[here], ppo.clip)
+            parts = {"policy_loss": found, "entropy": entropy, "clip_fraction": clipped, "kl_to_old": moved}
+            return found - ppo.entropy_bonus * entropy, parts
+
+        self._optimize(self.policy, self.optimizer, experiences, rows, read, loss, sums, "grad_norm")
+
+    def _critic_step(
+        self, experiences: Sequence[Experience], rows: list[int], read: _Read, sums: dict[str, list[float]]
+    ) -> None:
+        def loss(micro: Micro, here: tuple[list[int], slice]) -> tuple[Tensor, dict[str, Tensor]]:
+            new = values(self.critic, micro)
+            found = core.value_loss(new, read.values[here], read.returns[here], self.settings.ppo.value_clip)
+            return found, {"value_loss": found}
+
+        self._optimize(self.critic, self.critic_optimizer, experiences, rows, read, loss, sums, "critic_grad_norm")
+
+    def _optimize(
+        self,
+        model: nn.Module,
+        optimizer: Any,
+        experiences: Sequence[Experience],
+        rows: list[int],
+        read: _Read,
+        loss: Any,
+        sums: dict[str, list[float]],
+        norm: str,
+    ) -> None:
+        """One optimizer step over a minibatch: the mean over its tokens in all processes."""
+        accelerator = self.accelerator
+        groups = list(micro_batches(experiences, rows, self.settings.micro_tokens))
+        count = accelerator.reduce(read.valid[rows].sum().float(), "sum").clamp(min=1)
+        totals: dict[str, Tensor] = {}
+        for number, group in enumerate(groups):
+            micro = collate(experiences, group, accelerator.device)
+            is_last = number == len(groups) - 1
+            with nullcontext() if is_last else accelerator.no_sync(model):
+                found, parts = loss(micro, (group, slice(0, micro.valid.shape[1])))
+                # Gradients are averaged over processes, so that the sum is brought back by their number.
+                accelerator.backward((found * micro.valid).sum() / count * accelerator.num_processes)
+            for name, part in parts.items():
+                totals[name] = totals.get(name, count.new_zeros(())) + (part.detach() * micro.valid).sum()
+        gradient = accelerator.clip_grad_norm_(parameters_of(model), self.settings.max_grad_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        for name, total in totals.items():
+            sums.setdefault(name, []).append(float(accelerator.reduce(total, "sum") / count))
+        sums.setdefault(norm, []).append(float(gradient))
+
+    def _minibatches(self, count: int, step: int, epoch: int) -> Iterator[list[int]]:
+        parts = self.settings.ppo.minibatches
+        random = torch.Generator().manual_seed(seed_of(self.settings.seed, "minibatches", step, epoch))
+        order = torch.randperm(count, generator=random)
+        for part in torch.tensor_split(order, min(parts, count)):
+            yield part.tolist()
+
+    def _set_rates(self, step: int) -> None:
+        share = min(1.0, (step + 1) / (self.settings.warmup + 1)) if step >= 0 else 0.0
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.lr * share

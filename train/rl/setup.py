@@ -1,0 +1,108 @@
+"""What a run needs, checked in the order of what it costs: files, template, judge, and the model's weights last."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from policy.config import Settings, load_settings
+from policy.errors import ConfigError
+from policy.rollouts import Task, read_tasks
+from train.rl.config import RLSettings
+from train.rl.template import check_template
+
+__all__ = ["Inputs", "check_same_run", "load_inputs", "load_model", "read_rl_tasks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Checked inputs; no weights are loaded yet."""
+
+    model: str
+    tokenizer: Any
+    tasks: list[Task]
+    settings: Settings
+
+
+def load_inputs(model: str, tasks: Path, settings: Path | None) -> Inputs:
+    """Raises ConfigError with every fault of the first thing that is wrong."""
+    checked = read_rl_tasks(tasks)
+    agent = load_settings(settings)
+    if agent.search.index is not None and not agent.search.index.is_file():
+        raise ConfigError(f"{settings}: search.index: there is no file {agent.search.index}")
+    return Inputs(model, load_tokenizer(model), checked, agent)
+
+
+def read_rl_tasks(path: Path) -> list[Task]:
+    """The tasks of a file, all with a rubric the judger takes. Raises ConfigError with every fault."""
+    from judger.errors import InvalidRequest
+    from judger.validate import check
+
+    tasks = read_tasks(path)
+    if not tasks:
+        raise ConfigError(f"{path}: there are no tasks in it")
+    faults: list[str] = []
+    for task in tasks:
+        if not task.criteria:
+            faults.append(f"{path}: task {task.id!r}: criteria: there are none, so there is no reward to learn from")
+            continue
+        try:
+            check(task.query, "-", task.criteria)
+        except InvalidRequest as error:
+            faults.append(f"{path}: task {task.id!r}: {error.field}: {error.reason}")
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return tasks
+
+
+def load_tokenizer(model: str) -> Any:
+    """The tokenizer of a model folder or hub name, its template fit for the agent. Raises ConfigError."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--model {model}: no tokenizer can be loaded: {str(error).splitlines()[0]}") from error
+    if tokenizer.eos_token is None:
+        raise ConfigError(f"--model {model}: the tokenizer has no eos token")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    check_template(tokenizer, model)
+    return tokenizer
+
+
+def load_model(model: str, dtype: str) -> Any:
+    """The causal model. Raises ConfigError where it can't be loaded, or lacks plain attention."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.from_pretrained(model)
+        kinds = set(getattr(config.get_text_config(decoder=True), "layer_types", None) or ["full_attention"])
+        if kinds != {"full_attention"}:
+            raise ConfigError(f"--model {model}: layers of kind {', '.join(sorted(kinds))}; only full attention works")
+        return AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--model {model}: cannot be loaded: {str(error).splitlines()[0]}") from error
+
+
+def check_same_run(out: Path, inputs: Inputs, tasks: Path, settings: RLSettings, algo: str) -> None:
+    """Note what a run is started with; refuse to go on with another. More steps alone are no other run."""
+    path = out / "settings.json"
+    given = {
+        "algo": algo,
+        "model": inputs.model,
+        "tasks": str(tasks),
+        "agent": inputs.settings.model_dump(mode="json"),
+        **settings.model_dump(mode="json"),
+    }
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        other = [key for key in sorted({*given, *before}) if key != "steps" and given.get(key) != before.get(key)]
+        if other:
+            raise ConfigError(
+                f"{out}: holds a run with other settings ({', '.join(other)}); give it a folder of its own"
+            )
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(given, indent=1) + "\n", encoding="utf-8")

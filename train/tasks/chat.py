@@ -1,0 +1,149 @@
+"""Any chat model as the writer: three prompts, replies read as JSON and checked, one second chance each."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from judger.types import Criterion, Role
+from policy.errors import ModelError
+from policy.model import Message, Model
+from train.tasks.draft import Assessment, Card, Draft, Item
+from train.tasks.templates import TemplateWriter
+from train.tasks.writer import Unwritten
+
+__all__ = ["ChatWriter"]
+
+_MOST_TOKENS = 4096
+_Reply = TypeVar("_Reply", bound=BaseModel)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _Criterion(_Strict):
+    text: str = Field(min_length=3)
+    weight: float
+    role: Literal["explicit", "implicit", "negative"]
+    axis: str = ""
+
+
+class _Draft(_Strict):
+    summary: str = Field(min_length=1)
+    criteria: list[_Criterion] = Field(min_length=1)
+
+
+class _Query(_Strict):
+    query: str = Field(min_length=1)
+
+
+class _Role(_Strict):
+    id: str
+    role: Literal["explicit", "implicit", "negative"]
+    reason: str = Field(min_length=1)
+
+
+class _Roles(_Strict):
+    roles: list[_Role]
+
+
+class ChatWriter:
+    """Writes with a model behind the agent's own interface, such as `policy.models.openai`'s."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    async def draft(self, card: Card) -> Draft:
+        example = await TemplateWriter().draft(card)
+        shown = {"summary": "...", "criteria": [_shown(item.criterion) for item in example.items[-2:]]}
+        asked = "; ".join(subject.statement(name) for subject in card.subjects for name in card.asked)
+        prompt = _fill("draft", asked=asked, facts=_facts(card), example=json.dumps(shown, ensure_ascii=False))
+        written = await self._ask(prompt, _Draft)
+        items = []
+        for number, given in enumerate(written.criteria, 1):
+            if given.weight == 0 or (given.weight < 0) != (given.role == "negative"):
+                raise Unwritten(f"a {given.role} criterion has the weight {given.weight:g}")
+            criterion = Criterion(
+                id=f"c{number}", text=given.text, weight=given.weight, role=Role(given.role), axis=given.axis
+            )
+            items.append(Item(criterion, aspect=""))
+        return Draft(written.summary, tuple(items))
+
+    async def query(self, card: Card, draft: Draft) -> str:
+        subject = " and ".join(entity.called for entity in card.subjects)
+        rubric = "\n".join(json.dumps(_shown(criterion), ensure_ascii=False) for criterion in draft.criteria)
+        return (await self._ask(_fill("query", subject=subject, rubric=rubric), _Query)).query.strip()
+
+    async def reassess(self, query: str, card: Card, draft: Draft) -> Sequence[Assessment]:
+        rubric = "\n".join(json.dumps({"id": c.id, "text": c.text}, ensure_ascii=False) for c in draft.criteria)
+        written = await self._ask(_fill("roles", query=query, rubric=rubric), _Roles)
+        by_id = {role.id: Assessment(Role(role.role), role.reason) for role in written.roles}
+        wanted = [criterion.id for criterion in draft.criteria]
+        if sorted(role.id for role in written.roles) != sorted(wanted):
+            raise Unwritten(f"roles for {sorted(by_id)}, not for {wanted}")
+        return [by_id[name] for name in wanted]
+
+    async def _ask(self, prompt: str, kind: type[_Reply]) -> _Reply:
+        """The reply as JSON of that kind. Raises Unwritten after a second try, or where the model gives no reply."""
+        messages: list[Message] = [{"role": "user", "content": prompt}]
+        fault = ""
+        for _ in range(2):
+            try:
+                reply = await self._model.complete(messages, (), max_tokens=_MOST_TOKENS)
+            except ModelError as error:
+                raise Unwritten(str(error)) from error
+            try:
+                return kind.model_validate_json(_object(reply.content))
+            except ValidationError as error:
+                fault = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'reply'}: {e['msg']}" for e in error.errors())
+            again = f"That can't be read ({fault}). Send the whole JSON object again."
+            messages += [reply.message(), {"role": "user", "content": again}]
+        raise Unwritten(fault)
+
+    async def aclose(self) -> None:
+        """Close the model's connections."""
+        await self._model.aclose()
+
+
+def _fill(name: str, **values: str) -> str:
+    """The prompt with its fields filled in one pass, so that no value can hold a field."""
+    text = files("train.tasks").joinpath(f"prompts/{name}.txt").read_text(encoding="utf-8")
+    return re.sub(r"\{(\w+)\}", lambda field: values[field.group(1)], text).strip()
+
+
+def _facts(card: Card) -> str:
+    lines = []
+    for subject in card.subjects:
+        lines += [f"- {subject.statement(name)}" for name in subject.facts]
+        if subject.contested:
+            wrong = subject.statement(subject.contested, value=subject.false_value)
+            lines.append(f"- A blog, which is wrong, says: {wrong}")
+    if card.rival is not None:
+        other = card.rival.statement(card.asked[0])  # structures of every kind have facts of the same names
+        lines.append(f"- Easily confused with {card.rival.called}: {other}")
+    return "\n".join(lines)
+
+
+def _shown(criterion: Criterion) -> dict[str, object]:
+    return {
+        "text": criterion.text,
+        "weight": criterion.weight,
+        "role": criterion.role.value,
+        "axis": criterion.axis,
+    }
+
+
+def _object(text: str) -> str:
+    """The JSON object in a reply, which models like to put between fences or after a thought."""
+    start, end = text.find("{"), text.rfind("}")
+    return text[start : end + 1] if 0 <= start < end else text

@@ -1,0 +1,85 @@
+"""A judge for the pipeline: one that runs somewhere, or the built-in one as a process of our own. Always its client."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from judger.client import Client, connect
+from judger.errors import Unavailable
+
+__all__ = ["JudgeDown", "local_judge", "open_judge", "wait_for"]
+
+_SERVING = re.compile(r"serving \S+ on (\S+)")
+
+
+class JudgeDown(Exception):
+    """No judge answered within the limit."""
+
+
+@asynccontextmanager
+async def open_judge(
+    address: str | None, *, threads: int = 1, patience: float = 120.0, say: Callable[[str], None] = lambda _: None
+) -> AsyncIterator[Client]:
+    """A client whose judge answers: at `address`, or the built-in judge started for this block alone.
+
+    Raises JudgeDown after `patience` seconds.
+    """
+    if address is None:
+        async with local_judge(threads=threads, patience=patience) as local, connect(local) as client:
+            yield client
+        return
+    async with connect(address) as client:
+        await wait_for(client, address, patience, say)
+        yield client
+
+
+async def wait_for(client: Client, address: str, patience: float, say: Callable[[str], None]) -> None:
+    """Wait until it answers, saying so. Raises JudgeDown."""
+    left = patience
+    while True:
+        try:
+            await client.wait_ready(timeout=min(5.0, left))
+            return
+        except Unavailable as error:
+            left -= 5.0
+            if left <= 0:
+                raise JudgeDown(f"{address}: no judge answered within {patience:g} s") from error
+            say(f"waiting for the judge at {address} ({left:.0f} s left)")
+
+
+@asynccontextmanager
+async def local_judge(*, threads: int = 1, patience: float = 120.0) -> AsyncIterator[str]:
+    """The address of a server with the built-in judge, in a process that ends with the block. Raises JudgeDown."""
+    command = (sys.executable, "-m", "judger", "serve", "--engine", "mini", "--port", "0", "--grace", "0")
+    process = await asyncio.create_subprocess_exec(
+        *command, "--threads", str(threads), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    drain: asyncio.Task[bytes] | None = None
+    try:
+        try:
+            address = await asyncio.wait_for(_address(process.stderr), patience)
+        except TimeoutError as error:
+            raise JudgeDown(f"the built-in judge was not ready within {patience:g} s") from error
+        drain = asyncio.create_task(process.stderr.read())
+        yield address
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+        if drain is not None:
+            await drain
+
+
+async def _address(lines: asyncio.StreamReader) -> str:
+    said: list[str] = []
+    while line := await lines.readline():
+        text = line.decode("utf-8", "replace").rstrip()
+        if found := _SERVING.search(text):
+            return found.group(1)
+        said.append(text)
+    raise JudgeDown("the built-in judge did not start: " + " | ".join(said[-5:]))

@@ -1,0 +1,157 @@
+"""Two-step reverse synthesis with its two filters (Step-DeepResearch, arXiv 2512.20491, section 4.3.1).
+
+card -> summary and rubric (hidden) -> query -> roles looked at again -> dropped if one changed
+     -> an independent judge scores the agreement of summary, query and rubric -> kept or dropped
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from judger.client import Client
+from judger.errors import JudgerError
+from judger.types import Case, Criterion, Judgement, Score
+from train.tasks.draft import Assessment, Card, Draft
+from train.tasks.funnel import Funnel
+from train.tasks.writer import Unwritten, Writer
+
+__all__ = ["AGREEMENT", "RELEVANCE", "Sample", "synthesise"]
+
+AGREEMENT = 0.6
+"""Least mean agreement of summary, query and rubric, in [0, 1]."""
+RELEVANCE = 0.2
+"""Least probability with which the summary satisfies each positive criterion."""
+
+FORM = ("references", "communication")
+"""Axes of criteria about the finished report, which a hidden summary cannot show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A task that passed, with what the policy does not see."""
+
+    card: Card
+    draft: Draft
+    query: str
+    assessments: tuple[Assessment, ...]
+    agreement: float
+    judge_id: str
+
+    def as_case(self, **provenance: Any) -> dict[str, Any]:
+        """The line of a task file: a case without its report."""
+        criteria = [
+            {"id": c.id, "text": c.text, "weight": c.weight, "role": c.role.value, "axis": c.axis}
+            for c in self.draft.criteria
+        ]
+        meta = {
+            "summary": self.draft.summary,
+            "subjects": [subject.id for subject in self.card.subjects],
+            "aspects": [item.aspect for item in self.draft.items],
+            "reasons": [assessment.reason for assessment in self.assessments],
+            "agreement": round(self.agreement, 4),
+            "judge_id": self.judge_id,
+            **provenance,
+        }
+        return {"id": self.card.id, "query": self.query, "criteria": criteria, "meta": meta}
+
+
+async def synthesise(
+    cards: Sequence[Card],
+    writer: Writer,
+    judge: Client,
+    funnel: Funnel,
+    *,
+    agreement: float = AGREEMENT,
+    concurrency: int = 8,
+) -> list[Sample]:
+    """The samples that passed, in the order of the cards; what was dropped is counted in `funnel`."""
+    slots = asyncio.Semaphore(concurrency)
+
+    async def write(card: Card) -> Sample | tuple[str, str]:
+        async with slots:
+            return await _write(card, writer)
+
+    funnel.total += len(cards)
+    funnel.expect("unreadable", "role changed", "same query", "unscored", "irrelevant criterion", "inconsistent")
+    drafts: list[Sample] = []
+    seen: set[str] = set()
+    for made in await asyncio.gather(*map(write, cards)):
+        if not isinstance(made, Sample):
+            funnel.drop(*made)
+        elif made.query in seen:
+            funnel.drop("same query", made.query)
+        else:
+            seen.add(made.query)
+            drafts.append(made)
+    return await _consistent(drafts, judge, funnel, agreement)
+
+
+async def _write(card: Card, writer: Writer) -> Sample | tuple[str, str]:
+    """The sample, or the filter that drops it and why."""
+    try:
+        draft = await writer.draft(card)
+        query = await writer.query(card, draft)
+        assessments = tuple(await writer.reassess(query, card, draft))
+    except Unwritten as error:
+        return "unreadable", str(error)
+    for criterion, assessment in zip(draft.criteria, assessments, strict=True):
+        if assessment.role != criterion.role:
+            return "role changed", f"{criterion.role} -> {assessment.role}: {criterion.text} {assessment.reason}"
+    return Sample(card, draft, query, assessments, 0.0, "")
+
+
+async def _consistent(drafts: Sequence[Sample], judge: Client, funnel: Funnel, least: float) -> list[Sample]:
+    """Those whose hidden summary satisfies the rubric and answers the query, by the judge's own reading."""
+
+    async def cases() -> AsyncIterator[Case]:
+        for sample in drafts:
+            answers = Criterion(id="query", text=f"Answers the question: {sample.query}")
+            yield Case(
+                id=sample.card.id,
+                query=sample.query,
+                report=sample.draft.summary,
+                criteria=(*_content(sample), answers),
+            )
+
+    judged: dict[int, Judgement] = {}
+    async for index, answer in judge.judge_stream(cases()):
+        if isinstance(answer, JudgerError):
+            raise answer
+        judged[index] = answer
+    kept: list[Sample] = []
+    for index, sample in enumerate(drafts):
+        fault, agreement = _agreement(sample, judged[index], least)
+        if fault:
+            funnel.drop(*fault)
+            continue
+        kept.append(
+            Sample(sample.card, sample.draft, sample.query, sample.assessments, agreement, judged[index].judge_id)
+        )
+    return kept
+
+
+def _content(sample: Sample) -> list[Criterion]:
+    return [criterion for criterion in sample.draft.criteria if criterion.axis not in FORM]
+
+
+def _agreement(sample: Sample, judgement: Judgement, least: float) -> tuple[tuple[str, str] | None, float]:
+    scores: list[float] = []
+    for criterion, verdict in zip((*_content(sample), None), judgement.verdicts, strict=True):
+        result = verdict.result
+        if not isinstance(result, Score):
+            return ("unscored", f"{sample.card.id}: {result.reason}"), 0.0
+        if criterion is None:
+            scores.append(result.p_full + 0.5 * result.p_partial)
+        elif criterion.is_negative:
+            scores.append(float(not result.satisfied))
+        elif result.p_full < RELEVANCE:
+            return ("irrelevant criterion", f"{criterion.text} ({result.p_full:.2f})"), 0.0
+        else:
+            scores.append(result.p_full)
+    mean = sum(scores) / len(scores)
+    if mean < least:
+        return ("inconsistent", f"{sample.card.id}: agreement {mean:.2f}"), mean
+    return None, mean

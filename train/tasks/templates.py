@@ -1,0 +1,149 @@
+"""The writer that needs no model: sentences from templates, chosen by the task's own seed."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from judger.types import Criterion, Role
+from train.tasks.draft import Assessment, Card, Draft, Item
+from train.world.generate import Entity
+
+__all__ = ["TemplateWriter"]
+
+_QUERIES = (
+    "Please find out {asks}.",
+    "Tell me {asks}.",
+    "I would like to know {asks}.",
+    "Write a short report that says {asks}.",
+    "For a guide book I need to know {asks}.",
+    "Can you find out {asks}?",
+    "Report {asks}.",
+    "Look up {asks}.",
+    "My students want to know {asks}.",
+    "Find out {asks}, please.",
+)
+# Wider than what they were written for: the roles of some criteria change, and the sample is dropped for it.
+_THEMES = {
+    "Tell me about the history of {it}.": ("opened", "designer", "repaired", "owner"),
+    "Describe how {it} was made.": ("designer", "material", "cost", "opened"),
+    "What does {it} look like, and where is it?": ("material", "measure", "town", "special"),
+}
+_THEME_SHARE = 0.08
+MOST_WORDS = 120
+_TELLING = ("opened", "designer", "owner", "town", "cost")
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateWriter:
+    """Writes what the card says. The same card gives the same task."""
+
+    name: str = "templates"
+
+    async def draft(self, card: Card) -> Draft:
+        draw = _draw(card, "draft")
+        items = [
+            _fact(subject, name, draw.randint(3, 5), Role.EXPLICIT, card)
+            for name in card.asked
+            for subject in card.subjects
+        ]
+        first = card.subjects[0]
+        summary = [subject.statement(name) for subject in card.subjects for name in card.asked]
+        if card.contested:
+            topic = first.attribute(card.contested).topic
+            items.append(
+                _item(f"Sources disagree about {topic}.", 2, Role.IMPLICIT, "synthesis", "disagreement", first.id)
+            )
+            summary.append(f"Sources disagree about {topic} of {first.called}.")
+        if len(card.subjects) == 1 and "town" not in card.asked:
+            items.append(_fact(first, "town", 2, Role.IMPLICIT, card))
+            summary.append(first.statement("town"))
+        items.append(_item("Has at least 3 citations.", 2, Role.IMPLICIT, "references", "citations"))
+        items += _flaws(card, draw)
+        numbered = (
+            Item(_renamed(item.criterion, f"c{number}"), item.aspect, item.subject)
+            for number, item in enumerate(items, 1)
+        )
+        return Draft(" ".join(summary), tuple(numbered))
+
+    async def query(self, card: Card, draft: Draft) -> str:
+        draw = _draw(card, "query")
+        first = card.subjects[0]
+        if len(card.subjects) == 2:
+            asks = _listed([_asks(first, name, "each") for name in card.asked])
+            return f"Compare {first.called} and {card.subjects[1].called}: {asks}."
+        if draw.random() < _THEME_SHARE:
+            return draw.choice(list(_THEMES)).format(it=first.called)
+        names = draw.sample(card.asked, len(card.asked))
+        asks = _listed([_asks(first, name, first.called if i == 0 else "it") for i, name in enumerate(names)])
+        return draw.choice(_QUERIES).format(asks=asks)
+
+    async def reassess(self, query: str, card: Card, draft: Draft) -> Sequence[Assessment]:
+        return [_assess(query, item, card) for item in draft.items]
+
+
+def _flaws(card: Card, draw: random.Random) -> list[Item]:
+    """What a careless report says: the blog's value, a fact of the thing's namesake, too much."""
+    items = []
+    for subject in card.subjects:
+        value = subject.false_value
+        if all(value != other.facts[subject.contested] for other in card.subjects):
+            weight, aspect = -draw.randint(4, 5), f"false {subject.contested}"
+            items.append(_fact(subject, subject.contested, weight, Role.NEGATIVE, card, value, aspect))
+    rival = card.rival
+    names = [name for name in card.asked if name in _TELLING] or list(_TELLING)
+    names = [name for name in names if rival and rival.facts[name] != card.subjects[0].facts[name]]
+    if rival is not None and names:
+        name = draw.choice(names)
+        weight = -draw.randint(3, 4)
+        items.append(_fact(card.subjects[0], name, weight, Role.NEGATIVE, card, rival.facts[name], f"rival {name}"))
+    items.append(_item(f"Longer than {MOST_WORDS} words.", -4, Role.NEGATIVE, "communication", "length"))
+    return items
+
+
+def _assess(query: str, item: Item, card: Card) -> Assessment:
+    if item.criterion.is_negative:
+        return Assessment(Role.NEGATIVE, "It is a flaw whatever was asked.")
+    subject = next((subject for subject in card.subjects if subject.id == item.subject), card.subjects[0])
+    if item.aspect not in subject.facts:
+        return Assessment(Role.IMPLICIT, "The query does not ask to compare sources.")
+    words = _asks(subject, item.aspect, "IT").split("IT")
+    asked = re.search(".{1,40}?".join(re.escape(word) for word in words), query) is not None
+    for theme, aspects in _THEMES.items():
+        if query == theme.format(it=card.subjects[0].called):
+            asked = item.aspect in aspects
+    topic = subject.attribute(item.aspect).topic
+    if asked:
+        return Assessment(Role.EXPLICIT, f"The query asks for {topic}.")
+    return Assessment(Role.IMPLICIT, f"The query says nothing of {topic}.")
+
+
+def _fact(subject: Entity, name: str, weight: int, role: Role, card: Card, value: str = "", aspect: str = "") -> Item:
+    """A criterion about a fact, or about another `value` in its place; of two subjects it names its own."""
+    text = subject.criterion(name, value)
+    text = text if len(card.subjects) == 1 else f"{subject.name}: {text}"
+    return _item(text, weight, role, "factual", aspect or name, subject.id)
+
+
+def _item(text: str, weight: float, role: Role, axis: str, aspect: str, subject: str = "") -> Item:
+    text = text[0].upper() + text[1:]
+    text = text if text.endswith(".") else text + "."
+    return Item(Criterion(id="", text=text, weight=weight, role=role, axis=axis), aspect, subject)
+
+
+def _renamed(criterion: Criterion, name: str) -> Criterion:
+    return Criterion(id=name, text=criterion.text, weight=criterion.weight, role=criterion.role, axis=criterion.axis)
+
+
+def _asks(entity: Entity, name: str, it: str) -> str:
+    return entity.attribute(name).ask.format(it=it)
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def _draw(card: Card, step: str) -> random.Random:
+    return random.Random(f"{card.id} {step}")

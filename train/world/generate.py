@@ -1,0 +1,142 @@
+"""Worlds from a seed: things with their facts, namesakes, a contradiction for each, and the links between them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from train.world import pools
+from train.world.kinds import ATTRIBUTES, KINDS, PERSON, STRUCTURES, TOWN, Attribute
+
+__all__ = ["MOST", "Entity", "World", "generate"]
+
+MOST = 2 * len(pools.NAMES)
+"""Structures that one world can have: two to a name."""
+_CONTESTED = ("opened", "designer", "material", "cost", "measure", "owner")
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One thing. Facts are by attribute; their values are words, or names of other entities."""
+
+    id: str
+    name: str
+    kind: str
+    facts: dict[str, str]
+    contested: str = ""
+    """The attribute that a lesser source tells wrongly, and what it says; empty where there is none."""
+    false_value: str = ""
+    namesake: str = ""
+    """The id of a structure of another kind with the same name."""
+    links: tuple[str, ...] = ()
+    """Ids of the entities that its facts name."""
+
+    @property
+    def called(self) -> str:
+        """The name as it stands in a sentence."""
+        return f"the {self.name}" if KINDS[self.kind].is_structure else self.name
+
+    def attribute(self, name: str) -> Attribute:
+        return ATTRIBUTES[self.kind, name]
+
+    def statement(self, name: str, it: str = "", value: str = "") -> str:
+        """A sentence that states a fact, or another `value` in its place."""
+        return self.attribute(name).state(it or self.called, value or self.facts[name])
+
+    def claim(self, name: str, value: str = "") -> str:
+        """The fact in the fewest words."""
+        return self.attribute(name).claim.format(v=value or self.facts[name])
+
+    def criterion(self, name: str, value: str = "") -> str:
+        """The fact as a rubric words it."""
+        return self.attribute(name).criterion.format(v=value or self.facts[name])
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All entities by id, in the order they were made."""
+
+    seed: int
+    entities: dict[str, Entity] = field(default_factory=dict)
+
+    @property
+    def structures(self) -> list[Entity]:
+        return [entity for entity in self.entities.values() if KINDS[entity.kind].is_structure]
+
+    def edges(self) -> Iterator[tuple[str, str, str]]:
+        """(entity, attribute, entity) for each fact whose value is an entity."""
+        for entity in self.entities.values():
+            for attribute, value in entity.facts.items():
+                target = _id(value)
+                if target in self.entities and target in entity.links:
+                    yield entity.id, attribute, target
+
+
+def generate(seed: int, *, structures: int = 96) -> World:
+    """A world of that many structures, with a third as many people and a quarter as many towns.
+
+    Raises ValueError where the pools do not hold as many names.
+    """
+    if not 2 <= structures <= MOST:
+        raise ValueError(f"there can be from 2 to {MOST} structures, not {structures}")
+    draw = random.Random(f"world {seed}")
+    world = World(seed)
+    towns = draw.sample(pools.TOWNS, max(2, min(len(pools.TOWNS), structures // 4)))
+    couples = [(first, last) for first in pools.FIRST for last in pools.FAMILIES]
+    people = [" ".join(couple) for couple in draw.sample(couples, max(3, structures // 3))]
+    for town in towns:
+        _add(world, town, TOWN.name, draw, towns, people)
+    for person in people:
+        _add(world, person, PERSON.name, draw, towns, people)
+    for name, kind, other in _names(structures, draw):
+        _add(world, f"{name} {kind}", kind, draw, towns, people, namesake=f"{name.lower()}-{other}" if other else "")
+    return world
+
+
+def _names(count: int, draw: random.Random) -> list[tuple[str, str, str]]:
+    """(name, kind, kind of the namesake or ""): half of the names stand for two things."""
+    kinds = [kind.name for kind in STRUCTURES]
+    names = draw.sample(pools.NAMES, len(pools.NAMES))
+    # Two of three entities have a namesake, or more where the names would not suffice.
+    pairs = max(count // 3, count - len(names))
+    made: list[tuple[str, str, str]] = []
+    for number, name in enumerate(names):
+        if len(made) >= count:
+            break
+        first, second = draw.sample(kinds, 2)
+        if number < pairs and len(made) + 2 <= count:
+            made += [(name, first, second), (name, second, first)]
+        else:
+            made.append((name, first, ""))
+    draw.shuffle(made)
+    return made
+
+
+def _add(
+    world: World, name: str, kind: str, draw: random.Random, towns: list[str], people: list[str], namesake: str = ""
+) -> None:
+    facts = {a.name: _value(a, draw, towns, people) for a in KINDS[kind].attributes}
+    contested = false = ""
+    if KINDS[kind].is_structure:
+        contested = draw.choice(_CONTESTED)
+        false = facts[contested]
+        while false == facts[contested]:
+            false = _value(ATTRIBUTES[kind, contested], draw, towns, people)
+    links = tuple(dict.fromkeys(_id(value) for value in facts.values() if value in towns or value in people))
+    world.entities[_id(name)] = Entity(_id(name), name, kind, facts, contested, false, namesake, links)
+
+
+def _value(attribute: Attribute, draw: random.Random, towns: list[str], people: list[str]) -> str:
+    match attribute.name:
+        case "designer":
+            return draw.choice(people)
+        case "town" | "studied":
+            return draw.choice(towns)
+        case "repaired":
+            return f"{draw.choice(pools.CAUSES)} of {draw.choice(pools.YEARS)}"
+    return draw.choice(attribute.pool)
+
+
+def _id(name: str) -> str:
+    return name.lower().replace(" ", "-")
