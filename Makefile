@@ -69,6 +69,10 @@ $(VENV)/.fuzz: $(VENV)/.dev
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz
 
+# The whole training path on a CPU; again to go on. make train-demo ARGS="--short" takes minutes and learns little.
+train-demo: $(VENV)/.dev
+	$(BIN)/python -m train.demo $(ARGS)
+
 # Generated with the oldest protoc whose code runs beside protobuf 4.25 up to 7.
 proto:
 	@test -x $(PROTOC_VENV)/bin/python || $(PYTHON) -m venv $(PROTOC_VENV)
