@@ -20,6 +20,8 @@ __all__ = ["Place", "apply", "locate"]
 
 _ELISION = re.compile(r"\s*(?:\[\.\.\.\]|\.\.\.|…)\s*")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_LONG = 600
+"""Characters of an anchor beyond which its two ends are fitted one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +114,15 @@ def _fuzzy(text: str, anchor: str, min_score: float, margin: float) -> Place:
         )
     # Blanked, so that the runner-up cannot overlap it.
     rest = text[: best.start] + "\n" * (best.end - best.start) + text[best.end :]
-    second = _closest(rest, anchor)
+    second = _closest(rest, anchor, at_least=best.score - margin)
     if second.score > best.score - margin:
         raise _ambiguous(text, best.start, second.start)
     return best
 
 
-def _closest(text: str, anchor: str) -> Place:
-    found = fuzz.partial_ratio_alignment(anchor, text)
+def _closest(text: str, anchor: str, at_least: float = 0.0) -> Place:
+    """The passage most like the anchor; a score of 0 where no passage is at least so much alike."""
+    found = fuzz.partial_ratio_alignment(anchor, text, score_cutoff=at_least)
     if found is None or found.dest_end <= found.dest_start:
         return Place(0, 0, 0.0)
     # The window has the anchor's length; a passage with words more or less has not. Try the word edges around it.
@@ -133,6 +136,10 @@ def _closest(text: str, anchor: str) -> Place:
     spans = [(s, e) for s in starts for e in ends if s < e]
     if not spans:
         return Place(found.dest_start, found.dest_end, found.score)
+    if len(anchor) > _LONG:
+        # One edge after the other: all pairs of a page-long anchor take half a minute.
+        _, _, start = max((fuzz.ratio(anchor, text[s : found.dest_end]), -s, s) for s in starts if s < found.dest_end)
+        spans = [(start, e) for e in ends if start < e]
     score, start, end = max((fuzz.ratio(anchor, text[s:e]), s, e) for s, e in spans)
     return Place(start, end, score)
 

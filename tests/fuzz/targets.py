@@ -90,7 +90,7 @@ def verdicts(data: bytes) -> None:
             span = find_quote(CASE.report, parsed.quote)
             assert span is None or 0 <= span.start <= span.end <= len(CASE.report)
     tokens = _tokens(text, numbers) if flags & 4 else None
-    _checked(read_reply(CASE, text, tokens, explain=bool(flags & 1), structured=bool(flags & 2)))
+    _checked(read_reply(CASE, words, text, tokens, explain=bool(flags & 1), structured=bool(flags & 2)))
     _checked(Outcome(result=label_probabilities(numbers)))
     _checked(Outcome(result=Probabilities(*numbers)), may_be_none=True)
 

@@ -111,7 +111,7 @@ class Loopback:
                 return None
 
         self._server = ThreadingHTTPServer((host, 0), Handler)
-        self._server.daemon_threads = True
+        self._server.daemon_threads = False  # closing waits for them, and so for their sockets
         self.host, self.port = self._server.server_address[:2]
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()

@@ -70,7 +70,7 @@ def teacher(request: dict[str, Any]) -> Any:
     return completion(f"Reason: {word}.\nQuote: none\nVerdict: {label}")
 
 
-STEPS = "--batch 8 --micro-batch 8 --learning-rate 6e-3 --sft-steps 42 --save-steps 36 --rl-steps 1".split()
+STEPS = "--batch 8 --micro-batch 8 --learning-rate 6e-3 --sft-steps 60 --save-steps 48 --rl-steps 1".split()
 STEPS += "--generations 4 --prompts-per-step 2 --reason-tokens 24".split()
 
 
@@ -89,11 +89,11 @@ def test_it_trains_a_judge_that_can_be_served(
         taught = ["--teacher-url", endpoint.url, "--teacher-model", "knows"]
         assert main([*command, *taught]) == 0
         asked = len(endpoint.requests)
-        first, checkpoint = weights(out / "sft" / "model"), out / "sft" / "checkpoint-36"
+        first, checkpoint = weights(out / "sft" / "model"), out / "sft" / "checkpoint-48"
         made = checkpoint.stat().st_mtime_ns
 
         (out / "sft" / "log.json").unlink()  # as if it had been interrupted some steps behind the checkpoint
-        shutil.rmtree(out / "sft" / "checkpoint-42")
+        shutil.rmtree(out / "sft" / "checkpoint-60")
         assert main([*command, *taught]) == 0
         assert len(endpoint.requests) == asked
         assert checkpoint.stat().st_mtime_ns == made

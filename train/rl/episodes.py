@@ -13,10 +13,11 @@ import json
 import logging
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from weakref import WeakValueDictionary
 
 from policy.agent import Agent
 from policy.config import Settings
@@ -74,6 +75,8 @@ class ToolCache:
     def __init__(self, size: int = 20_000) -> None:
         self._size = size
         self._kept: OrderedDict[tuple[str, str], Outcome] = OrderedDict()
+        # Held by whoever asks; the others with the same query wait for its answer instead of asking too.
+        self._asking: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self.hits = 0
 
     def of(self, tools: Toolbox) -> _Cached:
@@ -86,6 +89,17 @@ class ToolCache:
             self.hits += 1
             self._kept.move_to_end(key)
         return found
+
+    async def answer(self, key: tuple[str, str], ask: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        """What is kept for the key, or what `ask` gives, which is kept unless it is an error."""
+        asking = self._asking.setdefault(key, asyncio.Lock())
+        async with asking:
+            outcome = self.get(key)
+            if outcome is None:
+                outcome = await ask()
+                if not outcome.is_error:
+                    self.put(key, outcome)
+            return outcome
 
     def put(self, key: tuple[str, str], outcome: Outcome) -> None:
         self._kept[key] = outcome
@@ -107,13 +121,7 @@ class _Cached:
     async def call(self, call: ToolCall) -> Outcome:
         if call.name not in _PURE:
             return await self.tools.call(call)
-        key = (call.name, _canonical(call.arguments))
-        outcome = self.cache.get(key)
-        if outcome is None:
-            outcome = await self.tools.call(call)
-            if not outcome.is_error:
-                self.cache.put(key, outcome)
-        return outcome
+        return await self.cache.answer((call.name, _canonical(call.arguments)), lambda: self.tools.call(call))
 
 
 class Episodes:

@@ -22,7 +22,7 @@ from trl import GRPOConfig, GRPOTrainer
 from judger.errors import JudgerError
 from policy.kit import open_shared
 from train.rl.checkpoint import write_folder
-from train.rl.collect import Batch, collect, figures, orders_of
+from train.rl.collect import Batch, collect, figures, orders_of, tasks_of
 from train.rl.config import RLSettings
 from train.rl.episodes import Episodes, seed_of
 from train.rl.record import Recorder
@@ -65,7 +65,7 @@ def train_grpo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards
                 model=load_model(str(reference), settings.dtype),  # TRL loads its own reference from the same folder
                 reward_funcs=[judged_reward],
                 args=_arguments(settings, out, inputs, cpu=cpu),
-                train_dataset=Dataset.from_list([{"prompt": task.id} for task in inputs.tasks]),
+                train_dataset=Dataset.from_list([{"prompt": name} for name in _order(inputs, settings)]),
                 processing_class=inputs.tokenizer,
                 rollout_func=hook.rollout,
                 callbacks=[hook],
@@ -178,6 +178,12 @@ class _Hook(TrainerCallback):
         return Episodes(self._inputs.settings, shared, self._sampler)
 
 
+def _order(inputs: Inputs, settings: RLSettings) -> list[str]:
+    """The ids of the tasks of all steps, as PPO takes them: TRL's own order is lost when a run is resumed."""
+    steps = (tasks_of(inputs.tasks, step, settings.tasks_per_step, settings.seed) for step in range(settings.steps))
+    return [task.id for tasks in steps for task in tasks]
+
+
 def _arguments(settings: RLSettings, out: Path, inputs: Inputs, *, cpu: bool) -> GRPOConfig:
     grpo = settings.grpo
     cycle = grpo.minibatches * grpo.iterations
@@ -200,6 +206,7 @@ def _arguments(settings: RLSettings, out: Path, inputs: Inputs, *, cpu: bool) ->
         loss_type=grpo.loss_type,
         scale_rewards=grpo.scale_rewards,
         temperature=settings.temperature,
+        shuffle_dataset=False,
         max_completion_length=inputs.settings.agent.context.tokens,
         disable_dropout=True,
         save_strategy="steps",

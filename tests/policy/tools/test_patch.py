@@ -79,8 +79,9 @@ def test_twenty_realistic_edits_are_all_right_and_save_seven_tenths_of_the_token
 def test_a_long_inexact_anchor_takes_no_minutes():
     words = (hashlib.sha256(bytes([n % 256, n // 256])).hexdigest() for n in range(400))
     text = "\n".join(f"The harbour {re.sub(r'[0-9]', ' ', word)} end." for word in words)
-    anchor = text[2000:10000].replace("harbour", "harbor", 3)
+    passage = "\n".join(text.split("\n")[30:130])
+    anchor = passage.replace("harbour", "harbor", 3)
     start = time.process_time()
     place = locate(text, anchor)
     assert time.process_time() - start < 10
-    assert (place.start, place.end) == (2000, 10000)
+    assert text[place.start : place.end] == passage

@@ -108,10 +108,13 @@ async def test_a_window_that_is_full_ends_the_episode_by_the_policys_fault(tiny,
 async def test_identical_queries_are_answered_once(tiny, settings, shared):
     cache = ToolCache()
     sampler = Sampler(tiny.model, tiny.tokenizer, temperature=0.0)
-    rollouts = await Episodes(settings, shared, sampler, cache=cache).run(orders(4))
+    same = [Order(make_tasks()[0], number, number) for number in range(4)]
+    rollouts = await Episodes(settings, shared, sampler, cache=cache).run(same)
     sampler.close()
-    assert sum(rollout.tool_calls for rollout in rollouts) == 4
-    assert cache.hits >= 2
+    calls = [rollout.tool_calls for rollout in rollouts]
+    assert calls[0] > 0
+    assert calls == calls[:1] * 4
+    assert cache.hits == 3 * calls[0]
 
 
 async def test_generation_that_fails_is_the_systems_fault(tiny, settings, shared, monkeypatch):
