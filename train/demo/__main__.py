@@ -8,7 +8,6 @@ python -m train.demo --seeds 3     RL three times, for intervals over seeds too
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,8 +28,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--seeds: must be at least 1")
     layout = Layout(args.out / "short" if args.short else args.out)
     layout.out.mkdir(parents=True, exist_ok=True)
-    # The trainers and the judge share the cores; more threads than cores would cost up to ten times (docs/training.md).
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         with judging(layout.out / "judger.log") as address:
             stages = plan(layout, SHORT if args.short else FULL, address, args.seeds)

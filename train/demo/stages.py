@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = ["Stage", "StageFailed", "run_stages", "seconds_of"]
+
+
+THREADS = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""A stage and the judge share two cores: two threads each were seen to take ten times as long as one."""
 
 
 class StageFailed(Exception):
@@ -43,7 +48,8 @@ def run_stages(stages: Sequence[Stage], out: Path) -> None:
             continue
         _say(f"{head}  (after {_clock(time.monotonic() - started)})")
         begun = time.monotonic()
-        code = subprocess.run([sys.executable, "-m", "train.cli", *stage.argv], check=False).returncode
+        command = [sys.executable, "-m", "train.cli", *stage.argv]
+        code = subprocess.run(command, check=False, env=os.environ | THREADS).returncode
         if code:
             raise StageFailed(f"{stage.title}: judger-train {' '.join(stage.argv)} ended with {code}")
         seconds = time.monotonic() - begun

@@ -123,12 +123,15 @@ async def test_a_page_that_never_ends_is_given_up(web):
         await writer.drain()
         await reader.read()
         writer.close()
+        left.set()
 
+    left = asyncio.Event()
     server = await asyncio.start_server(hold, "127.0.0.2", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(ToolError, match=r"took more than 0\.5 s"):
             await web(seconds=0.5).read(f"http://open.test:{port}/")
+        await left.wait()
 
 
 @pytest.mark.parametrize(
@@ -199,16 +202,17 @@ async def test_no_connection_serves_two_requests():
             outgoing.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nhi")
         outgoing.close()
         await outgoing.wait_closed()
-        ended.set()
+        ended.release()
 
-    ended = asyncio.Event()
+    ended = asyncio.Semaphore(0)
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     reader = WebReader(FetchConfig(enabled=True), is_allowed=lambda _: True)
     for path in ("a", "b"):
         assert (await reader.fetch(f"http://127.0.0.1:{port}/{path}")).data == b"hi"
     await reader.aclose()
-    await ended.wait()
+    for _ in "ab":
+        await ended.acquire()
     server.close()
     await server.wait_closed()
     assert connections == 2
