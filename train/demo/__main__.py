@@ -43,9 +43,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _show(layout: Layout, seeds: int, seconds: dict[str, float]) -> None:
-    from rich.console import Console
-    from rich.markdown import Markdown
-
     from train.demo.plots import draw
     from train.demo.table import table, write
     from train.rl.record import read_metrics
@@ -54,7 +51,7 @@ def _show(layout: Layout, seeds: int, seconds: dict[str, float]) -> None:
     draw({name: read_metrics(layout.run(name) / "metrics.jsonl") for name in names}, layout.out / "curves.png")
     text = table(layout, seeds, seconds)
     write(layout.out / "table.md", text)
-    Console().print(Markdown(text))
+    print(text)
     print(f"table: {layout.out / 'table.md'}   curves: {layout.out / 'curves.png'}")
 
 

@@ -12,7 +12,7 @@ Steps = Sequence[Mapping[str, float]]
 PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("reward of the training episodes", ("reward",)),
     ("satisfied criteria by role", ("role/explicit", "role/implicit", "role/negative")),
-    ("KL from the SFT model, per token", ("kl",)),
+    ("KL from the SFT model, nats an episode", ("kl",)),
     ("entropy, nats per token", ("entropy",)),
     ("value loss", ("value_loss",)),
     ("explained variance of the critic", ("explained_variance",)),
@@ -32,12 +32,14 @@ def draw(runs: Mapping[str, Steps], path: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import MaxNLocator
 
     figure, axes = pyplot.subplots(4, 3, figsize=(15, 15), layout="constrained")
     colours = {name: f"C{number}" for number, name in enumerate(runs)}
     for axis, (title, keys) in zip(axes.flat, PANELS, strict=True):
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("step")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
         for name, steps in runs.items():
             for key, style in zip(keys, _STYLES, strict=False):

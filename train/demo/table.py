@@ -36,18 +36,13 @@ def _midtraining(layout: Layout) -> str:
         figures = json.loads((layout.run(stage) / "figures.json").read_text(encoding="utf-8"))
         for when in ("random", "before", "after"):
             found = figures[when]
-            lengths = "; ".join(f"{n}: {_share(value)}" for n, value in found["retrieval"].items())
-            rows.append((stage, when, f"{_mean_loss(found['loss']):.3f}", lengths, _share(figures["chance"])))
+            lengths = "; ".join(f"{n}: {value['all']:.0%}" for n, value in found["retrieval"].items())
+            rows.append((stage, when, f"{_mean_loss(found['loss']):.3f}", lengths, f"{figures['chance']:.0%}"))
     return _rows(("stage", "model", "loss", "retrieval at length", "chance"), rows)
 
 
 def _mean_loss(positions: Sequence[dict[str, float]]) -> float:
-    return sum(row["loss"] for row in positions) / len(positions)
-
-
-def _share(value: Any) -> str:
-    found = value["accuracy"] if isinstance(value, dict) else value
-    return f"{found:.0%}"
+    return sum(row["loss"] * row["tokens"] for row in positions) / sum(row["tokens"] for row in positions)
 
 
 def _stages(layout: Layout, groups: dict[str, list[str]]) -> str:

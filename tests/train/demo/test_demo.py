@@ -13,6 +13,7 @@ from train.demo import plots, stages
 from train.demo.compare import difference, mean, task_means
 from train.demo.plan import FULL, SHORT, Layout, plan
 from train.demo.stages import Stage, StageFailed, run_stages, seconds_of
+from train.demo.table import table
 
 
 @pytest.fixture
@@ -95,6 +96,28 @@ def test_curves_are_drawn_with_gaps_where_nothing_was_measured(tmp_path: Path) -
     steps = [{"step": 1.0, "reward": 0.1, "kl": 0.0}, {"step": 2.0, "kl": 0.01}]
     plots.draw({"ppo-0": steps, "grpo-0": steps[:1]}, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_table_reads_what_the_stages_leave(tmp_path: Path) -> None:
+    layout, found = Layout(tmp_path), {"loss": [{"loss": 2.0, "tokens": 3.0}, {"loss": 4.0, "tokens": 1.0}]}
+    found["retrieval"] = {"256": {"all": 0.5}, "1024": {"all": 0.25}}
+    for stage in ("mid1", "mid2"):
+        layout.run(stage).mkdir(parents=True)
+        figures = {"chance": 0.125, **dict.fromkeys(("random", "before", "after"), found)}
+        (layout.run(stage) / "figures.json").write_text(json.dumps(figures))
+    layout.outcome("x").parent.mkdir()
+    for number, stage in enumerate(("mid2", "sft", "ppo-0", "grpo-0")):
+        reward = {"value": 0.1 * number, "low": 0.0, "high": 1.0}
+        outcome = {"reward": reward, "roles": {"explicit": reward}, "figures": {"tool_errors": 0.5}}
+        layout.outcome(stage).write_text(json.dumps(outcome))
+        rows = [{"task": str(task), "reward": 0.1 * number} for task in range(4)]
+        path = layout.outcome(stage).with_suffix(".episodes.jsonl")
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = table(layout, 1, {"data": 61.0})
+    assert "| mid2 | after | 2.500 | 256: 50%; 1024: 25% | 12% |" in text
+    assert "| ppo | 0.200 [0.200, 0.200] | 0.20 | - |" in text
+    assert "| sft to grpo | +0.200 [+0.200, +0.200] | yes |" in text
+    assert "| data | 61 |" in text
 
 
 def test_stages_are_judger_trains_own_commands() -> None:
