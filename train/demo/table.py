@@ -67,7 +67,8 @@ def _gains(layout: Layout, groups: dict[str, list[str]]) -> str:
     rows = []
     for before, after in (("mid2", "sft"), *(("sft", algo) for algo in ALGORITHMS)):
         runs = [[task_means(layout.outcome(run)) for run in groups[name]] for name in (before, after)]
-        gain = difference(*runs) if all(run for group in runs for run in group) else None
+        shared = set.intersection(*(set(run) for group in runs for run in group))
+        gain = difference(*runs) if shared else None
         apart = gain is not None and gain[1] > 0
         rows.append((f"{before} to {after}", _interval(gain, sign="+"), "yes" if apart else "no"))
     return _rows(("step", "gain [95%]", "above 0"), rows)
