@@ -28,13 +28,13 @@ class Size:
 
 
 FULL = Size(
-    world=(),
+    world=("--trajectories", "400", "--worlds", "5"),
     held_out=("--tasks", "96", "--trajectories", "8", "--texts", "8", "--drills", "8", "--worlds", "1"),
     tiny="",
-    stage1=(),
-    stage2=(),
-    sft=(),
-    rl=(),
+    stage1=("--steps", "200"),
+    stage2=("--steps", "80"),
+    sft=("--steps", "120"),
+    rl=("--steps", "25"),
     evaluate=("--samples", "2"),
 )
 SHORT = Size(
