@@ -106,8 +106,10 @@ def test_it_trains_a_judge_that_can_be_served(
     assert figures["sft"]["loss"]["last"] < 0.2 * figures["sft"]["loss"]["first"]
     assert set(figures["rl"]) == {f"rewards/{name}/mean" for name in WEIGHTS}
     assert figures["rl"]["rewards/format/mean"]["last"] > 0.5
-    assert figures["agreement"]["before"]["toy"]["balanced_accuracy"] < 0.75
-    assert figures["agreement"]["after"]["toy"]["balanced_accuracy"] > 0.8
+    # So small a model learns the words in some runs and not in others: 0.6 to 0.95 was seen on eval/ by rounding alone.
+    before, after = (figures["agreement"][when] for when in ("before", "after"))
+    assert after["held out: toy"]["balanced_accuracy"] > 0.8
+    assert after["toy"]["balanced_accuracy"] > before["toy"]["balanced_accuracy"]
 
     engine = TorchEngine.load(str(out), device="cpu")
     (case, *_) = read_cases(data / "eval")["toy"]

@@ -146,7 +146,8 @@ def ends(folder: Path, names: Sequence[str]) -> dict[str, dict[str, float]]:
     records: list[Mapping[str, float]] = json.loads((folder / "log.json").read_text(encoding="utf-8"))
     found = {}
     for name in names:
-        values = [record[name] for record in records if name in record]
+        # TRL logs a reward that no completion of a step had as null.
+        values = [record[name] for record in records if record.get(name) is not None]
         if values:
             tenth = max(1, len(values) // 10)
             found[name] = {"first": sum(values[:tenth]) / tenth, "last": sum(values[-tenth:]) / tenth}
