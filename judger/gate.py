@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -11,6 +10,7 @@ import grpc
 from judger.callers import CALLER, TokenFile
 from judger.config import ServeConfig
 from judger.errors import InvalidRequest, Unauthenticated
+from judger.pem import read_pem
 
 __all__ = ["Gate", "check_exposure", "server_credentials"]
 
@@ -51,19 +51,9 @@ def server_credentials(config: ServeConfig) -> Any | None:
     """
     if config.tls_cert is None or config.tls_key is None:
         return None
-    chain, key = _pem("tls_cert", config.tls_cert), _pem("tls_key", config.tls_key)
-    ca = _pem("tls_client_ca", config.tls_client_ca) if config.tls_client_ca else None
+    chain, key = read_pem("tls_cert", config.tls_cert), read_pem("tls_key", config.tls_key)
+    ca = read_pem("tls_client_ca", config.tls_client_ca) if config.tls_client_ca else None
     return grpc.ssl_server_credentials([(key, chain)], root_certificates=ca, require_client_auth=ca is not None)
-
-
-def _pem(field: str, path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(field, f"{path}: {error.strerror}") from error
-    if b"-----BEGIN" not in content:
-        raise InvalidRequest(field, f"{path} is no PEM file")
-    return content
 
 
 def check_exposure(config: ServeConfig, *, loopback: bool) -> None:

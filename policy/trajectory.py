@@ -233,7 +233,7 @@ def _plain(message: Mapping[str, Any]) -> Message:
 
 def rendered(message: Message) -> Message:
     """The message as chat templates take it: arguments of tool calls as objects where they are valid JSON."""
-    if "tool_calls" not in message:
+    if not message.get("tool_calls"):
         return message
     calls = []
     for call in message["tool_calls"]:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from judger.config import EngineConfig, EngineName, ServeConfig
 from judger.errors import InvalidRequest
+from judger.pem import read_pem
 from judger.types import LIMITS, Explain, Lane, Mapping, Options
 
 ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
@@ -163,7 +164,7 @@ def connection(args: argparse.Namespace) -> dict[str, Any]:
         ("--key", args.key, "private_key"),
     ):
         if path is not None:
-            settings[name] = _pem(flag, path)
+            settings[name] = read_pem(flag, path)
     return settings
 
 
@@ -172,16 +173,6 @@ def _first_line(flag: str, path: Path) -> str:
         return path.read_text().splitlines()[0].strip()
     except (OSError, UnicodeDecodeError, IndexError) as error:
         raise InvalidRequest(flag, f"{path} has no token in its first line: {error}") from error
-
-
-def _pem(flag: str, path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(flag, f"{path}: {error.strerror}") from error
-    if b"-----BEGIN" not in content:
-        raise InvalidRequest(flag, f"{path} is no PEM file")
-    return content
 
 
 def serve_config(settings: dict[str, Any]) -> ServeConfig:

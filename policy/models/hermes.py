@@ -10,13 +10,39 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from policy.model import ToolCall
+from policy.model import Completion, ToolCall
 
-__all__ = ["parse"]
+__all__ = ["completion", "parse"]
 
 _CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
+
+
+def completion(
+    tokenizer: Any,
+    written: Sequence[int],
+    *,
+    has_ended: bool,
+    prompt_tokens: int,
+    id_prefix: str,
+    logprobs: Sequence[float] | None = None,
+) -> Completion:
+    """The reply in sampled tokens. `has_ended`: the last of them ends the turn; without it the reply was cut off."""
+    text = tokenizer.decode(list(written[:-1] if has_ended else written), skip_special_tokens=False)
+    content, thought, calls, faults = parse(text, id_prefix=id_prefix)
+    return Completion(
+        content=content,
+        thought=thought,
+        tool_calls=calls,
+        malformed=faults,
+        finish="length" if not has_ended else "tool_calls" if calls else "stop",
+        prompt_tokens=prompt_tokens,
+        completion_tokens=len(written),
+        token_ids=tuple(written),
+        logprobs=None if logprobs is None else tuple(logprobs),
+    )
 
 
 def parse(text: str, *, id_prefix: str = "call") -> tuple[str, str, tuple[ToolCall, ...], tuple[str, ...]]:

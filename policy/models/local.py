@@ -95,18 +95,13 @@ class LocalModel:
             raise ModelError(f"generation failed: {error}") from error
         written = output[0, length:].tolist()
         ended = bool(written) and written[-1] in self._ends()
-        text = self._tokenizer.decode(written[:-1] if ended else written, skip_special_tokens=False)
         self._replies += 1
-        content, thought, calls, faults = hermes.parse(text, id_prefix=f"call_{self._replies}")
-        return Completion(
-            content=content,
-            thought=thought,
-            tool_calls=calls,
-            malformed=faults,
-            finish="length" if not ended else "tool_calls" if calls else "stop",
+        return hermes.completion(
+            self._tokenizer,
+            written,
+            has_ended=ended,
             prompt_tokens=length,
-            completion_tokens=len(written),
-            token_ids=tuple(written),
+            id_prefix=f"call_{self._replies}",
             logprobs=recorder.logprobs(written) if self._config.logprobs else None,
         )
 

@@ -167,19 +167,13 @@ class Seat:
         self._cached = written.cached
         self._conversation.reply(written.ids, written.logprobs, has_ended=written.has_ended)
         self._replies += 1
-        spoken = written.ids[:-1] if written.has_ended else written.ids
-        text = self._sampler.tokenizer.decode(spoken, skip_special_tokens=False)
-        content, thought, calls, faults = hermes.parse(text, id_prefix=f"call_{self._replies}")
-        return Completion(
-            content=content,
-            thought=thought,
-            tool_calls=calls,
-            malformed=faults,
-            finish="length" if not written.has_ended else "tool_calls" if calls else "stop",
+        return hermes.completion(
+            self._sampler.tokenizer,
+            written.ids,
+            has_ended=written.has_ended,
             prompt_tokens=len(ids),
-            completion_tokens=len(written.ids),
-            token_ids=tuple(written.ids),
-            logprobs=tuple(written.logprobs),
+            id_prefix=f"call_{self._replies}",
+            logprobs=written.logprobs,
         )
 
     def sequences(self) -> tuple[Tokens, ...]:

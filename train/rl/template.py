@@ -7,15 +7,15 @@ so that a template may treat earlier turns as it likes.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from policy.errors import ConfigError
 from policy.model import Message, Schema
+from policy.trajectory import rendered
 
-__all__ = ["ChatTemplate", "check_template", "rendered"]
+__all__ = ["ChatTemplate", "check_template"]
 
 _STAND_IN: list[Message] = [{"role": "user", "content": "-"}, {"role": "assistant", "content": "-"}]
 _GENERATION = re.compile(r"\{%-?\s*generation\b")
@@ -65,21 +65,6 @@ class ChatTemplate:
     def _encode(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
-
-
-def rendered(message: Mapping[str, Any]) -> Message:
-    """The message with the arguments of its calls as objects where they are JSON, which is what templates render."""
-    if not message.get("tool_calls"):
-        return dict(message)
-    calls = []
-    for call in message["tool_calls"]:
-        function = call["function"]
-        try:
-            arguments = json.loads(function["arguments"])
-        except ValueError:
-            arguments = function["arguments"]
-        calls.append({**call, "function": {**function, "arguments": arguments}})
-    return {**message, "tool_calls": calls}
 
 
 def check_template(tokenizer: Any, name: str) -> None:

@@ -133,19 +133,13 @@ class ServerModel:
         return row
 
     def _read(self, written: list[int], before: int, logprobs: Sequence[float] | None) -> Completion:
-        ended = written[-1] == self._end()
-        text = self._builder.tokenizer.decode(written[:-1] if ended else written, skip_special_tokens=False)
-        content, thought, calls, faults = hermes.parse(text, id_prefix=f"call_{before}")
-        return Completion(
-            content=content,
-            thought=thought,
-            tool_calls=calls,
-            malformed=faults,
-            finish="length" if not ended else "tool_calls" if calls else "stop",
+        return hermes.completion(
+            self._builder.tokenizer,
+            written,
+            has_ended=written[-1] == self._end(),
             prompt_tokens=before,
-            completion_tokens=len(written),
-            token_ids=tuple(written),
-            logprobs=tuple(logprobs) if logprobs else None,
+            id_prefix=f"call_{before}",
+            logprobs=logprobs or None,
         )
 
     def _end(self) -> int:
