@@ -8,13 +8,14 @@ python -m train.demo --seeds 3     RL three times, for intervals over seeds too
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from train.demo.plan import ALGORITHMS, FULL, SHORT, Layout, plan
-from train.demo.server import judging
-from train.demo.stages import StageFailed, run_stages, seconds_of
+from train.demo.plan import ALGORITHMS, FULL, SHORT, Layout, Size, plan
+from train.demo.stages import Stage, StageFailed, run_stages, seconds_of
+from train.tasks.judging import JudgeDown, local_judge
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,10 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     layout = Layout(args.out / "short" if args.short else args.out)
     layout.out.mkdir(parents=True, exist_ok=True)
     try:
-        with judging(layout.out / "judger.log") as address:
-            stages = plan(layout, SHORT if args.short else FULL, address, args.seeds)
-            run_stages(stages, layout.out)
-    except (StageFailed, RuntimeError) as error:
+        stages = asyncio.run(_run(layout, SHORT if args.short else FULL, args.seeds))
+    except (StageFailed, JudgeDown) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -40,6 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     _show(layout, args.seeds, seconds_of(stages, layout.out))
     return 0
+
+
+async def _run(layout: Layout, size: Size, seeds: int) -> list[Stage]:
+    """Run the stages beside a judger server of their own; the stages."""
+    async with local_judge(flags=("--cache", str(layout.out / "verdicts.sqlite"))) as address:
+        stages = plan(layout, size, address, seeds)
+        await asyncio.to_thread(run_stages, stages, layout.out)
+    return stages
 
 
 def _show(layout: Layout, seeds: int, seconds: dict[str, float]) -> None:

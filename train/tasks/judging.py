@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from judger.client import Client, connect
@@ -52,11 +52,18 @@ async def wait_for(client: Client, address: str, patience: float, say: Callable[
 
 
 @asynccontextmanager
-async def local_judge(*, threads: int = 1, patience: float = 120.0) -> AsyncIterator[str]:
-    """The address of a server with the built-in judge, in a process that ends with the block. Raises JudgeDown."""
-    command = (sys.executable, "-m", "judger", "serve", "--engine", "mini", "--port", "0", "--grace", "0")
+async def local_judge(*, threads: int = 1, patience: float = 120.0, flags: Sequence[str] = ()) -> AsyncIterator[str]:
+    """The address of a server with the built-in judge, in a process that ends with the block. Raises JudgeDown.
+
+    One thread by default: a judge and a trainer that both take every core slow each other down many times over.
+    `flags`: more options of `judger serve`.
+    """
+    command = (
+        *(sys.executable, "-m", "judger", "serve", "--engine", "mini", "--port", "0", "--grace", "0"),
+        *("--threads", str(threads), "--log-level", "warning", *flags),
+    )
     process = await asyncio.create_subprocess_exec(
-        *command, "--threads", str(threads), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        *command, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
     drain: asyncio.Task[bytes] | None = None
