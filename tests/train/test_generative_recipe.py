@@ -51,7 +51,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = random.Random(0)
     for part, count in (("train", 24), ("eval", 5)):
         (folder / part).mkdir()
-        lines = [json.dumps(line(number + 1000 * (part == "eval"), rng)) for number in range(count)]
+        # Numbers of as many digits on both sides: so small a model also learns where in the prompt a word stands.
+        lines = [json.dumps(line(number + (10 if part == "train" else 50), rng)) for number in range(count)]
         (folder / part / "toy.jsonl").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -106,10 +107,10 @@ def test_it_trains_a_judge_that_can_be_served(
     assert figures["sft"]["loss"]["last"] < 0.2 * figures["sft"]["loss"]["first"]
     assert set(figures["rl"]) == {f"rewards/{name}/mean" for name in WEIGHTS}
     assert figures["rl"]["rewards/format/mean"]["last"] > 0.5
-    # So small a model learns the words in some runs and not in others: 0.6 to 0.95 was seen on eval/ by rounding alone.
     before, after = (figures["agreement"][when] for when in ("before", "after"))
+    assert before["toy"]["balanced_accuracy"] < 0.75
+    assert after["toy"]["balanced_accuracy"] > 0.8
     assert after["held out: toy"]["balanced_accuracy"] > 0.8
-    assert after["toy"]["balanced_accuracy"] > before["toy"]["balanced_accuracy"]
 
     engine = TorchEngine.load(str(out), device="cpu")
     (case, *_) = read_cases(data / "eval")["toy"]
