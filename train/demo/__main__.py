@@ -51,13 +51,13 @@ async def _run(layout: Layout, size: Size, seeds: int) -> list[Stage]:
 
 def _show(layout: Layout, seeds: int, seconds: dict[str, float]) -> None:
     from train.demo.plots import draw
-    from train.demo.table import table, write
+    from train.demo.table import table
     from train.rl.record import read_metrics
 
     names = [f"{algo}-{seed}" for seed in range(seeds) for algo in ALGORITHMS]
     draw({name: read_metrics(layout.run(name) / "metrics.jsonl") for name in names}, layout.out / "curves.png")
     text = table(layout, seeds, seconds)
-    write(layout.out / "table.md", text)
+    (layout.out / "table.md").write_text(text, encoding="utf-8")
     print(text)
     print(f"table: {layout.out / 'table.md'}   curves: {layout.out / 'curves.png'}")
 
