@@ -9,6 +9,8 @@ from judger.engines.base import Engine, SelfBatching
 from judger.errors import InvalidRequest
 from judger.fence import open_fence_key
 
+MIB = 2**20
+
 
 def build_engine(config: EngineConfig) -> Engine | SelfBatching:
     """Loads the engine that the configuration names. Blocking: seconds to minutes.
@@ -35,6 +37,9 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 dtype=config.dtype,
                 threads=config.threads,
                 max_prompt_tokens=config.max_prompt_tokens or 0,
+                step_bytes=config.step_mb * MIB,
+                cache_bytes=config.kv_cache_mb * MIB,
+                reason_tokens=config.reason_tokens or 256,
                 deterministic=config.deterministic,
                 fence=open_fence_key(config.fence_key_file),
             )
@@ -45,6 +50,7 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 needed(config.model, "model", "the openai engine"),
                 base_url=needed(config.base_url, "base_url", "the openai engine"),
                 api_key=read_key(config.api_key_file),
+                reason_tokens=config.reason_tokens or 512,
                 fence=open_fence_key(config.fence_key_file),
             )
         case "vllm":
@@ -57,6 +63,7 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 tensor_parallel_size=config.tensor_parallel_size,
                 data_parallel_size=config.data_parallel_size,
                 max_prompt_tokens=config.max_prompt_tokens or 0,
+                reason_tokens=config.reason_tokens or 256,
                 fence=open_fence_key(config.fence_key_file),
             )
 

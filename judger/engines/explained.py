@@ -21,6 +21,7 @@ from judger.verdict import Calibration, score
 __all__ = [
     "TRIAL_TEMPERATURE",
     "Explanation",
+    "behind",
     "find_quote",
     "judge_in_tiers",
     "label_probabilities",
@@ -159,9 +160,17 @@ async def judge_in_tiers(
         for index, outcome in zip(
             close, await together([partial(explained, index) for index in close], lead), strict=True
         ):
-            both = outcomes[index].prompt_tokens + outcome.prompt_tokens
-            outcomes[index] = replace(outcome, prompt_tokens=both)
+            outcomes[index] = behind(outcomes[index], outcome)
     return outcomes
+
+
+def behind(plain: Outcome, explained: Outcome) -> Outcome:
+    """The explained outcome, which stands, with the tokens of the plain one that it was asked for after."""
+    return replace(
+        explained,
+        prompt_tokens=plain.prompt_tokens + explained.prompt_tokens,
+        shared_tokens=plain.shared_tokens + explained.shared_tokens,
+    )
 
 
 def is_close(outcome: Outcome, negative: bool, margin: float, calibration: Calibration) -> bool:

@@ -11,11 +11,12 @@ import asyncio
 import json
 import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Literal
 
 from judger import prompt
 from judger.engines.base import Capabilities, Identity, Outcome, Tier
-from judger.engines.explained import explained_outcome, judge_in_tiers, parse_reply
+from judger.engines.explained import TRIAL_TEMPERATURE, explained_outcome, judge_in_tiers, parse_reply
 from judger.errors import EngineError
 from judger.fence import CHAT_MARKS, FenceKey, process_key
 from judger.prompt import CUE, LabelWords, PairWords, PromptText
@@ -158,7 +159,7 @@ class OpenAIEngine:
             "model": self._model,
             "messages": prompt.messages(text, index),
             "max_tokens": self._reason_tokens if explain else 64 if structured else 16,
-            "temperature": 0.0,
+            "temperature": TRIAL_TEMPERATURE if trials > 1 else 0.0,
         }
         if trials > 1:
             request["seed"] = trial
@@ -195,7 +196,7 @@ def read_reply(
         if isinstance(explanation, Unscored):
             return Outcome(result=explanation)
         assert explanation.label is not None
-        result = label_mass(answer, explanation.label, tokens, list(WORDS))
+        result = label_mass(explanation.label, tokens, list(WORDS))
         return explained_outcome(result, explanation, case.report)
     word = answer.strip()
     if structured:
@@ -207,26 +208,27 @@ def read_reply(
     menu = list(words)
     if word not in menu:
         return Outcome(result=Unscored(Reason.UNPARSABLE, f"not one of {', '.join(menu)}: {answer[:200]!r}"))
-    return Outcome(result=label_mass(answer, menu.index(word), tokens, menu))
+    return Outcome(result=label_mass(menu.index(word), tokens, menu))
 
 
-def label_mass(answer: str, label: int, tokens: Sequence[Any] | None, menu: Sequence[str]) -> Probabilities | Unscored:
+def label_mass(label: int, tokens: Sequence[Any] | None, menu: Sequence[str]) -> Probabilities | Unscored:
     """Probabilities of the labels where the answer's label word begins, certain without log-probabilities.
 
     A token stands for a label when it begins that label's word ("part", " Fully"); the three words begin differently.
+    The word is looked for in the tokens' own bytes: a token may be a part of a character, and the answer's text leaves
+    out whatever the endpoint strips from it.
     """
     if not tokens:
         return CERTAIN[label]
-    place = answer.lower().rfind(menu[label])
-    end = 0
+    pieces = [spelled(token) for token in tokens]
+    place = b"".join(pieces).lower().rfind(menu[label].encode())
     found: list[tuple[int, float]] = []  # (label, log-probability)
-    for token in tokens:
-        end += len(token.token)
-        if end > place:
-            for candidate in token.top_logprobs:
-                start = candidate.token.strip().lower()
-                found += [(i, candidate.logprob) for i, word in enumerate(menu) if start and word.startswith(start)]
-            break
+    if place >= 0:
+        ends = accumulate(len(piece) for piece in pieces)
+        token = next(token for token, end in zip(tokens, ends, strict=True) if end > place)
+        for candidate in token.top_logprobs:
+            start = candidate.token.strip().lower()
+            found += [(i, candidate.logprob) for i, word in enumerate(menu) if start and word.startswith(start)]
     top = max((logprob for _, logprob in found), default=-math.inf)
     if not math.isfinite(top) or any(math.isnan(logprob) for _, logprob in found):
         return Unscored(Reason.ENGINE_ERROR, "the endpoint's log-probabilities hold no label")
@@ -235,3 +237,11 @@ def label_mass(answer: str, label: int, tokens: Sequence[Any] | None, menu: Sequ
         mass[index] += math.exp(logprob - top)  # relative, or endpoints that send scores instead would overflow
     total = sum(mass)
     return Probabilities(*(value / total for value in mass))
+
+
+def spelled(token: Any) -> bytes:
+    """A token's bytes; where the endpoint sends none, those of its text."""
+    try:
+        return bytes(token.bytes)
+    except (AttributeError, TypeError, ValueError):
+        return str(token.token).encode(errors="replace")

@@ -1,6 +1,7 @@
 """vLLM's asynchronous engine behind the `SelfBatching` Protocol: the torch engine's prompts and label tokens.
 
-A report's first criterion goes ahead, the others find its prefix in vLLM's cache. vLLM schedules everything itself.
+A report's first criterion goes ahead, the others find its prefix in vLLM's cache. vLLM schedules everything itself, but
+for one thing: under data parallelism each copy of the model has a cache of its own, so a report stays with one copy.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+from array import array
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -77,6 +79,7 @@ class VllmEngine:
         longest = int(config.max_model_len) - 1  # one token is always generated
         self._limit = min(max_prompt_tokens or longest, longest)
         self._reason_tokens = reason_tokens
+        self._copies = data_parallel_size
         self._numbers = itertools.count()
         self.calibration = calibration
         self.capabilities = Capabilities(can_explain=True, can_compare=True, prompt_tokens=self._limit)
@@ -107,19 +110,20 @@ class VllmEngine:
         explained = (
             await asyncio.to_thread(self._prompter.tree, case, explain=True) if tier.explain != "never" else tree
         )
+        copy = copy_of(tree, self._copies)
         return await judge_in_tiers(
             case,
             tier,
             self.calibration,
-            read=lambda index: self._read(tree.lone(index), labels),
-            explain=lambda index, trial: self._explain(case, explained, index, trial, tier.trials),
+            read=lambda index: self._read(tree.lone(index), labels, copy),
+            explain=lambda index, trial: self._explain(case, explained, index, trial, tier.trials, copy),
             lead=True,
         )
 
     def close(self) -> None:
         self._engine.shutdown()
 
-    async def _read(self, ids: tuple[int, ...], labels: tuple[int, int, int]) -> Outcome:
+    async def _read(self, ids: tuple[int, ...], labels: tuple[int, int, int], copy: int | None) -> Outcome:
         """The probabilities of the label tokens `labels` after `ids`."""
         from vllm import SamplingParams
 
@@ -127,21 +131,22 @@ class VllmEngine:
             detail = f"the prompt has {len(ids)} tokens, the limit is {self._limit}"
             return Outcome(result=Unscored(Reason.TOO_LONG, detail), prompt_tokens=len(ids))
         params = SamplingParams(max_tokens=1, temperature=0.0, logprob_token_ids=list(labels), detokenize=False)
-        final = await self._generate(ids, params)
+        final = await self._generate(ids, params, copy)
         found = final.outputs[0].logprobs[0] if final.outputs and final.outputs[0].logprobs else {}
         values = [found[label].logprob if label in found else float("nan") for label in labels]
         return Outcome(
             result=label_probabilities(values), prompt_tokens=len(ids), shared_tokens=final.num_cached_tokens or 0
         )
 
-    async def _explain(self, case: Case, tree: Tree, index: int, trial: int, trials: int) -> Outcome:
+    async def _explain(self, case: Case, tree: Tree, index: int, trial: int, trials: int, copy: int | None) -> Outcome:
         """A written reason under guided decoding, then the label probabilities behind it."""
         from vllm import SamplingParams
         from vllm.sampling_params import StructuredOutputsParams
 
         ids = tree.lone(index)
-        if len(ids) + self._reason_tokens > self._limit:
-            detail = f"prompt and reason take {len(ids) + self._reason_tokens} tokens, the limit is {self._limit}"
+        most = len(ids) + self._reason_tokens + len(self._prompter.labels.cue)
+        if most > self._limit:
+            detail = f"prompt and reason take {most} tokens, the limit is {self._limit}"
             return Outcome(result=Unscored(Reason.TOO_LONG, detail), prompt_tokens=len(ids))
         params = SamplingParams(
             max_tokens=self._reason_tokens,
@@ -149,13 +154,14 @@ class VllmEngine:
             seed=trial,
             structured_outputs=StructuredOutputsParams(regex=EXPLANATION),
         )
-        final = await self._generate(ids, params)
+        final = await self._generate(ids, params, copy)
         text = final.outputs[0].text
         explanation = parse_reply(text)
         if isinstance(explanation, Unscored):
             return Outcome(result=explanation, prompt_tokens=len(ids), shared_tokens=final.num_cached_tokens or 0)
         labels = self._prompter.labels
-        verdict = await self._read(ids + self._prompter.plain(text.rstrip("\n") + "\n") + labels.cue, labels.ids)
+        behind = ids + self._prompter.plain(text.rstrip("\n") + "\n") + labels.cue
+        verdict = await self._read(behind, labels.ids, copy)
         told = explained_outcome(verdict.result, explanation, case.report)
         return Outcome(
             result=told.result,
@@ -165,8 +171,9 @@ class VllmEngine:
             shared_tokens=(final.num_cached_tokens or 0) + verdict.shared_tokens,
         )
 
-    async def _generate(self, ids: tuple[int, ...], params: Any) -> Any:
-        """The final output for a prompt of token ids. Leaving early aborts the request in vLLM."""
+    async def _generate(self, ids: tuple[int, ...], params: Any, copy: int | None) -> Any:
+        """The final output for a prompt of token ids, from one copy of the model or from any. Leaving early aborts the
+        request in vLLM."""
         from vllm.inputs import TokensPrompt
         from vllm.sampling_params import RequestOutputKind
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
@@ -175,13 +182,23 @@ class VllmEngine:
         request = f"judge-{next(self._numbers)}"
         final = None
         try:
-            async for output in self._engine.generate(TokensPrompt(prompt_token_ids=list(ids)), params, request):
+            async for output in self._engine.generate(
+                TokensPrompt(prompt_token_ids=list(ids)), params, request, data_parallel_rank=copy
+            ):
                 final = output
         except (EngineDeadError, EngineGenerateError) as error:
             raise EngineError(f"vLLM failed: {error}") from error
         if final is None:
             raise EngineError("vLLM ended a request without an answer")
         return final
+
+
+def copy_of(tree: Tree, copies: int) -> int | None:
+    """Which of vLLM's data-parallel copies has a report: always the same one, for it is there that it is cached."""
+    if copies == 1:
+        return None
+    digest = hashlib.blake2b(array("q", tree.shared + tree.report).tobytes(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % copies
 
 
 def vllm_version() -> str:

@@ -1,11 +1,12 @@
 """The torch engine against its physical floor, one prompt per criterion, and vLLM, with the same weights in one run.
 
-    python -m tests.benchmarks.bench_torch_engine [--repeats 5] [--small] [--cpu-time] [--vllm-python PATH] [--json]
+    python -m tests.benchmarks.bench_torch_engine [--repeats 5] [--threads 2] [--lone 30] [--small] [--cpu-time]
+        [--vllm-python PATH] [--json]
 
-A report of about 4,000 tokens, criteria of about 20, a random-weight Qwen3 of 22 million parameters, float32, two
-threads. Cold means a report not seen before, after a warm-up on another; warm, a second request on the same report.
-The floor is one plain causal forward over as many tokens as prefix and branches together, with one logit. Times are
-medians; those that are compared are taken in turns. Memory is each process's peak resident set.
+A report of about 4,000 tokens, criteria of about 20, a random-weight Qwen3 of 22 million parameters, float32, as many
+threads for everyone. Cold means a report not seen before, after a warm-up on another; warm, a second request on the
+same report. The floor is one plain causal forward over as many tokens as prefix and branches together, with one logit.
+Times are medians; those that are compared are taken in turns. Memory is each process's peak resident set.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -53,16 +55,19 @@ TARGETS = {
 
 
 def case_of(num_criteria: int, seed: int) -> Any:
+    """A report of its own; criteria that are all different, so that nobody finds one of them cached."""
     from judger.types import Case, Criterion
     from tests.judger.engines.generative import tiny
+
+    def criterion(number: int) -> str:
+        return " ".join(random.Random(number).choices(tiny.WORDS, k=CRITERION_WORDS))
 
     return Case(
         id=f"bench-{seed}",
         query="What does wind cost?",
         report=f"Report {seed}. " + tiny.words(REPORT_WORDS, seed),
         criteria=tuple(
-            Criterion(id=str(i), text=tiny.words(CRITERION_WORDS, i), weight=-1.0 if i % 4 == 3 else 1.0)
-            for i in range(num_criteria)
+            Criterion(id=str(i), text=criterion(i), weight=-1.0 if i % 4 == 3 else 1.0) for i in range(num_criteria)
         ),
     )
 
@@ -118,8 +123,8 @@ class Bench:
         return clock(lambda: self.engine.run([plan]), self.now)
 
 
-def worker_times(checkpoint: str, repeats: int, tokens: int, *, cpu_time: bool = False) -> dict[str, Any]:
-    """Floor and cascade in turns; then one prompt per criterion, all of them, once."""
+def worker_times(checkpoint: str, repeats: int, lone: int, *, cpu_time: bool = False) -> dict[str, Any]:
+    """Floor and cascade in turns; then one prompt per criterion, `lone` of 30 measured for all of them, once."""
     bench = Bench(checkpoint, plain=True, cascade=True, cpu_time=cpu_time)
     warm_up = bench.plan(30)
     bench.cascade(warm_up)
@@ -140,7 +145,8 @@ def worker_times(checkpoint: str, repeats: int, tokens: int, *, cpu_time: bool =
             add(f"floor_n{number}", bench.floor(plan.tokens))
     plan = bench.plan(30)
     tree = plan.payload
-    add("one_prompt_each", sum(clock(lambda i=i: bench.forward(tree.lone(i)), bench.now) for i in range(30)))  # type: ignore[misc]
+    seconds = sum(clock(lambda i=i: bench.forward(tree.lone(i)), bench.now) for i in range(lone))  # type: ignore[misc]
+    add("one_prompt_each", seconds / lone * 30)
     return {
         "samples": samples,
         "prefix_tokens": len(tree.shared) + len(tree.report),
@@ -165,7 +171,7 @@ def worker_memory_cascade(checkpoint: str, repeats: int, tokens: int) -> dict[st
 
 
 def worker_vllm(checkpoint: str, repeats: int, tokens: int) -> dict[str, Any]:
-    """The same requests through the vLLM engine at its best here: float32, both threads, prefix caching."""
+    """The same requests through the vLLM engine at its best here: float32, as many threads, prefix caching."""
     from judger.engines.base import VERDICT_TIER
     from judger.engines.vllm import VllmEngine
 
@@ -184,7 +190,54 @@ def worker_vllm(checkpoint: str, repeats: int, tokens: int) -> dict[str, Any]:
     return {"samples": {"vllm_cold": cold, "vllm_warm": warm}}
 
 
+def worker_drift(checkpoint: str, repeats: int, companies: int) -> dict[str, Any]:
+    """How far a report's probabilities move in so many batch companies, and how many of its labels change.
+
+    With a model of its own, small enough for bfloat16 on a CPU, which has no fast kernels for it.
+    """
+    import torch
+
+    from judger.engines.base import VERDICT_TIER
+    from judger.engines.torch import TorchEngine
+    from judger.engines.torch.load import prepare
+    from judger.verdict import score
+    from tests.judger.engines.generative import tiny
+
+    found = {}
+    for name, dtype, deterministic in (
+        ("float32", torch.float32, False),
+        ("bfloat16", torch.bfloat16, False),
+        ("bfloat16 deterministic", torch.bfloat16, True),
+    ):
+        model = prepare(tiny.model("qwen3").to(dtype), tiny.tokenizer(), name="tiny")
+        engine = TorchEngine(model, cache_bytes=0, deterministic=deterministic)
+        case = tiny.case(5, seed=100, report_words=200)
+        plan = engine.plan(case, VERDICT_TIER)
+
+        def read(batch: list[Any], at: int, engine: TorchEngine = engine) -> list[Any]:
+            return [outcome.result for outcome in engine.run(batch)[at]]
+
+        first = read([plan], 0)
+        drift, changed = 0.0, 0
+        for company in range(companies):
+            others = [
+                engine.plan(tiny.case(1 + i, seed=company + i, report_words=20 * i + 10), VERDICT_TIER)
+                for i in range(1 + company % 3)
+            ]
+            at = company % (len(others) + 1)
+            for criterion, got, want in zip(
+                case.criteria, read([*others[:at], plan, *others[at:]], at), first, strict=True
+            ):
+                pairs = ((got.p_not, want.p_not), (got.p_partial, want.p_partial), (got.p_full, want.p_full))
+                drift = max(drift, *(abs(a - b) for a, b in pairs))
+                labels = {score(result, negative=criterion.is_negative).label for result in (got, want)}
+                changed += len(labels) > 1
+        found[name] = {"companies": companies, "drift": drift, "labels": 5 * companies, "changed": changed}
+    return {"drift": found}
+
+
 WORKERS = {
+    "drift": worker_drift,
     "times": worker_times,
     "cpu-times": partial(worker_times, cpu_time=True),
     "memory-floor": worker_memory_floor,
@@ -193,13 +246,15 @@ WORKERS = {
 }
 
 
-def spawn(name: str, checkpoint: str, repeats: int, *, tokens: int = 0, python: str = sys.executable) -> dict[str, Any]:
+def spawn(
+    name: str, checkpoint: str, repeats: int, threads: int, *, number: int = 0, python: str = sys.executable
+) -> dict[str, Any]:
     """Runs a worker in a process of its own; its last line of output is its result."""
     command = [python, "-m", "tests.benchmarks.bench_torch_engine", "--worker", name, "--checkpoint", checkpoint]
-    threads = 1 if name == "cpu-times" else min(2, os.cpu_count() or 1)
-    bound = {"VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_CPU_OMP_THREADS_BIND": f"0-{threads - 1}"} if name == "vllm" else {}
+    cores = ",".join(map(str, sorted(os.sched_getaffinity(0))[-threads:]))
+    bound = {"VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_CPU_OMP_THREADS_BIND": cores} if name == "vllm" else {}
     done = subprocess.run(
-        [*command, "--repeats", str(repeats), "--tokens", str(tokens)],
+        [*command, "--repeats", str(repeats), "--number", str(number)],
         env={**os.environ, "OMP_NUM_THREADS": str(threads), **bound},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE if name == "vllm" else None,
@@ -225,15 +280,25 @@ def checkpoint_in(folder: Path, shape: dict[str, Any]) -> str:
     return path
 
 
-def measure(repeats: int, vllm_python: Path | None, shape: dict[str, Any], *, cpu_time: bool) -> dict[str, Any]:
+def measure(
+    repeats: int,
+    threads: int,
+    lone: int,
+    companies: int,
+    vllm_python: Path | None,
+    shape: dict[str, Any],
+    *,
+    cpu_time: bool,
+) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = checkpoint_in(Path(folder), shape)
-        times = spawn("cpu-times" if cpu_time else "times", checkpoint, repeats)
-        floor = spawn("memory-floor", checkpoint, repeats, tokens=times["all_tokens"])
-        cascade = spawn("memory-cascade", checkpoint, repeats)
+        times = spawn("cpu-times" if cpu_time else "times", checkpoint, repeats, threads, number=lone)
+        floor = spawn("memory-floor", checkpoint, repeats, threads, number=times["all_tokens"])
+        cascade = spawn("memory-cascade", checkpoint, repeats, threads)
         samples = times.pop("samples")
+        drift = {} if companies == 0 else spawn("drift", checkpoint, repeats, threads, number=companies)
         if vllm_python is not None and vllm_python.exists() and not cpu_time:
-            samples |= spawn("vllm", checkpoint, repeats, python=str(vllm_python))["samples"]
+            samples |= spawn("vllm", checkpoint, repeats, threads, python=str(vllm_python))["samples"]
     figures = {name: statistics.median(values) for name, values in samples.items()}
     figures |= {"peak floor": floor["peak"], "peak cascade": cascade["peak"]}
     ratios = {}
@@ -241,18 +306,29 @@ def measure(repeats: int, vllm_python: Path | None, shape: dict[str, Any], *, cp
         over, under = name.split(" / ")
         if over in figures and under in figures:
             ratios[name] = figures[over] / figures[under]
-    return {**times, "samples": samples, "memory_mib": {"floor": floor, "cascade": cascade}, "ratios": ratios}
+    return {
+        **times,
+        **drift,
+        "threads": threads,
+        "samples": samples,
+        "memory_mib": {"floor": floor, "cascade": cascade},
+        "ratios": ratios,
+    }
 
 
 def show(result: dict[str, Any]) -> None:
     print(f"{result['parameters'] / 1e6:.1f}M parameters, prefix {result['prefix_tokens']} tokens, ", end="")
     print(
-        f"{result['all_tokens']} with 30 branches of {result['branch_tokens']:.0f}; seconds, median (lowest to highest)"
+        f"{result['all_tokens']} with 30 branches of {result['branch_tokens']:.0f}, {result['threads']} threads; "
+        "seconds, median (lowest to highest)"
     )
     for name, values in result["samples"].items():
         print(f"  {name:18}{statistics.median(values):8.3f}   ({min(values):.3f} to {max(values):.3f})")
     for name, memory in result["memory_mib"].items():
         print(f"  peak {name:13}{memory['peak']:8.0f} MiB ({memory['loaded']:.0f} after loading)")
+    for name, found in result.get("drift", {}).items():
+        print(f"  {name:24} moves by at most {found['drift']:.2g} in {found['companies']} batch companies, ", end="")
+        print(f"{found['changed']} of {found['labels']} labels change")
     for name, (sign, target) in TARGETS.items():
         if name not in result["ratios"]:
             print(f"  {name:34} not measured: no vLLM environment (make test-vllm builds it)")
@@ -268,6 +344,11 @@ def show(result: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="The torch engine against floor, lone prompts and vLLM")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument(
+        "--lone", type=int, default=30, help="how many of the 30 lone prompts are run, and counted for all of them"
+    )
+    parser.add_argument("--companies", type=int, default=50, help="batch companies for the drift; 0: not measured")
     parser.add_argument("--vllm-python", type=Path, default=Path(".venv-vllm/bin/python"))
     parser.add_argument("--small", action="store_true", help="a model of 5.8 million parameters instead")
     parser.add_argument(
@@ -276,13 +357,22 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--worker", choices=sorted(WORKERS), help=argparse.SUPPRESS)
     parser.add_argument("--checkpoint", help=argparse.SUPPRESS)
-    parser.add_argument("--tokens", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--number", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        print(json.dumps(WORKERS[arguments.worker](arguments.checkpoint, arguments.repeats, arguments.tokens)))
+        print(json.dumps(WORKERS[arguments.worker](arguments.checkpoint, arguments.repeats, arguments.number)))
         return
     shape = SMALL if arguments.small else SHAPE
-    result = measure(arguments.repeats, arguments.vllm_python, shape, cpu_time=arguments.cpu_time)
+    threads = 1 if arguments.cpu_time else arguments.threads
+    result = measure(
+        arguments.repeats,
+        threads,
+        arguments.lone,
+        arguments.companies,
+        arguments.vllm_python,
+        shape,
+        cpu_time=arguments.cpu_time,
+    )
     print(json.dumps(result)) if arguments.json else show(result)
 
 

@@ -57,6 +57,13 @@ def engine(checkpoint: str, run: Run) -> Iterator[Any]:
     made.close()
 
 
+async def until(holds: Callable[[int], bool], engine: Any) -> None:
+    """Returns once it holds of the number of requests in vLLM, however fast or slow this machine is."""
+    async with asyncio.timeout(60):
+        while not holds(engine._engine.get_num_unfinished_requests()):  # noqa: ASYNC110  (vLLM has no event)
+            await asyncio.sleep(0.001)
+
+
 def test_its_verdicts_are_those_of_the_torch_engine(engine: Any, checkpoint: str, run: Run) -> None:
     from judger.engines.torch import TorchEngine
 
@@ -89,8 +96,10 @@ def test_a_prompt_over_the_limit_is_refused_with_both_counts(engine: Any, run: R
 
 
 def test_an_explained_verdict_carries_a_reason_or_is_unparsable(engine: Any, run: Run) -> None:
-    case = tiny.case(2, seed=3, report_words=60)
-    for outcome in run(engine.judge(case, Tier(explain=Explain.ALWAYS))):
+    case = tiny.case(4, seed=3, report_words=60)
+    outcomes = run(engine.judge(case, Tier(explain=Explain.ALWAYS)))
+    assert any(isinstance(outcome.result, Probabilities) for outcome in outcomes)
+    for outcome in outcomes:
         if isinstance(outcome.result, Unscored):
             assert outcome.result.reason in (Reason.UNPARSABLE, Reason.TOO_LONG)
         else:
@@ -102,10 +111,11 @@ def test_an_explained_verdict_carries_a_reason_or_is_unparsable(engine: Any, run
 def test_leaving_early_frees_the_request(engine: Any, run: Run) -> None:
     async def leave() -> None:
         call = asyncio.ensure_future(engine.judge(tiny.case(30, seed=21, report_words=900), VERDICT_TIER))
-        await asyncio.sleep(0.2)
+        await until(lambda waiting: waiting > 0, engine)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
+        await until(lambda waiting: waiting == 0, engine)
 
     run(leave())
     case: Case = replace(tiny.case(1, seed=22), id="after")
@@ -136,7 +146,7 @@ def test_a_dead_engine_fails_everyone_who_waits_at_once_and_the_server_says_not_
             cases = [tiny.case(20, seed=30 + i, report_words=900) for i in range(4)]
             served = asyncio.ensure_future(server.judge.judge(cases[0]))
             calls = [asyncio.ensure_future(engine.judge(case, VERDICT_TIER)) for case in cases[1:]]
-            await asyncio.sleep(0.3)
+            await until(lambda waiting: waiting >= len(cases), engine)
             for process in engine._engine.engine_core.resources.engine_manager.processes:
                 process.kill()
             since = time.monotonic()
@@ -151,7 +161,7 @@ def test_a_dead_engine_fails_everyone_who_waits_at_once_and_the_server_says_not_
     assert all(isinstance(result, EngineError) for result in results), results
     assert {verdict.result.reason for verdict in judgement.verdicts} == {Reason.ENGINE_ERROR}
     assert judgement.reward.value is None
-    assert seconds < 10
+    assert seconds < 30  # at once, on a machine that may have ten times more work than cores
     assert states == [health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING]
     assert not engine.is_healthy
     with pytest.raises(EngineError):

@@ -6,16 +6,19 @@ in every layer with the `Row` that its forward was given as the keyword `judger_
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from judger.engines.torch.kernels import Part, attend, merge
-from judger.engines.torch.layout import Causal, Layout, Node, Read
+from judger.engines.torch.kernels import attend, merge
+from judger.engines.torch.layout import Causal, Layout, Node
+from judger.engines.torch.windows import before, causal_parts, seen_in_window
 
-__all__ = ["NAME", "NodeKV", "Row", "cascade_attention", "register"]
+__all__ = ["NAME", "KeysKnown", "NodeKV", "Row", "cascade_attention", "register"]
 
 NAME = "judger_cascade"
 
@@ -58,9 +61,19 @@ class Row:
     """[T], on the model's device."""
     gathers: dict[Causal, tuple[Tensor, Tensor]]
     """For batched segments: row index [N, longest] (padding repeats the last) and the flat places of real tokens."""
+    places: tuple[int, ...]
+    """Where the row is read, rising: the last tokens of leaves."""
+    ends: Tensor | None = None
+    """The same [E] where the last layer is computed there alone (see `last`)."""
+    is_last: bool = False
+    """Whether the last layer is being computed, and to be broken off once its keys and values are known."""
+    keys: tuple[Tensor, Tensor] | None = None
+    """The last layer's keys and values of the whole row, while its few queries are computed."""
 
     @classmethod
-    def of(cls, layout: Layout, keep: dict[Node, NodeKV], device: torch.device) -> Row:
+    def of(
+        cls, layout: Layout, keep: dict[Node, NodeKV], device: torch.device, places: Sequence[int], *, trim: bool
+    ) -> Row:
         gathers = {}
         for call in layout.causal:
             if len(call.segments) > 1:
@@ -71,7 +84,20 @@ class Row:
                     torch.tensor(index, device=device),
                     torch.tensor(real, device=device).nonzero().squeeze(1),
                 )
-        return cls(layout, keep, torch.tensor(layout.positions, device=device), gathers)
+        ends = torch.tensor(places, dtype=torch.long, device=device) if trim else None
+        return cls(layout, keep, torch.tensor(layout.positions, device=device), gathers, tuple(places), ends)
+
+    def few(self, begin: int, end: int) -> slice:
+        """Which of the `places` lie in `begin:end` of the row."""
+        return slice(bisect_left(self.places, begin), bisect_left(self.places, end))
+
+
+class KeysKnown(Exception):
+    """Breaks off the last layer's forward where its attention has been handed keys and values [1, Hkv, T, D]."""
+
+    def __init__(self, key: Tensor, value: Tensor) -> None:
+        super().__init__("the last layer's keys and values are known")
+        self.keys = (key, value)
 
 
 def cascade_attention(
@@ -96,26 +122,37 @@ def cascade_attention(
         raise ValueError("the model does not hand the packed row down to its attention")
     if attention_mask is not None or others.get("position_bias") is not None:
         raise ValueError("attention with a mask or a bias of its own can't be merged")
+    row = judger_row
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    layer = int(module.layer_idx)  # type: ignore[arg-type]
-    for span in judger_row.layout.spans:
-        kept = judger_row.keep.get(span.node)
-        if kept is not None:
-            kept.write(layer, span.first, key[:, :, span.row : span.end], value[:, :, span.row : span.end])
+    if row.keys is None:
+        layer = int(module.layer_idx)  # type: ignore[arg-type]
+        for span in row.layout.spans:
+            kept = row.keep.get(span.node)
+            if kept is not None:
+                kept.write(layer, span.first, key[:, :, span.row : span.end], value[:, :, span.row : span.end])
+        if row.is_last:
+            raise KeysKnown(key, value)
+        positions = row.positions
+    else:  # the last layer's few queries, with keys and values of all tokens
+        key, value = row.keys
+        positions = row.positions[row.ends]
     # [1, T, H, D] in memory, so that the caller's reshape copies nothing.
     out = value.new_empty(1, query.shape[2], query.shape[1], value.shape[3]).transpose(1, 2)
     lse = query.new_empty(query.shape[:3], dtype=torch.float32)
-    for call in judger_row.layout.causal:
-        own_causal(judger_row, call, query, key, value, out, lse, scale, sliding_window, softcap)
-    for read in judger_row.layout.reads:
+    own = own_causal if row.keys is None else own_last
+    for call in row.layout.causal:
+        own(row, call, query, key, value, out, lse, scale, sliding_window, softcap)
+    for read in row.layout.reads:
+        rows = slice(read.begin, read.end) if row.keys is None else row.few(read.begin, read.end)
+        if rows.start == rows.stop:
+            continue
         if read.row is not None:
             k, v = key[:, :, read.row : read.row + read.length], value[:, :, read.row : read.row + read.length]
         else:
             assert isinstance(read.stored, NodeKV)
-            k, v = read.stored.read(layer, read.length)
-        rows = slice(read.begin, read.end)
-        for part in before(read, query[:, :, rows], k, v, judger_row.positions[rows], scale, sliding_window, softcap):
-            inside = slice(read.begin + part[0], read.begin + part[1])
+            k, v = read.stored.read(int(module.layer_idx), read.length)  # type: ignore[arg-type]
+        for part in before(read, query[:, :, rows], k, v, positions[rows], scale, sliding_window, softcap):
+            inside = slice(rows.start + part[0], rows.start + part[1])
             merged = merge((out[:, :, inside], lse[:, :, inside]), part[2])
             out[:, :, inside], lse[:, :, inside] = merged
     if s_aux is not None:  # attention sinks (gpt-oss): one more logit per head in the softmax, with no value behind it
@@ -157,64 +194,35 @@ def own_causal(
     lse[0, :, places] = s.transpose(0, 1).flatten(1, 2)[:, real]
 
 
-def causal_parts(
-    q: Tensor, k: Tensor, v: Tensor, scale: float, window: int | None, softcap: float | None
-) -> list[tuple[int, int, Part]]:
-    """Causal attention of one segment as (first, last, part): whole, or by blocks of queries under a window."""
-    length = q.shape[2]
-    if window is None or length <= window:
-        return [(0, length, attend(q, k, v, scale=scale, causal=True, softcap=softcap))]
-    parts = []
-    block = max(window, 128)
-    for first in range(0, length, block):
-        last = min(first + block, length)
-        low = max(0, first - window + 1)
-        positions = torch.arange(first, last, device=q.device)
-        mask = seen_in_window(positions, low, last - low, window, causal=True)[None, None]
-        part = attend(
-            q[:, :, first:last], k[:, :, low:last], v[:, :, low:last], scale=scale, mask=mask, softcap=softcap
-        )
-        parts.append((first, last, part))
-    return parts
-
-
-def before(
-    read: Read,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    positions: Tensor,
+def own_last(
+    row: Row,
+    call: Causal,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    out: Tensor,
+    lse: Tensor,
     scale: float,
     window: int | None,
     softcap: float | None,
-) -> list[tuple[int, int, Part]]:
-    """Attention of queries to keys that all lie before them, as (first, last, part) of the queries.
-
-    Under a sliding window a query at position p sees keys from p - window + 1 on; queries are taken in runs of rising
-    position, blocks at a time, with the keys that some of them see.
-    """
-    if window is None or int(positions.max()) - read.start < window:
-        return [(0, q.shape[2], attend(q, k, v, scale=scale, softcap=softcap))]
-    parts = []
-    block = max(window, 128)
-    for first in range(0, q.shape[2], block):
-        last = min(first + block, q.shape[2])
-        here = positions[first:last]
-        low = max(0, int(here.min()) - window + 1 - read.start)
-        if low >= read.length:
-            continue
-        mask = seen_in_window(here, read.start + low, read.length - low, window, causal=False)[None, None]
-        part = attend(q[:, :, first:last], k[:, :, low:], v[:, :, low:], scale=scale, mask=mask, softcap=softcap)
-        parts.append((first, last, part))
-    return parts
-
-
-def seen_in_window(positions: Tensor, start: int, length: int, window: int, *, causal: bool) -> Tensor:
-    """Boolean [queries, length]: does the query at each position see the key at `start + j`?"""
-    keys = torch.arange(start, start + length, device=positions.device)
-    distance = positions[:, None] - keys[None, :]
-    seen = distance < window
-    return seen & (distance >= 0) if causal else seen
+) -> None:
+    """`own_causal` for the few queries of the last layer: each to its own segment, up to itself."""
+    few = [(row.few(begin, begin + length), begin) for begin, length in call.segments]
+    asked = [(at, begin) for rows, begin in few for at in range(rows.start, rows.stop)]
+    if not asked:
+        return
+    lengths = torch.tensor([row.places[at] - begin + 1 for at, begin in asked], device=query.device)
+    column = torch.arange(int(lengths.max()), device=query.device)
+    begins = torch.tensor([begin for _, begin in asked], device=query.device)
+    distance = lengths[:, None] - 1 - column  # from the query back to the key; below 0 behind it
+    index = begins[:, None] + torch.minimum(column, lengths[:, None] - 1)
+    k, v = (tensor[0][:, index].transpose(0, 1) for tensor in (key, value))
+    at = torch.tensor([at for at, _ in asked], device=query.device)
+    seen = distance >= 0 if window is None else (distance >= 0) & (distance < window)
+    q = query[0][:, at].transpose(0, 1).unsqueeze(2)
+    o, s = attend(q, k, v, scale=scale, mask=seen[:, None, None], softcap=softcap)
+    out[0, :, at] = o[:, :, 0].transpose(0, 1)
+    lse[0, :, at] = s[:, :, 0].transpose(0, 1)
 
 
 def register() -> None:

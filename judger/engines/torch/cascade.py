@@ -6,6 +6,8 @@ criterion takes N (L + s). Long prompts are computed in steps of at most `step_t
 
 from __future__ import annotations
 
+import hashlib
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,6 +17,7 @@ from torch import Tensor
 from judger.engines.tokens import Tree
 from judger.engines.torch.attention import NodeKV, Row
 from judger.engines.torch.forest import Forest, KVCache, plant
+from judger.engines.torch.last import wrap_last_layer
 from judger.engines.torch.layout import Layout, Node, build_layout
 
 __all__ = ["Cascade"]
@@ -22,19 +25,32 @@ __all__ = ["Cascade"]
 Piece = tuple[Node, int, int]
 """(node, first token, last token + 1): what one step computes of a node."""
 
-Pick = Callable[[Tensor], Tensor]
-"""From logits [leaves, vocabulary] to one result a leaf."""
+Pick = Callable[[Sequence[Node], Tensor], Tensor]
+"""From leaves and their logits [leaves, vocabulary] to one result a leaf, on the CPU."""
 
 
 class Cascade:
     """One model and its cache. Not thread-safe: the engine's thread owns it."""
 
-    def __init__(self, model: Any, *, step_tokens: int, cache_bytes: int, deterministic: bool = False) -> None:
-        """`model` is a causal LM whose attention is `attention.NAME`. With `deterministic` a case's arithmetic never
-        depends on its company or on what is cached: nodes are computed one by one, one case at a time."""
+    def __init__(
+        self,
+        model: Any,
+        *,
+        step_tokens: int,
+        cache_bytes: int,
+        leaf_tokens: int = 0,
+        deterministic: bool = False,
+        trim: bool = True,
+    ) -> None:
+        """`model` is a causal LM whose attention is `attention.NAME`. `step_tokens`: of one forward at most; a branch
+        that is read counts for `leaf_tokens` more, the memory of its logits. With `deterministic` the arithmetic of a
+        criterion never depends on any company, in its case or beyond, nor on what is cached: every node is computed by
+        itself. `trim`: compute the last layer only where it is read, if it can be told which one that is."""
         self._model = model
+        self.trim = trim and wrap_last_layer(model)
         self._device: torch.device = next(model.parameters()).device
         self._step_tokens = step_tokens
+        self._leaf_tokens = leaf_tokens
         self._deterministic = deterministic
         self.cache = KVCache(cache_bytes)
         self.num_forwards = 0
@@ -46,9 +62,16 @@ class Cascade:
 
         The softmax is over the whole vocabulary.
         """
-        if not self._deterministic:
-            return self._run(trees, ids)
-        return [self._run([tree], ids)[0] for tree in trees]
+        columns = torch.tensor(ids, device=self._device)
+        forest = plant(trees)
+
+        def pick(leaves: Sequence[Node], logits: Tensor) -> Tensor:
+            logits = logits.float()
+            return (logits[:, columns] - logits.logsumexp(-1, keepdim=True)).cpu()
+
+        found, _ = self._compute(forest, pick)
+        empty = torch.empty(0, len(ids))
+        return [torch.stack([found[leaf] for leaf in leaves]) if leaves else empty for leaves in forest.leaves]
 
     def write(
         self,
@@ -63,18 +86,21 @@ class Cascade:
         """Token ids that the model writes after each wanted branch, all branches a token at a time together.
 
         A branch ends when `is_done` says so of what it wrote, or after `max_tokens`. Greedy at temperature 0; else
-        sampled from a generator of its own, so that a trial is repeatable.
+        sampled, each branch by a generator of its own: a trial is repeatable, and the same in any company.
         """
-        generator = torch.Generator(self._device).manual_seed(seed)
+        forest = plant([(tree, wanted)])
+        (leaves,) = forest.leaves
+        chance = {leaf: self._generator(leaf, seed) for leaf in leaves}
 
-        def pick(logits: Tensor) -> Tensor:
+        def pick(leaves: Sequence[Node], logits: Tensor) -> Tensor:
             if temperature == 0:
                 return logits.argmax(-1).cpu()
             weights = torch.softmax(logits.float() / temperature, -1)
-            return torch.multinomial(weights, 1, generator=generator).squeeze(1).cpu()
+            draws = [
+                torch.multinomial(row, 1, generator=chance[leaf]) for leaf, row in zip(leaves, weights, strict=True)
+            ]
+            return torch.cat(draws).cpu()
 
-        forest = plant([(tree, wanted)])
-        (leaves,) = forest.leaves
         prompts = {leaf: len(leaf.ids) for leaf in leaves}
         chosen, stored = self._compute(forest, pick, reserve=max_tokens)
         alive = list(leaves)
@@ -90,12 +116,10 @@ class Cascade:
                 chosen.update(self._step(step, forest, stored, {}, pick))
         return [leaf.ids[prompts[leaf] :] for leaf in leaves]
 
-    def _run(self, trees: Sequence[tuple[Tree, Sequence[int]]], ids: Sequence[int]) -> list[Tensor]:
-        columns = torch.tensor(ids, device=self._device)
-        forest = plant(trees)
-        found, _ = self._compute(forest, lambda logits: torch.log_softmax(logits.float(), -1)[:, columns].cpu())
-        empty = torch.empty(0, len(ids))
-        return [torch.stack([found[leaf] for leaf in leaves]) if leaves else empty for leaves in forest.leaves]
+    def _generator(self, leaf: Node, seed: int) -> torch.Generator:
+        """A source of chance that follows from a branch's own tokens and the seed of a trial."""
+        digest = hashlib.blake2b(array("q", (seed, *leaf.ids)).tobytes(), digest_size=6).digest()
+        return torch.Generator(self._device).manual_seed(int.from_bytes(digest, "big"))
 
     def _compute(
         self, forest: Forest, pick: Pick, *, reserve: int = 0
@@ -145,51 +169,49 @@ class Cascade:
                 stored[node] = keep[node]
                 if last == len(node.ids) and node in forest.keys:
                     self.cache.put(forest.keys[node], keep[node])
-        return dict(zip((span.node for span in ends), pick(logits), strict=True)) if ends else {}
+        leaves = [span.node for span in ends]
+        return dict(zip(leaves, pick(leaves, logits), strict=True)) if leaves else {}
 
     def _forward(self, layout: Layout, keep: dict[Node, NodeKV], ends: list[int]) -> Tensor:
         """Logits [len(ends) or 1, vocabulary] of the given places of the row."""
-        row = Row.of(layout, keep, self._device)
+        trim = self.trim and 2 * len(ends) <= len(layout.ids)
+        row = Row.of(layout, keep, self._device, ends, trim=trim)
         self.num_forwards += 1
         self.num_tokens += len(layout.ids)
         out = self._model(
             input_ids=torch.tensor([layout.ids], device=self._device),
             position_ids=row.positions.unsqueeze(0),
             use_cache=False,
-            logits_to_keep=torch.tensor(ends or [0], device=self._device),
+            logits_to_keep=0 if trim else torch.tensor(ends or [0], device=self._device),
             judger_row=row,
         )
         logits: Tensor = out.logits[0]
         return logits
 
     def _steps_of(self, pieces: Sequence[Piece]) -> Iterator[Sequence[Piece]]:
-        """Single-token pieces in steps under the token budget."""
-        for begin in range(0, len(pieces), self._step_tokens):
-            yield pieces[begin : begin + self._step_tokens]
+        """Single tokens that are all read, in steps under the token budget."""
+        size = 1 if self._deterministic else max(1, self._step_tokens // (1 + self._leaf_tokens))
+        for begin in range(0, len(pieces), size):
+            yield pieces[begin : begin + size]
 
     def _steps(self, nodes: Sequence[Node], forest: Forest) -> Iterator[list[Piece]]:
-        """Pieces of `nodes`, in order, in steps under the token budget. Deterministic: a shared node alone."""
+        """Pieces of `nodes`, in order, in steps under the token budget. Deterministic: a node alone, whatever the
+        budget has left, so that its steps are the same in any company and whether its prefix is cached or not."""
         step: list[Piece] = []
         room = self._step_tokens
         for node in nodes:
-            alone = self._deterministic and node in forest.keys
-            if step and self._deterministic and (alone or step[-1][0].parent is not node.parent):
-                yield step  # the same steps whether the shared nodes are cached or not
-                step, room = [], self._step_tokens
+            read = 0 if node in forest.keys else self._leaf_tokens
             first = 0
             while first < len(node.ids):
                 # A short node is not cut for the sake of a full step.
-                rest = len(node.ids) - first
-                if step and (room <= 0 or room < rest <= self._step_tokens // 4):
+                rest = len(node.ids) - first + read
+                if step and (self._deterministic or room <= 0 or room < rest <= self._step_tokens // 4):
                     yield step
                     step, room = [], self._step_tokens
                 last = min(len(node.ids), first + room)
                 step.append((node, first, last))
-                room -= last - first
+                room -= rest if last == len(node.ids) else last - first
                 first = last
-            if alone:
-                yield step
-                step, room = [], self._step_tokens
         if step:
             yield step
 

@@ -12,6 +12,7 @@ from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
 from judger.engines.explained import (
     TRIAL_TEMPERATURE,
     Explanation,
+    behind,
     explained_outcome,
     is_close,
     label_probabilities,
@@ -19,9 +20,9 @@ from judger.engines.explained import (
     parse_reply,
 )
 from judger.engines.tokens import Prompter, Tree
+from judger.engines.torch.budget import step_budget
 from judger.engines.torch.cascade import Cascade
 from judger.engines.torch.load import LoadedModel, load_model
-from judger.errors import EngineError
 from judger.fence import FenceKey
 from judger.types import Case, Explain, Probabilities, Reason, Unscored
 from judger.verdict import IDENTITY, Calibration
@@ -56,11 +57,14 @@ class TorchEngine:
         limits = [limit for limit in (max_prompt_tokens, loaded.max_tokens) if limit]
         self._limit = min(limits, default=0)
         self._prompter = Prompter(loaded.tokenizer, name=loaded.name, fence=fence)
+        within, leaf_tokens = step_budget(loaded, step_bytes)
         self._cascade = Cascade(
             loaded.model,
-            step_tokens=step_tokens or step_tokens_for(loaded, step_bytes),
+            step_tokens=step_tokens or within,
+            leaf_tokens=leaf_tokens,
             cache_bytes=cache_bytes,
             deterministic=deterministic,
+            trim=loaded.trim,
         )
         self._reason_tokens = reason_tokens
         self.calibration = calibration
@@ -133,12 +137,12 @@ class TorchEngine:
                 Outcome(
                     result=results.get(index, MISSING),
                     prompt_tokens=tree.lone_tokens(index),
-                    shared_tokens=tree.lone_tokens(index) - len(tree.branches[index][1]),
+                    shared_tokens=shared_tokens(tree, index),
                 )
                 for index in range(len(plan.case.criteria))
             ]
             for index, outcome in self._explained(plan, told).items():
-                told[index] = outcome
+                told[index] = outcome if plan.tier.explain is Explain.ALWAYS else behind(told[index], outcome)
             outcomes.append(told)
         return outcomes
 
@@ -157,8 +161,8 @@ class TorchEngine:
                 or is_close(plain[index], criterion.is_negative, tier.explain_margin, self.calibration)
             )
         ]
-        room = self._limit - self._reason_tokens if self._limit else 0
-        longer = {index: why for index, why in too_long(tree, room).items() if index in chosen}
+        more = self._reason_tokens + len(self._prompter.labels.cue)  # the reason, and the cue behind it
+        longer = {index: why for index, why in too_long(tree, self._limit, more).items() if index in chosen}
         chosen = [index for index in chosen if index not in longer]
         trials = [self._trial(plan, tree, chosen, seed) for seed in range(max(1, tier.trials))]
         explained = {index: Outcome(result=why, prompt_tokens=tree.lone_tokens(index)) for index, why in longer.items()}
@@ -187,38 +191,35 @@ class TorchEngine:
             polarity, branch = branches[index]
             branches[index] = (polarity, branch + self._prompter.plain(f"{text}\n") + self._prompter.labels.cue)
         after = replace(tree, branches=tuple(branches))
-        (rows,) = self._cascade.log_probs([(after, list(told))], self._prompter.labels.ids)
-        for (index, explanation), row in zip(told.items(), rows.tolist(), strict=True):
-            outcome = explained_outcome(label_probabilities(row), explanation, plan.case.report)
-            outcomes[index] = replace(outcome, prompt_tokens=after.lone_tokens(index))
+        # The text may be spelled in more tokens than it was written in.
+        results: dict[int, Probabilities | Unscored] = dict(too_long(after, self._limit))
+        fitting = [index for index in told if index not in results]
+        (rows,) = self._cascade.log_probs([(after, fitting)], self._prompter.labels.ids)
+        results |= {index: label_probabilities(row) for index, row in zip(fitting, rows.tolist(), strict=True)}
+        for index, explanation in told.items():
+            outcome = explained_outcome(results[index], explanation, plan.case.report)
+            outcomes[index] = replace(
+                outcome, prompt_tokens=after.lone_tokens(index), shared_tokens=shared_tokens(after, index)
+            )
         return outcomes
 
     def close(self) -> None:
         self._cascade.cache.clear()
 
 
-def too_long(tree: Tree, limit: int) -> dict[int, Unscored]:
-    """The criteria whose prompt exceeds `limit` tokens (0: none does), with both counts."""
+def shared_tokens(tree: Tree, index: int) -> int:
+    """How many tokens of a criterion's prompt are computed for other criteria, too."""
+    return tree.lone_tokens(index) - len(tree.branches[index][1])
+
+
+def too_long(tree: Tree, limit: int, reason: int = 0) -> dict[int, Unscored]:
+    """The criteria whose prompt, and a reason's tokens behind it, exceed `limit` tokens (0: none does); both counts."""
     if not limit:
         return {}
-    counts = {index: tree.lone_tokens(index) for index in range(len(tree.branches))}
+    counts = {index: tree.lone_tokens(index) + reason for index in range(len(tree.branches))}
+    what = "prompt and reason take" if reason else "the prompt has"
     return {
-        index: Unscored(Reason.TOO_LONG, f"the prompt has {count} tokens, the limit is {limit}")
+        index: Unscored(Reason.TOO_LONG, f"{what} {count} tokens, the limit is {limit}")
         for index, count in counts.items()
         if count > limit
     }
-
-
-def step_tokens_for(loaded: LoadedModel, step_bytes: int) -> int:
-    """How many tokens one forward may hold: its activations per token, generously counted, within `step_bytes`."""
-    config = loaded.model.config.get_text_config()
-    hidden = int(config.hidden_size)
-    inner = int(getattr(config, "intermediate_size", 0) or 4 * hidden)
-    heads = int(getattr(config, "num_attention_heads", 1))
-    head_dim = int(getattr(config, "head_dim", 0) or hidden // heads)
-    # Residual, norm and its float32 copy; three inner activations; queries, keys, values, outputs and their merges.
-    per_token = loaded.dtype.itemsize * (4 * hidden + 3 * inner + 8 * heads * head_dim) + 4 * 2 * hidden
-    tokens = step_bytes // per_token
-    if tokens < 64:
-        raise EngineError(f"step_bytes={step_bytes} holds fewer than 64 tokens of this model: raise it")
-    return min(tokens, 2**16)

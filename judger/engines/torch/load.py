@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import torch
 from judger.engines.tokens import Tree
 from judger.engines.torch import attention
 from judger.engines.torch.cascade import Cascade
+from judger.engines.torch.last import wrap_last_layer
 from judger.errors import EngineError
 
 __all__ = ["DTYPES", "LoadedModel", "load_model", "prepare", "refusal"]
@@ -22,6 +24,8 @@ TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.3}
 
 EXACT_LAYERS = ("full_attention", "sliding_attention")
 MOVING_ROPE = ("dynamic", "longrope")
+DOES_NOT_RUN = (ValueError, TypeError, RuntimeError, AttributeError, KeyError)
+"""What a model's code raises when it is handed what it doesn't know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class LoadedModel:
     """Digest of all parameters and buffers."""
     max_tokens: int
     """The longest prompt the model takes; 0 where it states none."""
+    trim: bool = False
+    """Whether its last layer can be computed at the places alone that are read."""
 
 
 def load_model(name: str, *, device: str = "auto", dtype: str = "auto") -> LoadedModel:
@@ -70,7 +76,7 @@ def prepare(model: Any, tokenizer: Any, *, name: str) -> LoadedModel:
     model.eval().requires_grad_(False)
     attention.register()
     parameter = next(model.parameters())
-    off = self_check(model, name)
+    trim, off = self_check(model, name, TOLERANCE[parameter.dtype])
     if not off <= TOLERANCE[parameter.dtype]:
         raise EngineError(
             f"{name}: {type(model).__name__} can't be judged in one pass: a branch on a shared prefix differs from "
@@ -84,6 +90,7 @@ def prepare(model: Any, tokenizer: Any, *, name: str) -> LoadedModel:
         device=parameter.device,
         weights=weights_digest(model),
         max_tokens=int(getattr(model.config.get_text_config(), "max_position_embeddings", 0) or 0),
+        trim=trim,
     )
 
 
@@ -115,8 +122,9 @@ def rope_types(parameters: object) -> set[str]:
 
 
 @torch.inference_mode()
-def self_check(model: Any, name: str) -> float:
-    """Largest difference of log-probability between the cascade and the model's own attention on a small tree.
+def self_check(model: Any, name: str, tolerance: float) -> tuple[bool, float]:
+    """Largest difference of log-probability between the cascade and the model's own attention on a small tree, and
+    whether that is with the last layer trimmed: a model that doesn't bear it is computed whole.
 
     Leaves the model with the cascade's attention. It catches what no list of architectures would: position biases,
     attention sinks, layers that share keys, models that drop the keyword.
@@ -141,13 +149,22 @@ def self_check(model: Any, name: str) -> float:
     for index in wanted:
         logits = model(input_ids=torch.tensor([tree.lone(index)], device=device), use_cache=False).logits[0, -1]
         lone.append(torch.log_softmax(logits.float(), -1)[list(columns)].cpu())
+
+    def difference(trim: bool) -> float:
+        cascade = Cascade(model, step_tokens=4096, cache_bytes=0, trim=trim)
+        (ours,) = cascade.log_probs([(tree, wanted)], columns)
+        return float((ours - torch.stack(lone)).abs().max())
+
     try:
         model.set_attn_implementation(attention.NAME)
-        cascade = Cascade(model, step_tokens=4096, cache_bytes=0)
-        (ours,) = cascade.log_probs([(tree, wanted)], columns)
-    except (ValueError, TypeError, RuntimeError, AttributeError, KeyError) as error:
+        if wrap_last_layer(model):
+            with contextlib.suppress(*DOES_NOT_RUN):
+                off = difference(True)
+                if off <= tolerance:
+                    return True, off
+        return False, difference(False)
+    except DOES_NOT_RUN as error:
         raise EngineError(f"{name}: {type(model).__name__} does not run in one pass: {error}") from error
-    return float((ours - torch.stack(lone)).abs().max())
 
 
 def weights_digest(model: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from judger.engines.base import VERDICT_TIER, SelfBatching, Tier
+from judger.engines.explained import TRIAL_TEMPERATURE
 from judger.engines.openai import OpenAIEngine
 from judger.errors import EngineError
 from judger.types import Case, Criterion, Explain, Probabilities, Reason, Unscored
@@ -161,6 +162,27 @@ async def test_three_trials_are_averaged(endpoint: Endpoint, engine: OpenAIEngin
     assert isinstance(outcome.result, Probabilities)
     assert outcome.result.p_full == pytest.approx(2 / 3)
     assert outcome.prompt_tokens == 300
+    assert sorted(request["seed"] for request in endpoint.requests) == [0, 1, 2]
+    assert all(request["temperature"] == TRIAL_TEMPERATURE for request in endpoint.requests)
+
+
+async def test_the_label_is_found_behind_tokens_that_are_parts_of_characters(
+    endpoint: Endpoint, engine: OpenAIEngine
+) -> None:
+    text = "Reason: It says \u201cfully\u201d, but not more.\nQuote: none\nVerdict: partially"
+    head, tail = text[: text.index("\u201c")], text[text.index("\u201d") + 1 : -len("partially")]
+    halves = [[("bytes:\\xe2\\x80", "\u201c".encode()[:2]), ("bytes:\\x9c", "\u201c".encode()[2:])]]
+    halves.append([("bytes:\\xe2\\x80", "\u201d".encode()[:2]), ("bytes:\\x9d", "\u201d".encode()[2:])])
+    spelled = [(head, head.encode()), *halves[0], ("fully", b"fully"), *halves[1], (tail, tail.encode())]
+    tokens: list[tuple[str, dict[str, float]]] = [(token, {token: 1.0}) for token, _ in spelled]
+    tokens.append((" part", {" part": 0.8, " fully": 0.2}))
+    status, body = completion(f"\n{text}", [("\n", {"\n": 1.0}), *tokens, ("ially", {"ially": 1.0})])
+    content = body["choices"][0]["logprobs"]["content"]
+    for token, (_, raw) in zip(content[1:], spelled, strict=False):
+        token["bytes"] = list(raw)
+    endpoint.answer = lambda request: (status, body)
+    (outcome,) = await engine.judge(case(), Tier(explain=Explain.ALWAYS))
+    assert outcome.result == Probabilities(0.0, pytest.approx(0.8), pytest.approx(0.2))
 
 
 async def test_only_close_verdicts_are_explained_under_a_margin(endpoint: Endpoint, engine: OpenAIEngine) -> None:

@@ -78,7 +78,7 @@ def test_the_models_own_limit_holds_without_being_asked_for(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-@pytest.mark.parametrize("kind", ["qwen3", "gemma2"])
+@pytest.mark.parametrize("kind", ["qwen2", "qwen3", "llama", "mistral-window", "gemma", "gemma2", "gemma3"])
 def test_half_precision_stays_near_float32(kind: str, dtype: str) -> None:
     plain = TorchEngine(prepare(tiny.model(kind), tiny.tokenizer(), name="tiny"))
     model = tiny.model(kind).to(getattr(torch, dtype))

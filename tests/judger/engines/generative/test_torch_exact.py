@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from judger.engines.base import VERDICT_TIER
+from judger.engines.base import VERDICT_TIER, Outcome
 from judger.engines.tokens import Tree
 from judger.engines.torch.attention import NAME, register
 from judger.engines.torch.cascade import Cascade
 from judger.engines.torch.engine import TorchEngine
 from judger.engines.torch.load import prepare
-from judger.types import Probabilities
+from judger.types import Criterion, Label, Probabilities, Score
+from judger.verdict import score
 from tests.judger.engines.generative import tiny
 
 KINDS = ("qwen2", "qwen3", "llama", "mistral", "mistral-window", "gemma", "gemma2", "gemma3", "qwen3-moe", "gpt-oss")
@@ -166,9 +168,26 @@ def test_deterministic_mode_gives_the_same_bits_in_any_company(cache_bytes: int)
         assert engine.run(batch)[position] == first
 
 
-def test_verdicts_do_not_change_in_fifty_batch_companies() -> None:
-    engine = TorchEngine(prepare(tiny.model("qwen3"), tiny.tokenizer(), name="tiny"), cache_bytes=0)
-    subject = engine.plan(tiny.case(5, seed=100, report_words=200), VERDICT_TIER)
+@pytest.mark.parametrize("cache_bytes", [0, 2**26])
+def test_deterministic_mode_gives_the_same_bits_whichever_other_criteria_are_asked(cache_bytes: int) -> None:
+    """As when the verdict cache, or another caller's request in flight, holds the rest of a checklist."""
+    engine = TorchEngine(
+        prepare(tiny.model("qwen3"), tiny.tokenizer(), name="tiny"), deterministic=True, cache_bytes=cache_bytes
+    )
+    case = tiny.case(6, seed=7, report_words=300)
+    (whole,) = engine.run([engine.plan(case, VERDICT_TIER)])
+    for asked in ([0], [5], [1, 4], [5, 2, 0], [2, 3, 4, 5]):
+        part = replace(case, criteria=tuple(case.criteria[index] for index in asked))
+        (outcomes,) = engine.run([engine.plan(part, VERDICT_TIER)])
+        assert outcomes == [whole[index] for index in asked]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_verdicts_do_not_change_in_fifty_batch_companies(dtype: torch.dtype) -> None:
+    model = tiny.model("qwen3").to(dtype)
+    engine = TorchEngine(prepare(model, tiny.tokenizer(), name="tiny"), cache_bytes=0)
+    case = tiny.case(5, seed=100, report_words=200)
+    subject = engine.plan(case, VERDICT_TIER)
     (first,) = engine.run([subject])
     drift = 0.0
     for company in range(50):
@@ -176,9 +195,28 @@ def test_verdicts_do_not_change_in_fifty_batch_companies() -> None:
             engine.plan(tiny.case(1 + i, seed=company + i, report_words=20 * i + 10), VERDICT_TIER)
             for i in range(1 + company % 3)
         ]
-        again = engine.run([*others, subject])[-1]
-        for got, want in zip(again, first, strict=True):
-            assert isinstance(got.result, Probabilities)
-            assert isinstance(want.result, Probabilities)
-            drift = max(drift, abs(got.result.p_full - want.result.p_full))
-    assert drift < 1e-5
+        place = company % (len(others) + 1)
+        again = engine.run([*others[:place], subject, *others[place:]])[place]
+        drift = max(drift, largest_difference(again, first))
+        for criterion, got, want in zip(case.criteria, again, first, strict=True):
+            assert label_of(criterion, got) == label_of(criterion, want)
+    assert drift < (1e-5 if dtype is torch.float32 else 0.02)
+
+
+def label_of(criterion: Criterion, outcome: Outcome) -> Label:
+    assert isinstance(outcome.result, Probabilities)
+    scored = score(outcome.result, negative=criterion.is_negative)
+    assert isinstance(scored, Score)
+    return scored.label
+
+
+def largest_difference(some: Sequence[Outcome], others: Sequence[Outcome]) -> float:
+    def values(outcome: Outcome) -> tuple[float, ...]:
+        assert isinstance(outcome.result, Probabilities)
+        return (outcome.result.p_not, outcome.result.p_partial, outcome.result.p_full)
+
+    return max(
+        abs(a - b)
+        for one, other in zip(some, others, strict=True)
+        for a, b in zip(values(one), values(other), strict=True)
+    )

@@ -100,3 +100,59 @@ def test_writing_is_repeatable_and_trials_differ() -> None:
 
     assert sample(1) == sample(1)
     assert sample(1) != sample(2)
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_what_is_sampled_for_a_criterion_does_not_depend_on_the_others(deterministic: bool) -> None:
+    engine = TorchEngine(
+        prepare(tiny.model("qwen3"), tiny.tokenizer(), name="tiny"), reason_tokens=8, deterministic=deterministic
+    )
+    tree = engine._prompter.tree(tiny.case(4), explain=True)
+
+    def sample(wanted: Sequence[int]) -> dict[int, tuple[int, ...]]:
+        written = engine._cascade.write(
+            tree, wanted, max_tokens=8, is_done=lambda ids: ids[-1] % 5 == 0, temperature=1.0, seed=3
+        )
+        return dict(zip(wanted, written, strict=True))
+
+    together = sample(range(4))
+    assert len(set(together.values())) == 4
+    for wanted in ([2], [3, 0], [1, 2, 3]):
+        assert sample(wanted) == {index: together[index] for index in wanted}
+
+
+@pytest.mark.parametrize("explain", [Explain.ALWAYS, Explain.UNDER_MARGIN])
+def test_a_reason_without_room_behind_its_prompt_is_too_long_with_both_counts(
+    explain: Explain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, script = scripted(WRITTEN, monkeypatch)
+    case = tiny.case(3)
+    tree = engine._prompter.tree(case, explain=True)
+    most = [tree.lone_tokens(index) + engine._reason_tokens + len(engine._prompter.labels.cue) for index in range(3)]
+    engine._limit = limit = sorted(most)[1]
+    (outcomes,) = engine.run([engine.plan(case, Tier(explain=explain, explain_margin=1.0))])
+    for outcome, count in zip(outcomes, most, strict=True):
+        if count > limit:
+            why = f"prompt and reason take {count} tokens, the limit is {limit}"
+            assert outcome.result == Unscored(Reason.TOO_LONG, why)
+        else:
+            assert isinstance(outcome.result, Probabilities)
+    assert sum(count > limit for count in most) == 1
+    assert len(script.seeds) == 1
+
+
+def test_the_tokens_of_both_tiers_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, _ = scripted(WRITTEN, monkeypatch)
+    case = tiny.case(2)
+    plain, always, under = (
+        engine.run([engine.plan(case, tier)])[0]
+        for tier in (
+            Tier(),
+            Tier(explain=Explain.ALWAYS),
+            Tier(explain=Explain.UNDER_MARGIN, explain_margin=1.0),
+        )
+    )
+    for one, two, both in zip(plain, always, under, strict=True):
+        assert 0 < two.shared_tokens < two.prompt_tokens
+        assert both.prompt_tokens == one.prompt_tokens + two.prompt_tokens
+        assert both.shared_tokens == one.shared_tokens + two.shared_tokens
