@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from policy.events import Finished, Started
 from policy.judging import judge_records
 from policy.kit import Kit, Shared
 from policy.model import Model
+from policy.removal import discard, remove_tree
 from policy.runs import Run, run_episode
 from policy.trajectory import Record
 
@@ -117,7 +117,7 @@ class Rollouts:
             for _ in range(self._concurrency):
                 workers.create_task(self._worker(waiting, done))
         if self._work.exists() and not self._keep:
-            shutil.rmtree(self._work)
+            remove_tree(self._work)
 
     async def _mend(self, tasks: Sequence[Task]) -> None:
         """Take out the records to run again, and put judgements into those that have none."""
@@ -146,7 +146,7 @@ class Rollouts:
                     if task.criteria and task.id in unjudged:
                         group.create_task(judge(task, unjudged[task.id]))
         for one in failed:
-            shutil.rmtree(self._folder(*ids[one]), ignore_errors=True)  # its journal says that it failed
+            discard(self._folder(*ids[one]))  # its journal says that it failed
         if failed or judged:
             kept = (judged.get(r["id"], r) for r in trajectory.read_records(self._out) if r["id"] not in failed)
             trajectory.write(self._out, kept)
@@ -160,7 +160,7 @@ class Rollouts:
             for record, number in zip(records, missing, strict=True):
                 trajectory.append(self._out, record)
                 if not self._keep:
-                    shutil.rmtree(self._folder(task, number), ignore_errors=True)
+                    discard(self._folder(task, number))
                 self._on_record(record)
 
     async def _episode(self, task: Task, number: int) -> Record:

@@ -8,23 +8,42 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
+from policy.errors import ToolError
+from policy.removal import remove_tree
 from policy.tools.cgroup import Cgroup, is_dead, maker
 
-__all__ = ["prefix", "sweep"]
+__all__ = ["new_folder", "prefix", "socket", "sweep"]
 
 log = logging.getLogger(__name__)
 
 _PREFIX = "judger-shell-"
+_LONGEST_SOCKET = 107  # bytes: sun_path of unix(7), less its end
 
 
 def prefix() -> str:
     """How the folder of a shell's socket begins."""
     return f"{_PREFIX}{maker()}-"
+
+
+def new_folder() -> str:
+    """A new folder for a shell's socket. Raises ToolError where its path leaves no room for one."""
+    folder = tempfile.mkdtemp(prefix=prefix())
+    if (length := len(os.fsencode(socket(folder)))) > _LONGEST_SOCKET:
+        Path(folder).rmdir()
+        raise ToolError(
+            f"The shell cannot be started: the path of its socket has {length} bytes, {_LONGEST_SOCKET} at most. "
+            f"Set TMPDIR to a shorter folder than {tempfile.gettempdir()}."
+        )
+    return folder
+
+
+def socket(folder: str | Path) -> str:
+    """The path of the tmux server's socket in its folder."""
+    return str(Path(folder, "socket"))
 
 
 def sweep() -> None:
@@ -34,10 +53,8 @@ def sweep() -> None:
         try:
             if not is_dead(mark) or folder.lstat().st_uid != os.geteuid():
                 continue
-            subprocess.run(
-                ["tmux", "-S", str(folder / "socket"), "kill-server"], capture_output=True, timeout=10, check=False
-            )
-            shutil.rmtree(folder)
+            subprocess.run(["tmux", "-S", socket(folder), "kill-server"], capture_output=True, timeout=10, check=False)
+            remove_tree(folder)
         except (OSError, subprocess.TimeoutExpired) as error:
             log.warning("%s was left by a dead process and stays: %s", folder, error)
     for group in Cgroup.of_dead():

@@ -6,8 +6,6 @@ import asyncio
 import logging
 import os
 import re
-import shutil
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 
 from policy.config import ShellConfig
 from policy.errors import ToolError
+from policy.removal import discard
 from policy.tools import leftovers, sandbox
 from policy.tools.cgroup import Cgroup
 
@@ -121,11 +120,11 @@ class ShellTool:
         import libtmux
 
         leftovers.sweep()
-        self._folder = tempfile.mkdtemp(prefix=leftovers.prefix())
+        self._folder = leftovers.new_folder()
         config = Path(self._folder, "tmux.conf")
         config.write_text(_TMUX)
         self._group = self._new_group()
-        self._server = libtmux.Server(socket_path=str(Path(self._folder, "socket")), config_file=str(config))
+        self._server = libtmux.Server(socket_path=leftovers.socket(self._folder), config_file=str(config))
         line = sandbox.command(self._workspace, self._config, self._group)
         session = self._server.new_session(window_command=line, x=180, y=50, start_directory=str(self._workspace))
         self._pane = session.active_window.active_pane
@@ -183,7 +182,7 @@ class ShellTool:
             except OSError as error:  # the report is worth more than an empty group that stays
                 log.warning("the control group of a shell could not be removed: %s", error)
         if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            discard(Path(folder))
 
 
 def _last_prompt(lines: list[str] | None) -> int | None:

@@ -117,16 +117,30 @@ def test_a_file_that_is_no_utf8_is_read_but_not_patched(tmp_path):
     assert (tmp_path / "old.txt").read_bytes().startswith(b"caf\xe9")
 
 
-def test_folders_deeper_than_recursion_and_more_than_anyone_reads_are_listed_in_part(tmp_path):
-    (tmp_path / "a.txt").write_text("x")
+@pytest.fixture
+def bottomless(tmp_path):
+    """A folder with 1,500 others inside one another, made by handle because no path is that long, and taken away again.
+
+    pytest's own clearing of old folders recurses, and would fail on it runs later."""
     here = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(1500):  # by handle: no path is that long
+    for _ in range(1500):
         os.mkdir("d", dir_fd=here)
         inner = os.open("d", os.O_RDONLY, dir_fd=here)
         os.close(here)
         here = inner
     os.close(here)
-    entries, more = Workspace(tmp_path).list()
+    yield tmp_path
+    outer = tmp_path / "d"
+    while (outer / "d").exists():
+        (outer / "d").rename(tmp_path / "e")
+        outer.rmdir()
+        (tmp_path / "e").rename(outer)
+    outer.rmdir()
+
+
+def test_folders_deeper_than_recursion_and_more_than_anyone_reads_are_listed_in_part(bottomless):
+    (bottomless / "a.txt").write_text("x")
+    entries, more = Workspace(bottomless).list()
     assert [entry.path for entry in entries] == ["a.txt"]
     assert more
 

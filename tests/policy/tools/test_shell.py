@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -105,12 +106,14 @@ async def test_nothing_is_left_behind(shell):
 
 def test_what_a_killed_agent_left_is_ended_and_what_others_run_is_not(tmp_path, monkeypatch):
     import subprocess
-    import tempfile
 
     from policy.tools import leftovers
     from policy.tools.cgroup import maker
 
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    # By a relative path: a socket's has 107 bytes at most, and pytest's folders may lie deep.
+    monkeypatch.chdir(tmp_path)
+    tmp_path = Path(".")
+    monkeypatch.setattr(tempfile, "tempdir", ".")
     gone = subprocess.Popen(["true"])
     gone.wait()
     dead = tmp_path / leftovers.prefix().replace(f".{maker().partition('.')[2]}-", f".{gone.pid}-")
@@ -123,3 +126,14 @@ def test_what_a_killed_agent_left_is_ended_and_what_others_run_is_not(tmp_path, 
     for folder in (mine, foreign):
         kill = ["tmux", "-S", str(folder / "socket"), "kill-server"]
         assert subprocess.run(kill, check=False).returncode == 0
+
+
+def test_a_folder_too_deep_for_a_socket_is_said(tmp_path, monkeypatch):
+    from policy.tools import leftovers
+
+    deep = tmp_path / ("deep" * 30)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with pytest.raises(ToolError, match=r"bytes, 107 at most\. Set TMPDIR"):
+        leftovers.new_folder()
+    assert list(deep.iterdir()) == []
