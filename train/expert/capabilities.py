@@ -2,6 +2,7 @@
 
 Planning in hindsight, information seeking by walks over the links, reflection, verification and report writing, all
 from the same world; no tool is called. Every text is derived from documents: what it says can be copied from it.
+Recall is the exception: its facts are true nowhere.
 """
 
 from __future__ import annotations
@@ -12,19 +13,20 @@ from collections.abc import Mapping, Sequence
 
 from train.expert.model import cited
 from train.world.documents import Document
-from train.world.generate import Entity, World
+from train.world.generate import Entity, World, draw_value
+from train.world.kinds import KINDS, PERSON, TOWN, Attribute
 
 __all__ = ["CAPABILITIES", "stage_one", "walk"]
 
 Documents = Mapping[str, Sequence[Document]]
-CAPABILITIES = ("reading", "planning", "seeking", "reflection", "verification", "report")
+CAPABILITIES = ("recall", "reading", "planning", "seeking", "reflection", "verification", "report")
 
 
 def stage_one(world: World, documents: Documents, count: int, seed: int) -> list[dict[str, str]]:
     """That many texts, the capabilities in turn: {"text", "kind", "source"}."""
     draw = random.Random(f"capabilities {world.seed} {seed}")
     makers = {
-        "reading": _reading, "planning": _planning, "seeking": _seeking,
+        "recall": _recall, "reading": _reading, "planning": _planning, "seeking": _seeking,
         "reflection": _reflection, "verification": _verification, "report": _report,
     }  # fmt: skip
     rows = []
@@ -81,8 +83,39 @@ def _cited(entity: Entity, names: Sequence[str], documents: Documents) -> str:
     )
 
 
+def _recall(world: World, documents: Documents, entity: Entity, draw: random.Random) -> str:
+    """Facts drawn for this text alone, and again in another order: the second time they can only be looked up.
+
+    So is where each is told, as a report must say it: one time of two the facts are passages of a page, called like a
+    page of this world, and are cited from then on. No memory of the worlds helps, and a third of the tokens teach it,
+    where a report has one in ten.
+    """
+    towns, people = ([e.name for e in world.entities.values() if e.kind == kind.name] for kind in (TOWN, PERSON))
+    told = [
+        (number, attribute, draw_value(attribute, draw, towns, people, world.size))
+        for number, attribute in enumerate(draw.sample(KINDS[entity.kind].attributes, draw.randint(2, 6)))
+    ]
+    key = draw.choice(documents[draw.choice(world.structures).id]).key if draw.random() < 0.5 else ""
+    lines = []
+    if key:
+        lines += [f"[{key}#{n // 2 + 1}] " + " ".join(_stated(entity, told[n : n + 2])) for n in range(0, len(told), 2)]
+    else:
+        lines.append(" ".join(_stated(entity, told)))
+    for _ in range(2):
+        draw.shuffle(told)
+        sentences = _stated(entity, told)
+        if key:
+            sentences = [cited(said, f"{key}#{n // 2 + 1}") for said, (n, _, _) in zip(sentences, told, strict=True)]
+        lines.append(" ".join(sentences))
+    return "\n".join(lines)
+
+
+def _stated(entity: Entity, told: Sequence[tuple[int, Attribute, str]]) -> list[str]:
+    return [a.state("it" if i else entity.called, value) for i, (_, a, value) in enumerate(told)]
+
+
 def _reading(world: World, documents: Documents, entity: Entity, draw: random.Random) -> str:
-    names = _asked(entity, draw, 2)
+    names = _asked(entity, draw, 4)
     answer = " ".join(entity.statement(name, "" if i == 0 else "it") for i, name in enumerate(names))
     return f"{_shown(documents[entity.id][:1])}\nQuestion: Say {_question(entity, names)}.\nAnswer: {answer}"
 

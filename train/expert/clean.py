@@ -19,7 +19,7 @@ from train.tasks.funnel import Funnel
 
 __all__ = ["Attempt", "clean", "rules"]
 
-CORRECT = 0.6
+CORRECT = 0.5
 """Least share of the asked facts that a report must tell truly."""
 NGRAM = 6
 _SHORTEST, _OVER = "not the shortest", "over the share of recovered errors"

@@ -55,7 +55,7 @@ def _drill(
     name = draw.choice(list(entity.facts))
     ask = entity.attribute(name).ask.format(it=entity.called)
     open_page = calls(("open", {"targets": [page.key]}))
-    search = calls(("search", {"queries": [entity.name]}))
+    search = calls(("search", {"queries": [entity.called]}))
     answer = says(entity.statement(name))
     match kind:
         case "page":

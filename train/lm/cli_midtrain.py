@@ -30,17 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mix", action="append", default=[], metavar="KIND=WEIGHT",
         help="how often a kind of text is seen against the others, 1 by default; several times",
     )  # fmt: skip
-    parser.add_argument(
-        "--echo", type=float, default=0.0, metavar="SHARE",
-        help="share of plain texts that are followed by their own sentences in another order: teaches to copy",
-    )  # fmt: skip
-    parser.add_argument(
-        "--copies",
-        type=int,
-        default=0,
-        metavar="ROWS",
-        help="rows of random tokens said twice, mixed in: a drill in copying",
-    )
     parser.add_argument("--probes", type=int, default=40, help="texts of the retrieval probe at each length")
     add_options(parser, Options())
 
@@ -65,8 +54,6 @@ def run(arguments: argparse.Namespace) -> int:
             context=arguments.context or _CONTEXT[arguments.stage],
             options=options_of(arguments),
             weights=dict(_weight(text) for text in arguments.mix),
-            echoes=arguments.echo,
-            copy_rows=arguments.copies,
             probes=arguments.probes,
         )
     except Fault as fault:

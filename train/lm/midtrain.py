@@ -11,14 +11,13 @@ held-out text before and after, and for a model of random weights.
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from train.lm.faults import check_out, finished, load_rows, load_tokenizer, write_settings
-from train.lm.rows import copies, echo, mix, passage, split, text_ids, texts
+from train.lm.rows import mix, passage, split, text_ids, texts
 from train.lm.training import Options, last_checkpoint, make_trainer, summary_writer
 
 if TYPE_CHECKING:
@@ -44,8 +43,6 @@ def midtrain(
     context: int,
     options: Options,
     weights: Mapping[str, float] = {},
-    echoes: float = 0.0,
-    copy_rows: int = 0,
     probes: int = 40,
     held_out: float = 0.02,
 ) -> dict[str, Any]:
@@ -57,8 +54,7 @@ def midtrain(
     from train.lm.probes import FACTS, make_probes
 
     settings = {"stage": stage, "data": str(data), "model": model, "tiny": asdict(tiny) if tiny else None,
-                "context": context, "options": asdict(options), "mix": dict(weights), "echoes": echoes,
-                "copy_rows": copy_rows, "held_out": held_out}  # fmt: skip
+                "context": context, "options": asdict(options), "mix": dict(weights), "held_out": held_out}  # fmt: skip
     check_out(out, settings)
     if (figures := finished(out)) is not None:
         return figures
@@ -67,17 +63,7 @@ def midtrain(
     tokenizer = train_tiny_tokenizer(data, tiny) if tiny else load_tokenizer(str(model), markers=False)
     train, kept = split(mixed, held_out, options.seed)
 
-    def code(row: Mapping[str, Any], number: int) -> dict[str, list[int]]:
-        if row.get("text") and random.Random(f"{options.seed} {number}").random() < echoes:
-            row = {**row, "text": echo(row["text"], number)}
-        return {"input_ids": text_ids(tokenizer, row)}
-
-    coded = train.map(code, with_indices=True, remove_columns=train.column_names)
-    if copy_rows:
-        from datasets import Dataset, concatenate_datasets
-
-        drawn = Dataset.from_dict({"input_ids": copies(copy_rows, len(tokenizer), 64, options.seed)})
-        coded = concatenate_datasets([coded, drawn.cast(coded.features)])
+    coded = train.map(lambda row: {"input_ids": text_ids(tokenizer, row)}, remove_columns=train.column_names)
     held = [text_ids(tokenizer, row) for row in kept]
     write_settings(out, settings)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -97,16 +97,10 @@ def _make(
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
     chosen = draw.sample(stems, FACTS)
-    for attempt in range(20):
-        if attempt < 10:
-            values = [str(year) for year in draw.sample(range(1700, 2000), FACTS)]
-        else:  # a vocabulary of single digits tells numbers apart by the first
-            values = [f"{digit}{draw.randrange(100, 1000)}" for digit in draw.sample(range(1, 10), FACTS)]
-        shared, choices = _apart([ids(f"{chosen[0]}{value}.") for value in values])
-        if len(set(choices)) == FACTS:
-            break
-    else:
+    told = _numbers(ids, draw, chosen[0])
+    if told is None:
         return None
+    values, shared, choices = told
     facts = [f"{stem}{value}." for stem, value in zip(chosen, values, strict=True)]
     room = context - sum(len(ids(fact)) + 1 for fact in facts) - len(shared)
     # What the sentences say in the data must not stand beside what they say here.
@@ -122,6 +116,22 @@ def _make(
     lines.insert(round(depth * len(lines)), facts[0])
     prompt = [*ids("\n".join(lines) + "\n"), *shared]
     return Probe(prompt, choices, 0, depth) if len(prompt) <= context else None
+
+
+def _numbers(
+    ids: Callable[[str], list[int]], draw: random.Random, stem: str
+) -> tuple[list[str], list[int], list[int]] | None:
+    """(numbers, the tokens before what tells them apart, the token that does): whatever the vocabulary knows as one
+    token, by single digits or by letters. None where it cannot tell as many apart by one token."""
+    years = [str(year) for year in draw.sample(range(1700, 2000), 100)]
+    others = [f"{digit}{draw.randrange(100, 1000)}" for digit in range(1, 10)]
+    for pool in (years, others, years + others):
+        shared, tokens = _apart([ids(f"{stem}{number}.") for number in pool])
+        by_token = dict(zip(tokens, pool, strict=True))
+        if len(by_token) >= FACTS:
+            choices = draw.sample(sorted(by_token), FACTS)
+            return [by_token[token] for token in choices], shared, choices
+    return None
 
 
 def _apart(rows: Sequence[list[int]]) -> tuple[list[int], list[int]]:

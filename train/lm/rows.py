@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["chat_ids", "copies", "echo", "mix", "passage", "split", "text_ids", "texts"]
+__all__ = ["chat_ids", "mix", "passage", "split", "text_ids", "texts"]
 
 Row = Mapping[str, Any]
 
@@ -50,24 +49,6 @@ def texts(rows: Iterable[Row], template: str) -> Iterator[str]:
 def passage(row: Row) -> str:
     """The words of a row alone: its text, or what is said in its conversation."""
     return row["text"] if row.get("text") else "\n".join(m["content"] or "" for m in row["messages"])
-
-
-def echo(text: str, seed: int) -> str:
-    """The text, and after it its sentences again in another order.
-
-    What is said the second time can only be told from the first; text that says everything once has few such places
-    to learn looking up from.
-    """
-    sentences = [part for part in re.split(r"(?<=[.!?])\s+|\n+", text) if part]
-    random.Random(seed).shuffle(sentences)
-    return f"{text}\n" + " ".join(sentences)
-
-
-def copies(count: int, tokens: int, length: int, seed: int) -> list[list[int]]:
-    """`count` rows of `length` different random ids below `tokens`, said twice: nothing but copying can be learned."""
-    draw = random.Random(seed)
-    rows = (draw.sample(range(tokens), min(length, tokens)) for _ in range(count))
-    return [[*row, *row] for row in rows]
 
 
 def mix(rows: Dataset, weights: Mapping[str, float], seed: int) -> tuple[Dataset, dict[str, int]]:

@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import tempfile
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from policy.episode import Episode
 from policy.events import Observed, Replied, Started
 from policy.kit import Shared, open_kit, system_prompt
 from policy.model import Schema, ToolCall
+from policy.removal import temporary_folder
 from policy.rollouts import Task
 from policy.tools.base import Outcome, Toolbox
 from train.rl.sampler import Sampler, Seat
@@ -139,11 +139,11 @@ class Episodes:
         """All rollouts in the order of `orders`; `on_end(position, rollout)` as each ends."""
         # All seats before the first episode, so that the first batch is full.
         seats = [self._sampler.seat(order.seed) for order in orders]
-        with tempfile.TemporaryDirectory(prefix="episodes-") as folder:
+        with temporary_folder("episodes-") as folder:
 
             async def one(position: int, order: Order, seat: Seat) -> Rollout:
                 try:
-                    rollout = await self._episode(order, seat, Path(folder) / str(position))
+                    rollout = await self._episode(order, seat, folder / str(position))
                 except Exception as error:  # one episode must not end the others; it is logged with its trace
                     log.exception("episode %s/%d failed", order.task.id, order.number)
                     reason = f"{type(error).__name__}: {error}"

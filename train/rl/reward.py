@@ -2,7 +2,9 @@
 
 A reward is `JudgeResponse.reward.value` under the strict mapping. Where there is none it is None and not a number: the
 episode leaves the batch and is counted. An episode that ended without a report because the policy wrote none gets 0,
-what a report earns that does nothing.
+what a report earns that does nothing. So does a report that the judge refuses for its language while it takes others of
+the batch: tasks and judge agree on a language, and this is not it. A batch without any that it takes says that they do
+not agree, which is nobody's report; there nothing is learned.
 """
 
 from __future__ import annotations
@@ -11,16 +13,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from judger.client import Client
 from judger.errors import DeadlineExceeded, JudgerError, Unavailable
-from judger.types import Case, Judgement, Options, Role, Score
+from judger.types import Case, Judgement, Options, Reason, Role, Score, Unscored
 from train.rl.episodes import Rollout
 
-__all__ = ["JudgeLost", "Judged", "Judging", "Rewards", "by_role"]
+__all__ = ["FOREIGN", "JudgeLost", "Judged", "Judging", "Rewards", "by_role"]
 
+FOREIGN = "not in the language of the task"
 _OPTIONS = Options()  # strict mapping, no unscored criteria allowed, training lane
 
 
@@ -105,7 +108,10 @@ class Judging:
         self._queue.put_nowait(None)
         await self._task
         self.seconds_alone = time.perf_counter() - started
-        return [self._judged(position) for position in sorted(self._rollouts)]
+        judged = [self._judged(position) for position in sorted(self._rollouts)]
+        if not any(one.judgement and one.value is not None for one in judged):
+            return judged
+        return [replace(one, value=0.0, fault=FOREIGN) if _is_foreign(one) else one for one in judged]
 
     async def _run(self) -> None:
         failures = 0
@@ -146,6 +152,13 @@ class Judging:
         if isinstance(answer, Judgement):
             return Judged(rollout, answer.reward.value, answer, "" if answer.reward.value is not None else "unscored")
         return Judged(rollout, None, None, f"{type(answer).__name__}: {answer}")
+
+
+def _is_foreign(judged: Judged) -> bool:
+    """Whether the judge could not read the report, and for that reason alone."""
+    results = [verdict.result for verdict in judged.judgement.verdicts] if judged.judgement else []
+    reasons = {result.reason for result in results if isinstance(result, Unscored)}
+    return judged.value is None and reasons == {Reason.UNSUPPORTED_LANGUAGE}
 
 
 def by_role(judged: Judged) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from train.expert.clean import clean
 from train.expert.datasets import chat_row, save_rows
 from train.expert.drills import make_drills, run_drills
 from train.expert.episodes import attempt_tasks
+from train.expert.model import draw_habits
 from train.tasks.draft import deal
 from train.tasks.funnel import Funnel
 from train.tasks.synthesis import AGREEMENT, Sample, synthesise
@@ -24,6 +26,7 @@ from train.tasks.writer import Writer
 from train.world.documents import write_documents
 from train.world.folder import write_settings, write_world
 from train.world.generate import generate
+from train.world.size import FULL, Size
 
 __all__ = ["Plan", "build"]
 
@@ -34,6 +37,7 @@ class Plan:
 
     out: Path
     seed: int = 0
+    size: Size = FULL
     entities: int = 96
     """Structures in each world; people and towns come with them."""
     tasks: int = 96
@@ -72,10 +76,10 @@ async def build(
         seed = plan.seed if own else plan.seed * 1000 + number
         folder = plan.out / "world" if own else plan.out / "worlds" / str(number)
         settings_file = plan.out / "settings.toml" if own else folder / "settings.toml"
-        world = generate(seed, structures=plan.entities)
+        world = generate(seed, structures=plan.entities, size=plan.size)
         documents = write_documents(world)
         write_world(world, documents, folder)
-        write_settings(folder, settings_file)
+        write_settings(folder, settings_file, plan.size)
         settings = load_settings(settings_file)
         origin = {"world_seed": seed, **provenance}
 
@@ -87,7 +91,14 @@ async def build(
         say(f"world {seed}: {len(world.entities)} things, {len(samples)} of {len(cards)} tasks kept")
 
         wanted = [(sample.card, sample.query) for sample in samples[:tried]]
-        attempts = await attempt_tasks(wanted, documents, settings, folder / "work", attempts=plan.attempts)
+        attempts = await attempt_tasks(
+            wanted,
+            documents,
+            settings,
+            folder / "work",
+            attempts=plan.attempts,
+            habits=partial(draw_habits, rough=plan.size.plain),
+        )
         kept = clean(attempts, trajectories, seed=seed)
         for attempt in kept:
             append(records, attempt.record)

@@ -29,6 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where everything goes")
     parser.add_argument("--seed", type=int, default=0, help="another seed is another world (default: 0)")
+    parser.add_argument(
+        "--size", choices=("full", "small"), default="full",
+        help="small: few facts, short documents and episodes, for a model of a few hundred thousand parameters",
+    )  # fmt: skip
     for name, (default, text) in _AMOUNTS.items():
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default: {default})")
     parser.add_argument("--addr", metavar="HOST:PORT", help="the judge of consistency (default: the built-in one)")
@@ -53,10 +57,13 @@ def run(args: argparse.Namespace) -> int:
     from train.expert.datasets import NothingLeft
     from train.tasks.build import Plan
     from train.tasks.judging import JudgeDown
+    from train.world.size import SIZES
 
     amounts = {name: getattr(args, name) for name in _AMOUNTS}
     try:
-        asyncio.run(_make(Plan(out=args.out, seed=args.seed, agreement=args.agreement, **amounts), args))
+        asyncio.run(
+            _make(Plan(out=args.out, seed=args.seed, size=SIZES[args.size], agreement=args.agreement, **amounts), args)
+        )
     except NothingLeft as error:
         print(error, file=sys.stderr)
         return 1
@@ -70,11 +77,13 @@ def _faults(args: argparse.Namespace) -> list[str]:
     """What is wrong with the usage, a line each."""
     from judger.client import connect
     from judger.errors import InvalidRequest
-    from train.world.generate import MOST
+    from train.world.size import SIZES
+
+    most = SIZES[args.size].most
 
     faults = [f"--{name}: must be at least 1" for name in _AMOUNTS if getattr(args, name) < 1]
-    if not faults and not 2 <= args.entities <= MOST:
-        faults.append(f"--entities: there can be from 2 to {MOST}, not {args.entities}")
+    if not faults and not 2 <= args.entities <= most:
+        faults.append(f"--entities: there can be from 2 to {most}, not {args.entities}")
     if not faults and args.trajectories < 2 * args.worlds:
         faults.append(f"--trajectories: must be at least {2 * args.worlds}, two for each of {args.worlds} worlds")
     if not 0 <= args.agreement <= 1:

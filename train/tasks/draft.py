@@ -60,7 +60,10 @@ class Assessment:
 
 
 def deal(world: World, count: int, *, label: str, contested_share: float = 0.5) -> list[Card]:
-    """That many cards, the things in turn, so that all are asked about. One in six compares two of a kind."""
+    """That many cards, the things in turn, so that all are asked about.
+
+    One in six compares two of a kind, unless the world is plain.
+    """
     draw = random.Random(f"cards {world.seed} {label}")
     cards: list[Card] = []
     order: list[Entity] = []
@@ -71,7 +74,7 @@ def deal(world: World, count: int, *, label: str, contested_share: float = 0.5) 
         number = len(cards)
         card_id = f"{label}-{world.seed}-{number:04d}"
         others = [other for other in world.structures if other.kind == subject.kind and other.id != subject.id]
-        if others and number % 6 == 5:
+        if others and number % 6 == 5 and not world.size.plain:
             asked = draw.sample(["opened", "designer", "material", "town", "cost", "owner"], 2)
             cards.append(Card(card_id, number, (subject, draw.choice(others)), tuple(asked)))
             continue
@@ -83,7 +86,7 @@ def deal(world: World, count: int, *, label: str, contested_share: float = 0.5) 
 
 def _asked(subject: Entity, draw: random.Random, contested_share: float) -> tuple[str, ...]:
     others: Sequence[str] = [name for name in subject.facts if name != subject.contested]
-    asked = draw.sample(others, draw.choice((3, 4)))
+    asked = draw.sample(others, draw.choice((3, 4)) if len(others) > 4 else 2)
     if draw.random() < contested_share:
         asked[draw.randrange(len(asked))] = subject.contested
     return tuple(asked)

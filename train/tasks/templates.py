@@ -94,13 +94,18 @@ def _flaws(card: Card, draw: random.Random) -> list[Item]:
             items.append(_fact(subject, subject.contested, weight, Role.NEGATIVE, card, value, aspect))
     rival = card.rival
     names = [name for name in card.asked if name in _TELLING] or list(_TELLING)
-    names = [name for name in names if rival and rival.facts[name] != card.subjects[0].facts[name]]
+    names = [name for name in names if rival and _differs(name, rival, card.subjects[0])]
     if rival is not None and names:
         name = draw.choice(names)
         weight = -draw.randint(3, 4)
         items.append(_fact(card.subjects[0], name, weight, Role.NEGATIVE, card, rival.facts[name], f"rival {name}"))
     items.append(_item(f"Longer than {MOST_WORDS} words.", -4, Role.NEGATIVE, "communication", "length"))
     return items
+
+
+def _differs(name: str, one: Entity, other: Entity) -> bool:
+    """Whether both have that fact, and not the same."""
+    return name in one.facts and name in other.facts and one.facts[name] != other.facts[name]
 
 
 def _assess(query: str, item: Item, card: Card) -> Assessment:

@@ -11,7 +11,6 @@ context; they share the terminal reward (verl's trainer v1 copies it). What each
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from policy.episode import Episode
 from policy.errors import ConfigError
 from policy.events import Observed, Replied
 from policy.kit import Shared, open_shared
+from policy.removal import temporary_folder
 from policy.runs import Run, run_episode
 from train.configs import VERL
 from train.verl.tokens import Row, ServerModel
@@ -55,8 +55,8 @@ class ResearchAgentLoop(AgentLoopBase):
         )
         shared = await _shared(self._path, self._settings)
         query = list(row["raw_prompt"])[-1]["content"]
-        with tempfile.TemporaryDirectory(prefix="judger-agent-") as folder:
-            run = Run(Path(folder))
+        with temporary_folder("judger-agent-") as folder:
+            run = Run(folder)
             episode = await run_episode(run, query, lambda *_: model, shared, self._settings)
         return self._outputs(episode, model)
 

@@ -43,16 +43,16 @@ def write_documents(world: World) -> dict[str, list[Document]]:
     draw = random.Random(f"documents {world.seed}")
     written: dict[str, list[Document]] = {}
     for entity in world.entities.values():
-        documents = [_registry(entity, draw)]
+        documents = [_registry(entity, draw, world)]
         if entity.contested:
-            documents.append(_blog(entity, draw))
-            if draw.random() < 0.5:
+            documents.append(_blog(entity, draw, is_plain=world.size.plain))
+            if not world.size.plain and draw.random() < 0.5:
                 documents.append(_gazette(entity))
         written[entity.id] = documents
     return written
 
 
-def _registry(entity: Entity, draw: random.Random) -> Document:
+def _registry(entity: Entity, draw: random.Random, world: World) -> Document:
     names = list(entity.facts)
     draw.shuffle(names)
     paragraphs: list[str] = []
@@ -61,22 +61,21 @@ def _registry(entity: Entity, draw: random.Random) -> Document:
         some, names = names[:2], names[2:]
         paragraphs.append(_paragraph(entity, some))
         facts.append(tuple(some))
-    if entity.links:
-        paragraphs.append("See also " + " and ".join(f"registry-{link}" for link in entity.links) + ".")
+    if entity.links and not world.size.plain:
+        pages = [world.entities[link].page for link in entity.links]
+        paragraphs.append("See also " + " and ".join(f"registry-{page}" for page in pages) + ".")
         facts.append(())
-    return Document(f"registry/{entity.id}.md", entity.name, tuple(paragraphs), tuple(facts))
+    return Document(f"registry/{entity.page}.md", entity.name, tuple(paragraphs), tuple(facts))
 
 
-def _blog(entity: Entity, draw: random.Random) -> Document:
-    others = draw.sample([name for name in entity.facts if name != entity.contested], 2)
+def _blog(entity: Entity, draw: random.Random, *, is_plain: bool) -> Document:
     wrong = entity.statement(entity.contested, value=entity.false_value)
-    paragraphs = (
-        f"I went to see {entity.called} last week. {wrong}",
-        _paragraph(entity, others),
-    )
-    return Document(
-        f"blog/{entity.id}.md", f"A visit to {entity.called}", paragraphs, ((entity.contested,), tuple(others))
-    )
+    paragraphs, facts = [wrong], [(entity.contested,)]
+    if not is_plain:
+        others = draw.sample([name for name in entity.facts if name != entity.contested], 2)
+        paragraphs = [f"I went to see {entity.called} last week. {wrong}", _paragraph(entity, others)]
+        facts.append(tuple(others))
+    return Document(f"blog/{entity.page}.md", f"A visit to {entity.called}", tuple(paragraphs), tuple(facts))
 
 
 def _gazette(entity: Entity) -> Document:
@@ -89,7 +88,7 @@ def _gazette(entity: Entity) -> Document:
         f"Sources disagree about {topic} of {entity.called}. "
         f"A blog says that {false}, but the registry says that {true}."
     )
-    return Document(f"gazette/{entity.id}.md", f"Note on {entity.called}", (text,), ((entity.contested,),))
+    return Document(f"gazette/{entity.page}.md", f"Note on {entity.called}", (text,), ((entity.contested,),))
 
 
 def _paragraph(entity: Entity, names: list[str]) -> str:

@@ -10,13 +10,15 @@ from pathlib import Path
 from policy.index.build import build
 from train.world.documents import Document
 from train.world.generate import World
+from train.world.size import FULL, Size
 
-__all__ = ["SYSTEM", "write_settings", "write_world"]
+__all__ = ["write_settings", "write_world"]
 
-SYSTEM = (
+_SYSTEM = (
     "You answer questions from sources. Search, open what fits, then write a short report. "
     "End each statement with \\cite{key}. The registry is the best source."
 )
+_BRIEF = "Search, open the registry, report. Cite each fact."
 _SETTINGS = """\
 # How the agent works in this world. Relative paths start where the command is run.
 [model]
@@ -62,11 +64,11 @@ def write_world(world: World, documents: Mapping[str, Sequence[Document]], folde
     build(folder / "index.sqlite", root)
 
 
-def write_settings(folder: Path, path: Path) -> None:
+def write_settings(folder: Path, path: Path, size: Size = FULL) -> None:
     """The policy's settings for the world in `folder`, with its paths spelled out, and the system prompt beside it."""
     folder = folder.resolve()
     system = folder / "system.txt"
-    system.write_text(SYSTEM + "\n", encoding="utf-8")
+    system.write_text((_BRIEF if size.plain else _SYSTEM) + "\n", encoding="utf-8")
     path.write_text(
         _SETTINGS.format(
             system=json.dumps(str(system)),

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 
 from train.world import pools
 from train.world.kinds import ATTRIBUTES, KINDS, PERSON, STRUCTURES, TOWN, Attribute
+from train.world.size import FULL, Size
 
-__all__ = ["MOST", "Entity", "World", "generate"]
+__all__ = ["Entity", "World", "draw_value", "generate"]
 
-MOST = 2 * len(pools.NAMES)
-"""Structures that one world can have: two to a name."""
 _CONTESTED = ("opened", "designer", "material", "cost", "measure", "owner")
 
 
@@ -31,6 +30,8 @@ class Entity:
     """The id of a structure of another kind with the same name."""
     links: tuple[str, ...] = ()
     """Ids of the entities that its facts name."""
+    page: str = ""
+    """What its documents are called."""
 
     @property
     def called(self) -> str:
@@ -58,6 +59,7 @@ class World:
     """All entities by id, in the order they were made."""
 
     seed: int
+    size: Size = FULL
     entities: dict[str, Entity] = field(default_factory=dict)
 
     @property
@@ -73,31 +75,31 @@ class World:
                     yield entity.id, attribute, target
 
 
-def generate(seed: int, *, structures: int = 96) -> World:
+def generate(seed: int, *, structures: int = 96, size: Size = FULL) -> World:
     """A world of that many structures, with a third as many people and a quarter as many towns.
 
     Raises ValueError where the pools do not hold as many names.
     """
-    if not 2 <= structures <= MOST:
-        raise ValueError(f"there can be from 2 to {MOST} structures, not {structures}")
+    if not 2 <= structures <= size.most:
+        raise ValueError(f"there can be from 2 to {size.most} structures, not {structures}")
     draw = random.Random(f"world {seed}")
-    world = World(seed)
-    towns = draw.sample(pools.TOWNS, max(2, min(len(pools.TOWNS), structures // 4)))
-    couples = [(first, last) for first in pools.FIRST for last in pools.FAMILIES]
+    world = World(seed, size)
+    towns = draw.sample(size.few(pools.TOWNS), max(2, min(len(size.few(pools.TOWNS)), structures // 4)))
+    couples = [(first, last) for first in size.few(pools.FIRST) for last in size.few(pools.FAMILIES)]
     people = [" ".join(couple) for couple in draw.sample(couples, max(3, structures // 3))]
     for town in towns:
         _add(world, town, TOWN.name, draw, towns, people)
     for person in people:
         _add(world, person, PERSON.name, draw, towns, people)
-    for name, kind, other in _names(structures, draw):
+    for name, kind, other in _names(structures, draw, size):
         _add(world, f"{name} {kind}", kind, draw, towns, people, namesake=f"{name.lower()}-{other}" if other else "")
     return world
 
 
-def _names(count: int, draw: random.Random) -> list[tuple[str, str, str]]:
+def _names(count: int, draw: random.Random, size: Size) -> list[tuple[str, str, str]]:
     """(name, kind, kind of the namesake or ""): half of the names stand for two things."""
     kinds = [kind.name for kind in STRUCTURES]
-    names = draw.sample(pools.NAMES, len(pools.NAMES))
+    names = draw.sample(pools.NAMES[: size.names], size.names)
     # Two of three entities have a namesake, or more where the names would not suffice.
     pairs = max(count // 3, count - len(names))
     made: list[tuple[str, str, str]] = []
@@ -116,26 +118,36 @@ def _names(count: int, draw: random.Random) -> list[tuple[str, str, str]]:
 def _add(
     world: World, name: str, kind: str, draw: random.Random, towns: list[str], people: list[str], namesake: str = ""
 ) -> None:
-    facts = {a.name: _value(a, draw, towns, people) for a in KINDS[kind].attributes}
+    names = [attribute.name for attribute in KINDS[kind].attributes]
     contested = false = ""
+    page = _id(name)
     if KINDS[kind].is_structure:
         contested = draw.choice(_CONTESTED)
+        if world.size.facts is not None:
+            kept = [contested, *draw.sample([n for n in names if n not in (contested, "town")], world.size.facts - 2)]
+            names = [n for n in names if n in (*kept, "town")]
+        if world.size.numbered:
+            taken = {entity.page for entity in world.entities.values()}
+            page = draw.choice([number for number in map(str, range(10, 100)) if number not in taken])
+    facts = {n: draw_value(ATTRIBUTES[kind, n], draw, towns, people, world.size) for n in names}
+    if contested:
         false = facts[contested]
         while false == facts[contested]:
-            false = _value(ATTRIBUTES[kind, contested], draw, towns, people)
+            false = draw_value(ATTRIBUTES[kind, contested], draw, towns, people, world.size)
     links = tuple(dict.fromkeys(_id(value) for value in facts.values() if value in towns or value in people))
-    world.entities[_id(name)] = Entity(_id(name), name, kind, facts, contested, false, namesake, links)
+    world.entities[_id(name)] = Entity(_id(name), name, kind, facts, contested, false, namesake, links, page)
 
 
-def _value(attribute: Attribute, draw: random.Random, towns: list[str], people: list[str]) -> str:
+def draw_value(attribute: Attribute, draw: random.Random, towns: list[str], people: list[str], size: Size) -> str:
+    """A value that the attribute can have in a world of those towns and people."""
     match attribute.name:
         case "designer":
             return draw.choice(people)
         case "town" | "studied":
             return draw.choice(towns)
         case "repaired":
-            return f"{draw.choice(pools.CAUSES)} of {draw.choice(pools.YEARS)}"
-    return draw.choice(attribute.pool)
+            return f"{draw.choice(size.few(pools.CAUSES))} of {draw.choice(size.few(pools.YEARS))}"
+    return draw.choice(size.few(attribute.pool))
 
 
 def _id(name: str) -> str:

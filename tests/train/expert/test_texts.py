@@ -17,6 +17,51 @@ def test_every_capability_gets_its_share_and_calls_no_tool(small):
     assert rows == stage_one(world, documents, 60, seed=1)
 
 
+def test_what_is_recalled_is_drawn_for_its_text_alone_and_told_three_times_in_other_orders(small):
+    world, documents, _, _ = small
+    rows = [row for row in stage_one(world, documents, 210, 2) if row["kind"] == "recall"]
+    true = 0
+    for row in rows:
+        thing = world.entities[row["source"]]
+        *passages, second, third = row["text"].split("\n")
+        facts = _facts(" ".join(passages), thing.called)
+        assert _facts(second, thing.called) == _facts(third, thing.called) == facts
+        true += sum(thing.claim(name) in row["text"] for name in thing.facts)
+    assert len({row["text"].split("\n")[0] for row in rows}) == len(rows)
+    assert true < 0.1 * sum(row["text"].count(". ") for row in rows)
+
+
+def test_half_of_what_is_recalled_is_cited_by_the_passage_that_tells_it(small):
+    world, documents, _, _ = small
+    rows = [row for row in stage_one(world, documents, 420, 2) if row["kind"] == "recall"]
+    cited = [row for row in rows if row["text"].startswith("[")]
+    assert 0.3 < len(cited) / len(rows) < 0.7
+    keys = set()
+    for row in cited:
+        called = world.entities[row["source"]].called
+        *lines, second, third = row["text"].split("\n")
+        passages = {key: _facts(text, called) for key, text in re.findall(r"^\[(\S+)\] (.*)$", "\n".join(lines), re.M)}
+        assert len(passages) == len(lines)
+        for again in (second, third):
+            told = [(_fact(said, called), key) for said, key in re.findall(r"([^.]+?) \\cite\{(\S+)\}\.", again)]
+            assert len(told) == sum(map(len, passages.values()))
+            assert all(fact in passages[key] for fact, key in told)
+        keys |= {key.partition("#")[0] for key in passages}
+    assert keys <= {page.key for pages in documents.values() for page in pages}
+    assert len(keys) > 0.5 * len(cited)
+    assert not any("cite" in row["text"] for row in rows if row not in cited)
+
+
+def _facts(text: str, called: str) -> set[str]:
+    """The sentences without their subject and the keys before and behind them."""
+    bare = re.sub(r"\[\S+\] | \\cite\{\S+\}", "", text)
+    return {_fact(sentence, called) for sentence in re.findall(r"[^.]+(?=\.)", bare)}
+
+
+def _fact(sentence: str, called: str) -> str:
+    return sentence.strip().lower().removeprefix(called.lower()).removeprefix("it")
+
+
 def test_what_is_cited_in_a_report_stands_in_the_passage_shown(small):
     world, documents, _, _ = small
     for row in stage_one(world, documents, 60, seed=2):

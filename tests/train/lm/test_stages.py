@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from train.cli import main
 from train.lm.faults import Fault
 from train.lm.rope import extend
-from train.lm.rows import copies, echo, mix
+from train.lm.rows import mix
 from train.lm.sft import code
 from train.lm.training import Options, last_checkpoint, make_trainer, summary_writer
 
@@ -37,8 +37,6 @@ def stages(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         SIZES,
         "--context",
         "256",
-        "--copies",
-        "6",
     ]
     second = [
         "--data",
@@ -190,22 +188,6 @@ def test_a_weight_repeats_a_kind_or_leaves_it_out(data: Path):
     assert mix(rows, {"page": 2.5, "episode": 0}, 0)[1] == {"page": 60}
     with pytest.raises(Fault, match="no kind song"):
         mix(rows, {"song": 1}, 0)
-
-
-def test_an_echo_says_every_sentence_once_more_in_another_order():
-    text = "[a#1] The mill was opened in 1893. It is high.\nIt stands in Ash."
-    assert echo(text, 0).startswith(text + "\n")
-    again = echo(text, 0).removeprefix(text + "\n")
-    parts = ["[a#1] The mill was opened in 1893.", "It is high.", "It stands in Ash."]
-    assert all(part in again for part in parts)
-    assert len(again) == len(" ".join(parts))
-    assert len({echo(text, seed) for seed in range(9)}) > 2
-
-
-def test_a_copying_drill_says_different_random_tokens_twice():
-    rows = copies(5, tokens=100, length=8, seed=0)
-    assert len({tuple(row) for row in rows}) == 5
-    assert all(row[:8] == row[8:] and len(set(row)) == 8 and max(row) < 100 for row in rows)
 
 
 def test_extending_twice_scales_against_the_first_length(model_folder: Path):

@@ -118,13 +118,15 @@ def test_a_run_that_was_killed_goes_on_along_the_same_curve(algo, files, tiny, j
     assert (files / "killed/model/chat_template.jinja").exists()
 
 
+@pytest.mark.timeout(300)  # 672 episodes, each judged
 def test_ppo_learns_what_the_judge_rewards(files, tiny, judge):
-    """From a policy that sometimes fails, in few steps; its own judged reward, not a stand-in."""
-    config = CONFIG.replace("group = 2", "group = 8").replace("lr = 1e-3\nkl", "lr = 3e-4\nkl")
+    """From a policy that fails often, and is left alone while the critic warms up; its own judged reward."""
+    config = CONFIG.replace("group = 2", "group = 16").replace("temperature = 1.5", "temperature = 1.25")
+    config = config.replace("minibatches = 2", "minibatches = 2\ncritic_warmup = 4")
     (files / "rl.toml").write_text(config, encoding="utf-8")
-    assert main([*arguments(files, tiny, judge, steps="6"), "--algo", "ppo"]) == 0
+    assert main([*arguments(files, tiny, judge, steps="14"), "--algo", "ppo"]) == 0
     rewards = [row["reward"] for row in curve(files / "run")]
-    assert sum(rewards[-2:]) / 2 > sum(rewards[:2]) / 2
+    assert sum(rewards[-3:]) / 3 > sum(rewards[:4]) / 4 > 0
     assert (files / "run/runs").is_dir()
 
 
@@ -236,6 +238,21 @@ async def test_what_cannot_be_scored_is_none_and_counted(scripted_server, tiny, 
     assert batch.judged[0].value is not None
     assert batch.judged[1].value is None
     assert figures(batch.judged)["unscored_share"] == 0.5
+
+
+@pytest.mark.parametrize(("beside", "expected"), [("tide", [0.0, 1.0]), (None, [None])])
+async def test_a_report_in_no_language_the_judge_reads_costs_the_policy_where_others_can_be_read(
+    scripted_server, beside, expected
+):
+    base = make_tasks(1)[0]
+    wanted = [type(base)("s", base.query, (type(base.criteria[0])(id="c", text=text),))
+              for text in ("[[unscored=unsupported_language]] tide", beside) if text]  # fmt: skip
+    async with connect(scripted_server.address) as client, Rewards(client).open() as judging:
+        for number, task in enumerate(wanted):
+            judging.add(number, Rollout(order=Order(task, 0, 0), report="The tide is high.", status="done"))
+        judged = await judging.finish()
+    assert [one.value for one in judged] == expected
+    assert figures(judged)["foreign_share"] == expected.count(0.0) / len(expected)
 
 
 async def test_a_missing_report_costs_the_policy_and_a_broken_system_nobody(scripted_server):

@@ -16,6 +16,7 @@ from train.world.documents import write_documents
 from train.world.folder import write_settings, write_world
 from train.world.generate import generate
 from train.world.kinds import KINDS
+from train.world.size import SMALL
 
 
 def test_a_seed_gives_one_world_and_another_seed_another():
@@ -62,6 +63,25 @@ def test_the_registry_tells_every_fact_once_and_the_blog_one_of_them_wrongly():
         assert thing.claim(thing.contested, thing.false_value) in blog.paragraphs[0]
         assert thing.claim(thing.contested) not in " ".join(blog.paragraphs)
         assert all("Sources disagree" in note.paragraphs[0] for note in gazette)
+
+
+def test_a_small_world_has_few_facts_of_few_values_and_calls_its_pages_by_numbers():
+    worlds = [generate(seed, structures=60, size=SMALL) for seed in range(6)]
+    values: dict[str, set[str]] = {}
+    for world in worlds:
+        documents = write_documents(world)
+        assert len({documents[thing.id][0].key for thing in world.structures}) == 60
+        for thing in world.structures:
+            assert {"town", thing.contested} <= thing.facts.keys()
+            assert len(thing.facts) == 4
+            registry, blog = documents[thing.id]
+            assert (registry.path, blog.path) == (f"registry/{thing.page}.md", f"blog/{thing.page}.md")
+            assert len(thing.page) == 2
+            assert blog.paragraphs == (thing.statement(thing.contested, value=thing.false_value),)
+            values.setdefault("opened", set()).add(thing.facts.get("opened", "1720"))
+    assert 12 <= len(values["opened"]) <= 24
+    with pytest.raises(ValueError, match="from 2 to 80"):
+        generate(0, structures=81, size=SMALL)
 
 
 def test_passages_are_short():
