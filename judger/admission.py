@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,7 +65,8 @@ class Admission:
         self.held = dict.fromkeys(Lane, 0)
         self.pace: float | None = None
         """Tokens a second of an engine with enough to do; None until that was seen."""
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: dict[Lane, deque[tuple[asyncio.Future[None], int]]] = {lane: deque() for lane in Lane}
+        """Who waits for room, by lane, with the tokens they want."""
 
     def learn(self, tokens: int, seconds: float) -> None:
         """A batch took that long. Only for batches that left others waiting: a small one tells little of the pace."""
@@ -83,7 +85,7 @@ class Admission:
     def check(self, tokens: int, ticket: Ticket) -> None:
         """Raises Overloaded where there is no room, or no time. An idle engine takes everything: it may be faster."""
         held = self.held[ticket.lane]
-        if held and held + tokens > self.max_queued_tokens:
+        if not self._has_room(tokens, ticket.lane):
             excess = held + tokens - self.max_queued_tokens
             raise Overloaded(
                 f"the {ticket.lane} lane is full: {held:,} tokens of {self.max_queued_tokens:,}",
@@ -99,13 +101,18 @@ class Admission:
 
     async def enter(self, tokens: int, ticket: Ticket) -> None:
         """`check`, unless it was done; a patient one waits for room."""
-        if ticket.patient:
-            while (held := self.held[ticket.lane]) and held + tokens > self.max_queued_tokens:
-                waiting = asyncio.get_running_loop().create_future()
-                self._waiting.append(waiting)
-                await waiting
-        elif not ticket.admitted:
-            self.check(tokens, ticket)
+        if not ticket.patient:
+            if not ticket.admitted:
+                self.check(tokens, ticket)
+            return
+        while not self._has_room(tokens, ticket.lane):
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting[ticket.lane].append((turn, tokens))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self._call(ticket.lane)  # the room that was to be theirs is the next one's
+                raise
 
     @contextmanager
     def holding(self, tokens: int, lane: Lane) -> Iterator[None]:
@@ -115,10 +122,21 @@ class Admission:
             yield
         finally:
             self.held[lane] -= tokens
-            waiting, self._waiting = self._waiting, []
-            for one in waiting:
-                if not one.done():
-                    one.set_result(None)
+            self._call(lane)
+
+    def _has_room(self, tokens: int, lane: Lane, promised: int = 0) -> bool:
+        """A lane that is empty takes everything."""
+        held = self.held[lane] + promised
+        return not held or held + tokens <= self.max_queued_tokens
+
+    def _call(self, lane: Lane) -> None:
+        """Wakes those who have waited longest, as many as there is room for: thousands may wait."""
+        queue, promised = self._waiting[lane], 0
+        while queue and (queue[0][0].done() or self._has_room(queue[0][1], lane, promised)):
+            turn, tokens = queue.popleft()
+            if not turn.done():  # else its caller has left
+                turn.set_result(None)
+                promised += tokens
 
     @staticmethod
     def _delay(seconds: float) -> float:

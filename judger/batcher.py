@@ -18,7 +18,7 @@ from functools import partial
 
 from judger.admission import Admission, Ticket
 from judger.device import DeviceThread
-from judger.engines.base import VERDICT_TIER, Engine, SelfBatching, Tier
+from judger.engines.base import VERDICT_TIER, Engine, Plan, SelfBatching, Tier
 from judger.errors import EngineError
 from judger.isolation import Isolation, Ran, failed, is_failed
 from judger.keeper import WARM_UP, Keeper, check_proof, shutting_down
@@ -57,10 +57,12 @@ class Batcher:
         self.max_wait = max_wait
         self.admission = admission or Admission(2**62)
         self.engine_timeout = engine_timeout
+        self.on_batch: Callable[[int], object] = lambda tokens: None
+        """Told the tokens of each batch that has run."""
         self._build = rebuild
         self._queue = Queue(self.admission.weights)
         self._running: list[Waiting] = []
-        self._planning = 0
+        self._planning: set[asyncio.Future[Plan]] = set()
         self._arrived = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
         self._closed = self._ended = False
@@ -97,14 +99,20 @@ class Batcher:
             self._runner = loop.create_task(self._serve(), name="judger-batcher")
             self._runner.add_done_callback(self._fail_all)
         since = time.monotonic()
-        self._planning += 1
+        planning = loop.run_in_executor(self._planners, self.keeper.engine.plan, case, tier)
+        self._planning.add(planning)
         try:
-            plan = await loop.run_in_executor(self._planners, self.keeper.engine.plan, case, tier)
+            await asyncio.wait([planning])
+        finally:
+            self._planning.discard(planning)
+            planning.cancel()
+        if planning.cancelled():  # by `close`; a caller who leaves does not come here
+            raise shutting_down()
+        try:
+            plan = planning.result()
         except Exception as error:
             logger.warning("a case could not be planned: %r", error, exc_info=True)
             return Ran(failed(error, case), time.monotonic() - since, 0.0)
-        finally:
-            self._planning -= 1
         if self._closed:
             raise shutting_down()
         if not self.keeper.is_up:  # a plan of the old engine's is of no use to a new one
@@ -132,6 +140,8 @@ class Batcher:
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.wait([self._runner])
+        for planning in self._planning:
+            planning.cancel()
         self._planners.shutdown(wait=False, cancel_futures=True)
         closed = self._device.submit(self.keeper.engine.close)
         loop = asyncio.get_running_loop()
@@ -158,6 +168,7 @@ class Batcher:
                 outcomes, lost = [failed(error, one.plan.case) for one in batch], True
                 self._device = DeviceThread()  # the old one is stuck, and ends with its run if that ever ends
             seconds = time.monotonic() - started
+            self.on_batch(sum(plan.tokens for plan in plans))
             if saturated and not lost:
                 self.admission.learn(sum(one.estimate for one in batch), seconds)
             for waiting, result in zip(batch, outcomes, strict=True):

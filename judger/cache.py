@@ -73,14 +73,13 @@ class VerdictCache:
         if known is None:
             return {}
         self._contexts.move_to_end(address)
-        outcomes = known.outcomes
-        found = ((position, outcomes.get(_statement(one))) for position, one in enumerate(case.criteria))
-        # None of its prompt had to be computed.
-        return {
-            position: replace(outcome, shared_tokens=outcome.prompt_tokens)
-            for position, outcome in found
-            if outcome is not None
-        }
+        outcomes, found = known.outcomes, {}
+        for position, criterion in enumerate(case.criteria):
+            if (outcome := outcomes.get(key := _statement(criterion))) is not None:
+                if outcome.shared_tokens != outcome.prompt_tokens:  # none of its prompt has to be computed any more
+                    outcome = outcomes[key] = replace(outcome, shared_tokens=outcome.prompt_tokens)
+                found[position] = outcome
+        return found
 
     def keep(self, case: Case, tier: Tier, outcomes: Sequence[Outcome]) -> None:
         """Keeps the successes among the outcomes of a case, one per criterion in order."""

@@ -16,14 +16,18 @@ import os
 import secrets
 import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from judger.errors import InvalidRequest, Overloaded, Unauthenticated
+from judger.admission import estimated_tokens
+from judger.errors import InvalidRequest, Overloaded, Unauthenticated, Unavailable
+from judger.types import Case
 
-__all__ = ["CALLER", "Caller", "TokenFile", "new_token"]
+__all__ = ["CALLER", "Caller", "TokenFile", "give_back", "new_token", "paying"]
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +70,31 @@ class Caller:
             raise Overloaded(f"{self.name} may have {pace:,.0f} tokens a second", max(0.05, -left / pace))
         self._left = left - tokens
 
+    def give_back(self, tokens: int) -> None:
+        """Nothing had to be done for them after all."""
+        if self._left is not None:
+            self._left += tokens
+
 
 CALLER: ContextVar[Caller | None] = ContextVar("judger_caller", default=None)
+
+
+@contextmanager
+def paying(*cases: Case) -> Iterator[None]:
+    """Takes what cases cost off the budget of the caller, where callers have one; a refusal within costs nothing."""
+    if (caller := CALLER.get()) is not None:
+        caller.spend(sum(map(estimated_tokens, cases)))
+    try:
+        yield
+    except (Overloaded, Unavailable):
+        give_back(*cases)
+        raise
+
+
+def give_back(*cases: Case) -> None:
+    """The caller need not pay for these."""
+    if (caller := CALLER.get()) is not None:
+        caller.give_back(sum(map(estimated_tokens, cases)))
 
 
 class TokenFile:

@@ -21,7 +21,7 @@ from judger.inflight import InFlight, Joined
 from judger.isolation import Ran
 from judger.pairwise import Comparison, compared, duels
 from judger.reward import reward
-from judger.steering import FlagFinder
+from judger.steering import FlagFinder, prepare
 from judger.types import Case, Judgement, Options, Reason, Unscored, Usage
 from judger.verdict import Calibration, verdict
 
@@ -187,6 +187,7 @@ class Judge:
 
     async def warm_up(self) -> None:
         """Judges one small case, past cache and queue. Raises EngineError where no verdict comes of it."""
+        await asyncio.to_thread(prepare)  # or the first reports would hold up the loop
         try:
             await self.work.prove()
         except JudgerError:

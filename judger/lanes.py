@@ -7,8 +7,9 @@ others were given meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from judger.types import Lane
@@ -30,12 +31,13 @@ class Lanes(Generic[T]):
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 
-    def __iter__(self) -> Iterator[T]:
-        return (item for queue in self._queues.values() for item, _ in queue)
-
     def heads(self) -> list[T]:
-        """The first of each lane."""
-        return [queue[0][0] for queue in self._queues.values() if queue]
+        """The first of each lane. From any thread: a lane may run empty between a look and the next."""
+        found = []
+        for queue in self._queues.values():
+            with contextlib.suppress(IndexError):
+                found.append(queue[0][0])
+        return found
 
     def push(self, lane: Lane, item: T, tokens: int) -> None:
         """Appends an item to a lane."""

@@ -13,6 +13,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ __all__ = ["FORMATS", "in_background", "log_to_stderr"]
 FORMATS = ("text", "json")
 MOST_PENDING = 10_000
 """Records that wait to be written; more are dropped, and counted in the next line."""
+GATHER = 0.02
+"""Seconds that a line waits for others: to wake the thread for each would cost a request more than its line."""
 PATIENCE = 2.0
 """Seconds that the end waits for a reader."""
 
@@ -83,11 +86,18 @@ class BackgroundHandler(logging.Handler):
             self._thread.join(PATIENCE)
 
     def _write(self) -> None:
-        while (record := self._pending.get()) is not None:
-            line = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
+        records: list[logging.LogRecord | None] = []
+        while None not in records:
+            records = [self._pending.get()]
+            time.sleep(GATHER)
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    records.append(self._pending.get_nowait())
+            lines = "".join(f"{self.format(record)}\n" for record in records if record is not None)
+            data = lines.encode("utf-8", "backslashreplace")
             try:
-                while line:
-                    line = line[os.write(self._descriptor, line) :]
+                while data:
+                    data = data[os.write(self._descriptor, data) :]
             except OSError:  # nobody reads it any more: there is nowhere to say so
                 return
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from judger.batcher import Batcher
 from judger.judge import Judge
 from judger.steering import NAMES, flag_name
-from judger.types import Case, Judgement, Lane, Score
+from judger.types import Case, Judgement, Label, Lane, Reason, Score
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
@@ -23,8 +25,20 @@ class Metrics:
             "judger_requests", "Requests by method and status code", ["method", "code"], registry=self.registry
         )
         self.seconds = Histogram(
-            "judger_stage_seconds", "Seconds a case spent by stage", ["stage"], buckets=SECONDS, registry=self.registry
+            "judger_stage_seconds",
+            "Seconds by stage: a case's in queue and engine, a request's in all",
+            ["stage"],
+            buckets=SECONDS,
+            registry=self.registry,
         )
+        if isinstance(judge.work, Batcher):  # what batches by itself tells nothing of it
+            batches = Histogram(
+                "judger_batch_tokens",
+                "Tokens of a batch, in the engine's own count",
+                buckets=[2**power for power in range(6, 20)],
+                registry=self.registry,
+            )
+            judge.work.on_batch = batches.observe
         self.verdicts = Counter(
             "judger_verdicts", "Verdicts by label and sign", ["label", "sign"], registry=self.registry
         )
@@ -77,19 +91,21 @@ class Metrics:
         """Counts one judged case."""
         self.seconds.labels("queue").observe(judgement.usage.queue_seconds)
         self.seconds.labels("engine").observe(judgement.usage.engine_seconds)
-        counts: dict[tuple[str, str], int] = {}
-        satisfied: dict[str, int] = {}
+        # Counted up first: looking up a metric of these labels takes longer than all the rest.
+        scored: collections.Counter[tuple[Label, bool, bool]] = collections.Counter()
+        unscored: collections.Counter[Reason] = collections.Counter()
         for criterion, verdict in zip(case.criteria, judgement.verdicts, strict=True):
-            if isinstance(verdict.result, Score):
-                key = (verdict.result.label.value, "negative" if criterion.is_negative else "positive")
-                counts[key] = counts.get(key, 0) + 1
-                satisfied[key[1]] = satisfied.get(key[1], 0) + verdict.result.satisfied
+            result = verdict.result
+            if isinstance(result, Score):
+                scored[result.label, criterion.weight < 0, result.satisfied] += 1
             else:
-                self.unscored.labels(verdict.result.reason.value).inc()
-        for key, count in counts.items():
-            self.verdicts.labels(*key).inc(count)
-        for sign, count in satisfied.items():
-            self.satisfied.labels(sign).inc(count)
+                unscored[result.reason] += 1
+        for (label, negative, satisfied), count in scored.items():
+            sign = "negative" if negative else "positive"
+            self.verdicts.labels(label.value, sign).inc(count)
+            self.satisfied.labels(sign).inc(count * satisfied)
+        for reason, count in unscored.items():
+            self.unscored.labels(reason.value).inc(count)
         usage = judgement.usage
         judged = len(case.criteria) - usage.cached_criteria - usage.joined_criteria
         for source, number in (

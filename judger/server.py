@@ -110,7 +110,8 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
         if not await judge.drain(config.grace):
             logger.warning("%d cases are not done after %.0f s of grace", judge.num_in_flight, config.grace)
         await judge.close()
-        service.end_streams()
+        if service.end_streams():  # a socket closed on a writer in full flow takes the last answer with it
+            await asyncio.sleep(LAST_WORDS)
         await server.stop(LAST_WORDS)
         await asyncio.to_thread(tracing.close)
 

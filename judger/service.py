@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from typing import Any, NoReturn
+from typing import Any, TypeVar
 
 import grpc
 
 from judger import wire
-from judger.admission import Ticket, estimated_tokens
-from judger.callers import CALLER
+from judger.admission import Ticket
+from judger.callers import give_back, paying
 from judger.errors import DeadlineExceeded, JudgerError
 from judger.info import judge_info
 from judger.judge import Judge
@@ -29,6 +29,8 @@ from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 
 Context = Any  # a grpc.aio.ServicerContext; grpc has no types
+
+T = TypeVar("T")
 
 RESERVE = 0.1
 """Seconds of a deadline kept for the answer's way back (at most a tenth of it)."""
@@ -57,20 +59,26 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         """From now on nothing new is taken; what was taken goes on."""
         self._leaving = True
 
-    def end_streams(self) -> None:
-        """Ends the streams, whose writers may have no end in mind. What they were promised and not given is lost."""
+    def end_streams(self) -> int:
+        """Ends the streams, whose writers may have no end in mind, and says how many there were.
+
+        What they were promised and not given is lost.
+        """
         for answers in self._streams:
             answers.put_nowait(shutting_down())
+        return len(self._streams)
 
     async def Judge(self, request: pb.JudgeRequest, context: Context) -> pb.JudgeResponse:
         entry = self.log.open("Judge", request.request_id)
-        response: pb.JudgeResponse = await self._answer(entry, context, self._judge_one(request, context, entry))
-        return response
+        response = await self._answer(entry, context, self._judge_one(request, context, entry))
+        return response or pb.JudgeResponse()
 
     async def JudgeGroup(self, request: pb.JudgeGroupRequest, context: Context) -> AsyncIterator[pb.JudgeResponse]:
         entry = self.log.open("JudgeGroup", request.request_id)
         reading = self._read_group(request, context, entry)
-        cases, options, ticket = await self._answer(entry, context, reading, is_last=False)
+        if (read := await self._answer(entry, context, reading, is_last=False)) is None:
+            return
+        cases, options, ticket = read
 
         async def one(index: int, case: Case) -> pb.JudgeResponse:
             # A report that is late is unscored: it takes no finished sibling with it.
@@ -79,7 +87,9 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         tasks = [asyncio.create_task(one(index, case)) for index, case in enumerate(cases)]
         try:
             for finished in asyncio.as_completed(tasks):
-                yield await self._answer(entry, context, finished, is_last=False)
+                if (response := await self._answer(entry, context, finished, is_last=False)) is None:
+                    return
+                yield response
             self._end(entry, "OK")
         finally:
             self._end(entry, "CANCELLED")  # unless it has ended otherwise
@@ -128,12 +138,12 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
             self._streams.discard(answers)
             await end([reader])
         if answer is not None:
-            await self._abort(self.log.open("JudgeStream", ""), context, answer)
+            self._refuse(self.log.open("JudgeStream", ""), context, answer)
 
     async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
         entry = self.log.open("Compare", request.request_id)
-        response: pb.CompareResponse = await self._answer(entry, context, self._compare(request, context, entry))
-        return response
+        response = await self._answer(entry, context, self._compare(request, context, entry))
+        return response or pb.CompareResponse()
 
     async def GetJudge(self, request: pb.GetJudgeRequest, context: Context) -> pb.JudgeInfo:
         return judge_info(self.judge)
@@ -145,16 +155,18 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         case, options = wire.read_request(request)
         self.judge.check_options(options)
         entry.lane = options.lane
-        judgement = await self._judge(case, options, ticket_for(context, options.lane, patient=patient), entry)
+        with paying(case):
+            judgement = await self._judge(case, options, ticket_for(context, options.lane, patient=patient), entry)
         if all(_is_late(one.result) for one in judgement.verdicts):
             raise DeadlineExceeded("not one criterion could be judged before the deadline")
         return wire.write_response(judgement, index=index)
 
     async def _judge(self, case: Case, options: Options, ticket: Ticket, entry: Entry) -> Judgement:
-        spend(case)
         named = {"request_id": entry.request_id, "lane": options.lane.value, "criteria": len(case.criteria)}
         with self.log.tracing.span("judge case", **named):
             judgement = await self.judge.judge(case, options, ticket)
+        if judgement.usage.cached_criteria == len(case.criteria):
+            give_back(case)
         self.metrics.observe(case, judgement)
         self.log.judged(entry, case, judgement)
         return judgement
@@ -167,7 +179,8 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         self.judge.check_options(options)
         entry.lane = options.lane
         ticket = ticket_for(context, options.lane)
-        await self.judge.admit(cases, options, ticket)
+        with paying(*cases):  # whole or not at all
+            await self.judge.admit(cases, options, ticket)
         return cases, options, ticket
 
     def _check(self, judge_id: str) -> None:
@@ -181,9 +194,11 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         entry.lane = options.lane
         ticket = ticket_for(context, options.lane)
         if not request.criteria:
-            spend(*duels(case_a, case_b))
-            return wire.write_comparison(await self.judge.compare(case_a, case_b, ticket), case_a, self.judge.judge_id)
-        await self.judge.admit((case_a, case_b), options, ticket)
+            with paying(*duels(case_a, case_b)):
+                comparison = await self.judge.compare(case_a, case_b, ticket)
+            return wire.write_comparison(comparison, case_a, self.judge.judge_id)
+        with paying(case_a, case_b):
+            await self.judge.admit((case_a, case_b), options, ticket)
         judged = await asyncio.gather(*(self._judge(case, options, ticket, entry) for case in (case_a, case_b)))
         a, b = (wire.write_response(judgement, index=index) for index, judgement in enumerate(judged))
         response = pb.CompareResponse(request_id=request.request_id, a=a, b=b, judge_id=self.judge.judge_id)
@@ -195,12 +210,13 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
             )
         return response
 
-    async def _answer(self, entry: Entry, context: Context, work: Awaitable[Any], *, is_last: bool = True) -> Any:
-        """The one place where our errors become statuses. With `is_last` the request ends with this work."""
+    async def _answer(self, entry: Entry, context: Context, work: Awaitable[T], *, is_last: bool = True) -> T | None:
+        """The one place where our errors become statuses: None after one. With `is_last` the request ends here."""
         try:
             result = await work
         except JudgerError as error:
-            await self._abort(entry, context, error)
+            self._refuse(entry, context, error)
+            return None
         except asyncio.CancelledError:
             self._end(entry, "CANCELLED")
             raise
@@ -211,17 +227,21 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
             self._end(entry, "OK")
         return result
 
-    async def _abort(self, entry: Entry, context: Context, error: JudgerError) -> NoReturn:
+    def _refuse(self, entry: Entry, context: Context, error: JudgerError) -> None:
+        # Not `context.abort`: what it raises holds the frames that hold the context that holds it, and with them the
+        # request's texts, until the garbage collector comes by.
         status = error_status(error)
+        context.set_code(grpc.StatusCode[code_name(error)])
+        context.set_details(status.message)
+        context.set_trailing_metadata(((DETAILS_TRAILER, status.SerializeToString()),))
         self._end(entry, code_name(error), str(error))
-        details = ((DETAILS_TRAILER, status.SerializeToString()),)
-        await context.abort(grpc.StatusCode[code_name(error)], status.message, trailing_metadata=details)
-        raise AssertionError("abort raises")
 
     def _end(self, entry: Entry, code: str, reason: str = "") -> None:
         """Counts and logs a request, once."""
         if not entry.is_closed:
             self.metrics.requests.labels(entry.method, code).inc()
+            if code == "OK":
+                self.metrics.seconds.labels("request").observe(time.monotonic() - entry.began)
             self.log.close(entry, code, reason)
 
 
@@ -231,12 +251,6 @@ def ticket_for(context: Context, lane: Lane, *, patient: bool = False) -> Ticket
     if left is None:
         return Ticket(lane, patient=patient)
     return Ticket(lane, time.monotonic() + left - min(RESERVE, 0.1 * left), patient=patient)
-
-
-def spend(*cases: Case) -> None:
-    """Takes what cases cost off the budget of the caller, where callers have one."""
-    if (caller := CALLER.get()) is not None:
-        caller.spend(sum(map(estimated_tokens, cases)))
 
 
 def _is_late(result: Score | Unscored) -> bool:

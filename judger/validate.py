@@ -7,7 +7,7 @@ The server (`judger.wire`), the client and the file loader share them, so a faul
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from judger.errors import InvalidRequest
 from judger.types import LIMITS, Criterion, Limits, Role
@@ -15,12 +15,14 @@ from judger.types import LIMITS, Criterion, Limits, Role
 __all__ = [
     "check",
     "check_compare",
+    "check_criteria",
     "check_group",
+    "check_texts",
     "count_fault",
     "criteria_faults",
-    "faults",
     "role_and_weight",
     "text_fault",
+    "text_faults",
 ]
 
 
@@ -92,48 +94,48 @@ def criteria_faults(criteria: Sequence[Criterion], limits: Limits = LIMITS) -> I
         yield "criteria", "the weights differ by so many orders of magnitude that no finite reward exists"
 
 
-def faults(
-    query: str, report: str, criteria: Sequence[Criterion], limits: Limits = LIMITS
-) -> Iterator[tuple[str, str]]:
-    """(field path, reason) for everything wrong with a case, in the order of its fields."""
+def text_faults(query: str, reports: Mapping[str, str], limits: Limits = LIMITS) -> Iterator[tuple[str, str]]:
+    """(field path, reason) for everything wrong with a query, and with reports by the name of their field."""
     if fault := text_fault(query, limits.query_bytes, may_be_blank=True):
         yield "query", fault
-    if fault := text_fault(report, limits.report_bytes):
-        yield "report", fault
-    yield from criteria_faults(criteria, limits)
+    for field, report in reports.items():
+        if fault := text_fault(report, limits.report_bytes):
+            yield field, fault
+
+
+def check_texts(query: str, reports: Mapping[str, str], limits: Limits = LIMITS) -> None:
+    """Raises InvalidRequest for the first of the `text_faults`."""
+    for field, reason in text_faults(query, reports, limits):
+        raise InvalidRequest(field, reason)
+
+
+def check_criteria(criteria: Sequence[Criterion], limits: Limits = LIMITS) -> None:
+    """Raises InvalidRequest for the first of the `criteria_faults`."""
+    for field, reason in criteria_faults(criteria, limits):
+        raise InvalidRequest(field, reason)
 
 
 def check(query: str, report: str, criteria: Sequence[Criterion], limits: Limits = LIMITS) -> None:
     """Raises InvalidRequest for the first fault of a case."""
-    for field, reason in faults(query, report, criteria, limits):
-        raise InvalidRequest(field, reason)
+    check_texts(query, {"report": report}, limits)
+    check_criteria(criteria, limits)
 
 
 def check_group(query: str, reports: Sequence[str], criteria: Sequence[Criterion], limits: Limits = LIMITS) -> None:
     """Raises InvalidRequest for the first fault of a group: one query and rubric, several reports."""
-    if not reports:
-        raise InvalidRequest("reports", "is empty: there is nothing to judge")
-    if len(reports) > limits.group_reports:
-        raise InvalidRequest(
-            "reports", f"has {len(reports):,} entries, more than the limit of {limits.group_reports:,}"
-        )
-    for i, report in enumerate(reports):
-        if fault := text_fault(report, limits.report_bytes):
-            raise InvalidRequest(f"reports[{i}]", fault)
-    check(query, reports[0], criteria, limits)
+    if fault := count_fault(len(reports), limits.group_reports):
+        raise InvalidRequest("reports", fault)
+    check_texts(query, {f"reports[{i}]": report for i, report in enumerate(reports)}, limits)
+    check_criteria(criteria, limits)
 
 
 def check_compare(
     query: str, report_a: str, report_b: str, criteria: Sequence[Criterion], limits: Limits = LIMITS
 ) -> None:
     """Raises InvalidRequest for the first fault of a comparison. Its rubric may be empty."""
-    for field, report in (("report_a", report_a), ("report_b", report_b)):
-        if fault := text_fault(report, limits.report_bytes):
-            raise InvalidRequest(field, fault)
-    if fault := text_fault(query, limits.query_bytes, may_be_blank=True):
-        raise InvalidRequest("query", fault)
-    for field, reason in criteria_faults(criteria, limits) if criteria else ():
-        raise InvalidRequest(field, reason)
+    check_texts(query, {"report_a": report_a, "report_b": report_b}, limits)
+    if criteria:
+        check_criteria(criteria, limits)
 
 
 def _shown(text: str, width: int = 60) -> str:

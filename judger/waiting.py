@@ -42,17 +42,14 @@ class Waiting:
 
 
 class Queue:
-    """The cases of all lanes."""
+    """The cases of all lanes. Its figures may be read from any thread, as metrics do."""
 
     def __init__(self, weights: Mapping[Lane, float]) -> None:
         self._lanes: Lanes[Waiting] = Lanes(weights)
+        self.num_criteria = 0
 
     def __len__(self) -> int:
         return len(self._lanes)
-
-    @property
-    def num_criteria(self) -> int:
-        return sum(len(one.plan.case.criteria) for one in self._lanes)
 
     @property
     def num_tokens(self) -> int:
@@ -66,6 +63,7 @@ class Queue:
     def push(self, waiting: Waiting) -> None:
         """Appends a case to its lane."""
         self._lanes.push(waiting.ticket.lane, waiting, waiting.plan.tokens)
+        self.num_criteria += len(waiting.plan.case.criteria)
 
     def take(self, max_tokens: int, pace: float | None) -> list[Waiting]:
         """The next batch: up to so many tokens, or one case. May be empty where all that waited is dropped.
@@ -75,7 +73,7 @@ class Queue:
         """
         batch: list[Waiting] = []
         tokens = estimate = 0
-        while (waiting := self._lanes.pop(max_tokens - tokens if batch else None)) is not None:
+        while (waiting := self._pop(max_tokens - tokens if batch else None)) is not None:
             # What is alone may be faster than the pace of full batches.
             is_alone = not (batch or self._lanes)
             seconds = 0.0 if is_alone or pace is None else (estimate + waiting.estimate) / pace
@@ -93,5 +91,11 @@ class Queue:
 
     def refuse_all(self, error: Callable[[], Exception]) -> None:
         """Empties the queue; every caller gets an error of its own."""
-        while (waiting := self._lanes.pop()) is not None:
+        while (waiting := self._pop()) is not None:
             waiting.refuse(error())
+
+    def _pop(self, room: int | None = None) -> Waiting | None:
+        waiting = self._lanes.pop(room)
+        if waiting is not None:
+            self.num_criteria -= len(waiting.plan.case.criteria)
+        return waiting

@@ -26,6 +26,9 @@ ENGINE_FLAGS = (
     "max_wait",
     "max_prompt_tokens",
     "deterministic",
+    "step_mb",
+    "kv_cache_mb",
+    "reason_tokens",
     "quantization",
     "tensor_parallel_size",
     "data_parallel_size",
@@ -52,6 +55,9 @@ def engine_flags() -> argparse.ArgumentParser:
     group.add_argument("--max-wait", type=float, metavar="SECONDS", help=help_of["max_wait"])
     group.add_argument("--max-prompt-tokens", type=int, metavar="N", help=help_of["max_prompt_tokens"])
     group.add_argument("--deterministic", action="store_true", default=None, help=help_of["deterministic"])
+    group.add_argument("--step-mb", type=int, metavar="N", help=help_of["step_mb"])
+    group.add_argument("--kv-cache-mb", type=int, metavar="N", help=help_of["kv_cache_mb"])
+    group.add_argument("--reason-tokens", type=int, metavar="N", help=help_of["reason_tokens"])
     group.add_argument("--quantization", metavar="NAME", help=help_of["quantization"])
     group.add_argument("--tensor-parallel-size", type=int, metavar="N", help=help_of["tensor_parallel_size"])
     group.add_argument("--data-parallel-size", type=int, metavar="N", help=help_of["data_parallel_size"])

@@ -11,14 +11,13 @@ leading part stands, so that an ordinary report costs little more than the searc
 from __future__ import annotations
 
 import functools
-import itertools
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 
-from judger.steering.reading import PREFIX, Reading, places
+from judger.steering.reading import Reading, Stems, places
 
 __all__ = ["addresses"]
 
@@ -32,27 +31,14 @@ BEHIND_ROLE = r"(?:\W+\w+){0,4}?\W{0,3}[:,;：，、،!！—–]"
 LEADING = ("ignore", "role", "mark", "criteria")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Lexicon:
     """One language's parts of a sentence."""
 
     language: str
-    anchors: dict[str, dict[str, tuple[str, ...]]]
-    """By the part that they lead to, and by prefix as in `Reading.prefixes`."""
+    anchors: dict[str, tuple[str, ...]]
+    """By the part that they lead to."""
     parts: dict[str, re.Pattern[str]]
-
-    def held_by(self, words: Mapping[str, Sequence[str]], letters: frozenset[str], part: str) -> list[str]:
-        """The anchors of a part that may be in a text with these words, by prefix, and characters beyond ASCII."""
-        anchors = self.anchors[part]
-        held = [
-            stem
-            for prefix in anchors.keys() & words.keys()
-            for stem in anchors[prefix]
-            if any(word.startswith(stem.split(" ")[0]) for word in words[prefix])
-        ]
-        if letters:  # scripts without spaces
-            held += [s for stems in anchors.values() for s in stems if not s.isascii() and letters.issuperset(s)]
-        return held
 
     def rule(self, part: str, sentence: str) -> str | None:
         """The name of the rule that this part leads to, where the sentence fulfils it."""
@@ -78,11 +64,7 @@ def lexicons() -> tuple[Lexicon, ...]:
     text = resources.files("judger").joinpath("steering", "lexicon.toml").read_text(encoding="utf-8")
     made = []
     for language, entries in tomllib.loads(text).items():
-        anchors: dict[str, dict[str, tuple[str, ...]]] = {part: {} for part in LEADING}
-        for part, stems in entries.pop("anchors").items():
-            for stem in stems:
-                prefix = stem.split(" ")[0][:PREFIX]
-                anchors[part][prefix] = (*anchors[part].get(prefix, ()), stem)
+        anchors = {part: tuple(stems) for part, stems in entries.pop("anchors").items()}
         parts = {name: re.compile(pattern) for name, pattern in entries.items()}
         parts["call"] = re.compile(f"{BEFORE_ROLE}{entries['role']}{BEHIND_ROLE}")
         made.append(Lexicon(language, anchors, parts))
@@ -92,14 +74,14 @@ def lexicons() -> tuple[Lexicon, ...]:
 def addresses(reading: Reading) -> Iterator[tuple[str, str]]:
     """(name, detail) of each rule that some sentence fulfils, with the first one's language and line."""
     first: dict[str, tuple[int, str]] = {}
-    likely = prefixes() & reading.prefixes
-    words: dict[str, list[str]] = {}
-    for word in reading.words if likely else ():
-        if word[:PREFIX] in likely:
-            words.setdefault(word[:PREFIX], []).append(word)
-    for lexicon, part in itertools.product(lexicons(), LEADING):
+    held: dict[tuple[Lexicon, str], list[str]] = {}
+    stems, leads = anchors()
+    for anchor in stems.held(reading):
+        for lexicon, part in leads[anchor]:
+            held.setdefault((lexicon, part), []).append(anchor)
+    for (lexicon, part), found in held.items():
         sentences: dict[str, int] = {}
-        for anchor in lexicon.held_by(words, reading.letters, part):
+        for anchor in found:
             for start, sentence in _sentences(reading.lowered, anchor):
                 sentences.setdefault(sentence, start)
         for sentence, start in sentences.items():
@@ -111,9 +93,14 @@ def addresses(reading: Reading) -> Iterator[tuple[str, str]]:
 
 
 @functools.cache
-def prefixes() -> frozenset[str]:
-    """Of all anchors."""
-    return frozenset(prefix for lexicon in lexicons() for part in lexicon.anchors.values() for prefix in part)
+def anchors() -> tuple[Stems, dict[str, list[tuple[Lexicon, str]]]]:
+    """Of every language, and what each leads to."""
+    leads: dict[str, list[tuple[Lexicon, str]]] = {}
+    for lexicon in lexicons():
+        for part in LEADING:
+            for stem in lexicon.anchors.get(part, ()):
+                leads.setdefault(stem, []).append((lexicon, part))
+    return Stems(leads), leads
 
 
 def _sentences(text: str, anchor: str) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from judger.steering.reading import places
+from judger.steering.reading import beyond_ascii, places
 
 __all__ = ["fold", "odd_characters"]
 
@@ -86,5 +86,5 @@ def is_odd(report: str) -> bool:
     """Whether there is anything for this module to find."""
     if report.isascii():
         return False
-    used = set(report)
+    used = beyond_ascii(report)
     return not used.isdisjoint(odd_ones()) or (not used.isdisjoint(LOOKALIKES) and MIXED.search(report) is not None)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from judger import prompt
 from judger.fence import CHAT_MARKS
-from judger.steering.reading import Reading, places, read
+from judger.steering.reading import Phrases, Reading, places
 from judger.types import Label
 
 __all__ = ["forgeries"]
@@ -46,26 +46,36 @@ ITEM = re.compile(
 def forgeries(reading: Reading) -> Iterator[tuple[str, str]]:
     """(name, detail) of each kind found."""
     text, lowered = reading.text, reading.lowered
-    if any(rule * 5 in text for rule in RULES) and (
+    if any(rule in text and rule * 5 in text for rule in RULES) and (
         found := [match.start() for match in FENCE.finditer(text) if _is_fence(match)]
     ):
         yield "fence_lookalike", places(text, found)
     # A mark at the very end is how a model's text ends that was cut out badly: nothing comes behind it.
     end = len(text.rstrip())
-    marks = [match.start() for match in CHAT_MARKS.finditer(text) if match.end() < end]
+    marks = [start for start, behind in _chat_marks(text) if behind < end]
     marks += [start for start, line in _lines(reading, ROLES) if ROLE.search(line)]
     if marks:
         yield "chat_marks", places(text, marks)
-    own = [sentence for sentence, words in own_sentences() if words <= reading.words]
+    own = own_sentences().held(reading)
     if copied := [position for sentence in own if (position := lowered.find(sentence)) >= 0]:
         yield "prompt_copied", places(lowered, copied)
     verdicts = [start for start, line in _lines(reading, KEYS) if VERDICT.fullmatch(line)]
     verdicts += [start for start, line in _lines(reading, FIELDS) if FIELD.search(line)]
-    if "reason" in reading.words and "quote" in reading.words:
+    if reading.may_hold("reason") and reading.may_hold("quote"):
         verdicts += [match.start() for match in REPLY.finditer(lowered)]
     items = [start for start, line in _lines(reading, tuple(prompt.LabelWords())) if ITEM.fullmatch(line)]
     if verdicts or len(items) > 1:
         yield "forged_verdict", places(lowered, verdicts + items)
+
+
+def _chat_marks(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of each; brackets are found faster than by the pattern."""
+    for bracket in "<[":
+        position = text.find(bracket)
+        while position >= 0:
+            if match := CHAT_MARKS.match(text, position):
+                yield match.span()
+            position = text.find(bracket, position + 1)
 
 
 def _lines(reading: Reading, words: Sequence[str]) -> Iterator[tuple[int, str]]:
@@ -88,8 +98,8 @@ def _is_fence(match: re.Match[str]) -> bool:
 
 
 @functools.cache
-def own_sentences() -> tuple[tuple[str, frozenset[str]], ...]:
-    """The prompt's sentences of six words and more, in lower case and without slots, and the words of each."""
+def own_sentences() -> Phrases:
+    """The prompt's sentences of six words and more, in lower case and without slots."""
     text = "\n".join(prompt.template(name) for name in prompt.FILES)
     sentences = (sentence.strip(" -.") for sentence in re.split(r"(?<=[.:])\s|\n", text.lower()))
-    return tuple((s, read(s).words) for s in sentences if len(s.split()) >= 6 and "{" not in s)
+    return Phrases(sentence for sentence in sentences if len(sentence.split()) >= 6 and "{" not in sentence)

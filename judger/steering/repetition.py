@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 
-from judger.steering.reading import Reading, places, read
+from judger.steering.reading import Phrases, Reading, places
 
 __all__ = ["copied_criteria", "floods"]
 
@@ -19,6 +19,8 @@ RATIO = 25
 SHORTEST = 40
 """Characters of a criterion that can't be in a report by chance."""
 FEWEST = 2
+REMEMBERED_CHARACTERS = 2**15
+"""Of a rubric."""
 
 
 def floods(report: str) -> Iterator[tuple[str, str]]:
@@ -34,26 +36,35 @@ def floods(report: str) -> Iterator[tuple[str, str]]:
 
 def _shrinks(text: str, ratio: float) -> bool:
     data = text.encode("utf-8", "surrogatepass")
-    return len(data) >= PROBE and len(zlib.compress(data, 1)) * ratio < len(data)
+    if len(data) < PROBE:
+        return False
+    # Small tables: setting up the usual ones takes longer than a probe.
+    packer = zlib.compressobj(1, zlib.DEFLATED, 11, 4) if len(data) < 4 * PROBE else zlib.compressobj(1)
+    return (len(packer.compress(data)) + len(packer.flush())) * ratio < len(data)
 
 
 def copied_criteria(reading: Reading, criteria: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Criteria that stand in the report word for word: at least two, and half of those that are long enough."""
-    wanted = [known for known in map(_prepared, dict.fromkeys(criteria)) if known is not None]
-    likely = [text for text, words in wanted if words <= reading.words]
+    is_short = sum(map(len, criteria)) <= REMEMBERED_CHARACTERS
+    wanted, phrases = (_remembered if is_short else _prepared)(tuple(criteria))
+    likely = phrases.held(reading)
     if len(likely) < FEWEST:
         return
     said = " ".join(reading.lowered.split())
     copied = sum(text in said for text in likely)
-    if copied >= FEWEST and 2 * copied >= len(wanted):
-        yield "criteria_copied", f"{copied} of {len(wanted)}"
+    if copied >= FEWEST and 2 * copied >= wanted:
+        yield "criteria_copied", f"{copied} of {wanted}"
 
 
-@functools.lru_cache(maxsize=4096)  # rubrics come again and again
-def _prepared(criterion: str) -> tuple[str, frozenset[str]] | None:
-    """A criterion as it would stand in a report, and its words; None where it is so short that it may by chance."""
-    text = " ".join(criterion.lower().split()).rstrip(" .;:!?。；！？")
-    dense = re.findall(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]", text)  # no spaces: no words to compare
-    if len(text) + 2 * len(dense) < SHORTEST:
-        return None
-    return text, frozenset() if dense else read(text).words
+def _prepared(criteria: tuple[str, ...]) -> tuple[int, Phrases]:
+    """The criteria as they would stand in a report, and how many: those that are too long to be there by chance."""
+    texts = []
+    for criterion in dict.fromkeys(criteria):
+        text = " ".join(criterion.lower().split()).rstrip(" .;:!?。；！？")
+        dense = re.findall(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]", text)  # no spaces: no words to compare
+        if len(text) + 2 * len(dense) >= SHORTEST:
+            texts.append(text)
+    return len(texts), Phrases(texts)
+
+
+_remembered = functools.lru_cache(maxsize=256)(_prepared)  # rubrics come again and again

@@ -12,7 +12,7 @@ from typing import Any
 from judger.errors import InvalidRequest
 from judger.types import LIMITS, Case, Criterion, Explain, Lane, Mapping, Options
 from judger.v1 import judger_pb2 as pb
-from judger.validate import check, check_compare, check_group, count_fault, role_and_weight, text_fault
+from judger.validate import check_criteria, check_texts, count_fault, role_and_weight, text_fault
 from judger.wire.enums import (
     EXPLAIN_NUMBERS,
     EXPLAINS,
@@ -27,7 +27,7 @@ from judger.wire.enums import (
 )
 
 MAX_TRIALS = LIMITS.trials
-REMEMBERED_CHARACTERS = 2048
+REMEMBERED_BYTES = 2**15  # of a rubric
 MAX_TAG_BYTES = 1024  # of a request_id, a judge_id or a language
 
 
@@ -36,26 +36,25 @@ MAX_TAG_BYTES = 1024  # of a request_id, a judge_id or a language
 
 def read_request(request: pb.JudgeRequest) -> tuple[Case, Options]:
     """The case and how to judge it. Raises InvalidRequest."""
-    criteria = _read_criteria(request.criteria)
     report = request.report
-    check(request.query, report, criteria)
-    return _case(request, report, criteria), _read_options(request)
+    check_texts(request.query, {"report": report})
+    return _case(request, report, _read_rubric(request.criteria)), _read_options(request)
 
 
 def read_group(request: pb.JudgeGroupRequest) -> tuple[list[Case], Options]:
     """One case per report, in order, all with the request's id. Raises InvalidRequest."""
-    criteria = _read_criteria(request.criteria)
     if fault := count_fault(len(request.reports), LIMITS.group_reports):
         raise InvalidRequest("reports", fault)
     reports = list(request.reports)
-    check_group(request.query, reports, criteria)
+    check_texts(request.query, {f"reports[{i}]": report for i, report in enumerate(reports)})
+    criteria = _read_rubric(request.criteria)
     return [_case(request, report, criteria) for report in reports], _read_options(request)
 
 
 def read_compare(request: pb.CompareRequest) -> tuple[Case, Case, Options]:
     """The two cases, both with the request's id; without criteria a pairwise prompt is meant. Raises InvalidRequest."""
-    criteria = _read_criteria(request.criteria)
-    check_compare(request.query, request.report_a, request.report_b, criteria)
+    check_texts(request.query, {"report_a": request.report_a, "report_b": request.report_b})
+    criteria = _read_rubric(request.criteria) if request.criteria else ()
     options = Options(
         mapping=read_enum("mapping", request.mapping, MAPPINGS, Mapping.STRICT),
         lane=read_enum("lane", request.lane, LANES, Lane.TRAINING),
@@ -70,28 +69,38 @@ def _case(request: Any, report: str, criteria: tuple[Criterion, ...]) -> Case:
     return Case(id=request.request_id, query=request.query, report=report, criteria=criteria, language=request.language)
 
 
-def _read_criteria(messages: Sequence[pb.Criterion]) -> tuple[Criterion, ...]:
+def _read_rubric(messages: Sequence[pb.Criterion]) -> tuple[Criterion, ...]:
+    """The criteria of a request, without a fault. Raises InvalidRequest."""
     # Counted before anything is made of them: a message has room for millions of empty ones.
-    if messages and (fault := count_fault(len(messages), LIMITS.criteria)):
+    if fault := count_fault(len(messages), LIMITS.criteria):
         raise InvalidRequest("criteria", fault)
+    raw = pb.JudgeRequest(criteria=messages).SerializeToString()
+    return (_remembered if len(raw) <= REMEMBERED_BYTES else _rubric)(raw)
+
+
+def _rubric(raw: bytes) -> tuple[Criterion, ...]:
     criteria = []
-    for i, message in enumerate(messages):
-        number, text = message.role, message.text
-        if number and number not in ROLES:
-            raise InvalidRequest(f"criteria[{i}].role", unknown_value(number, ROLES))
-        make = _remembered if len(text) <= REMEMBERED_CHARACTERS else _criterion
+    for i, message in enumerate(pb.JudgeRequest.FromString(raw).criteria):
+        if message.role and message.role not in ROLES:
+            raise InvalidRequest(f"criteria[{i}].role", unknown_value(message.role, ROLES))
         weight = message.weight if message.HasField("weight") else None
-        criteria.append(make(message.id or f"c{i + 1}", text, weight, number, message.axis, message.fatal))
+        role, weight = role_and_weight(ROLES.get(message.role), weight)
+        criteria.append(
+            Criterion(
+                id=message.id or f"c{i + 1}",
+                text=message.text,
+                weight=weight,
+                role=role,
+                axis=message.axis,
+                fatal=message.fatal,
+            )
+        )
+    check_criteria(criteria)
     return tuple(criteria)
 
 
-def _criterion(identifier: str, text: str, weight: float | None, number: int, axis: str, fatal: bool) -> Criterion:
-    role, weight = role_and_weight(ROLES.get(number), weight)
-    return Criterion(id=identifier, text=text, weight=weight, role=role, axis=axis, fatal=fatal)
-
-
-# A trainer sends the same rubric with every rollout of a task: looking a criterion up costs a quarter of making it.
-_remembered = functools.lru_cache(maxsize=4096)(_criterion)
+# A trainer sends the same rubric with every rollout of a task: knowing it again costs a fifth of reading it.
+_remembered = functools.lru_cache(maxsize=256)(_rubric)
 
 
 def _read_options(request: Any) -> Options:

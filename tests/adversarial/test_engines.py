@@ -97,7 +97,7 @@ async def test_an_attack_gets_a_sound_verdict_for_each_criterion_and_its_flag(ju
     judged = await asyncio.gather(*(judge.judge(case(attack.apply(REPORT, CRITERIA))) for attack in attacks))
     for attack, judgement in zip(attacks, judged, strict=True):
         assert is_sound(judgement), attack.name
-        assert all(isinstance(verdict.result, Score) for verdict in judgement.verdicts), attack.name
+        assert all(isinstance(verdict.result, Score) for verdict in judgement.verdicts), (attack.name, judgement)
         assert not attack.flag or attack.flag in map(flag_name, judgement.flags), attack.name
 
 

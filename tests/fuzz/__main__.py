@@ -1,6 +1,6 @@
 """`python -m tests.fuzz`: a million inputs for each target, guided by coverage (atheris: the `[fuzz]` extra).
 
-    python -m tests.fuzz [--inputs 1000000] [--seed 1] [loaders] [verdicts]
+    python -m tests.fuzz [--inputs 1000000] [--seed 1] [loaders] [requests] [verdicts]
 
 Each target runs in a process of its own, which ends at its first crash; the input that did it is kept and named. Ends
 with 1 where there was one.
@@ -18,9 +18,11 @@ import tempfile
 import time
 from pathlib import Path
 
-TARGETS = ("loaders", "verdicts")
-LONGEST = 2048
+TARGETS = ("loaders", "requests", "verdicts")
+LONGEST = 1024
 """Bytes of an input."""
+TIMEOUT = 600
+"""Seconds by the clock, that a machine with other work, or one that slept, may need for one input."""
 
 
 def fuzz(name: str, inputs: int, seed: int, artifacts: Path) -> dict[str, object]:
@@ -52,7 +54,7 @@ def inside(name: str, inputs: int, seed: int, artifacts: Path) -> None:
     corpus = Path(tempfile.mkdtemp(prefix=f"judger-fuzz-{name}-"))
     for number, content in enumerate(targets.seeds(name)):
         (corpus / f"seed-{number}").write_bytes(content)
-    limits = [f"-runs={inputs}", f"-seed={seed}", f"-max_len={LONGEST}", "-timeout=30", "-print_final_stats=1"]
+    limits = [f"-runs={inputs}", f"-seed={seed}", f"-max_len={LONGEST}", f"-timeout={TIMEOUT}", "-print_final_stats=1"]
     atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={artifacts}/{name}-", str(corpus)], targets.target(name))
     atheris.Fuzz()
 

@@ -16,6 +16,7 @@ from judger.server import Running
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 from judger.wire import read_compare, read_group, read_request
+from tests.fuzz.targets import requests, seeds
 
 GOOD = pb.JudgeRequest(
     request_id="r",
@@ -73,6 +74,13 @@ def mutated(body: bytes, chance: random.Random) -> bytes:
             case _:
                 content += chance.randbytes(3)
     return bytes(content)
+
+
+def test_mutated_messages_are_read_judged_and_answered_or_refused() -> None:
+    chance, begin = random.Random(0), list(seeds("requests"))
+    for _ in range(1000):
+        body = mutated(chance.choice(begin), chance)
+        assert requests(body) is None, body
 
 
 ALLOWED = {"INVALID_ARGUMENT", "INTERNAL", "UNKNOWN", "FAILED_PRECONDITION", "UNIMPLEMENTED"}

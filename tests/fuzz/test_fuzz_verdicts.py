@@ -31,7 +31,7 @@ def test_a_reply_nested_beyond_reason_is_unscored() -> None:
     assert verdicts(bytes([2]) + bytes(24) + b'{"verdict": ' * 100_000) is None
 
 
-@pytest.mark.parametrize("name", ["loaders", "verdicts"])
+@pytest.mark.parametrize("name", ["loaders", "requests", "verdicts"])
 def test_the_long_form_begins_with_inputs_that_its_target_takes(name: str) -> None:
     one = target(name)
     inputs = list(seeds(name))

@@ -88,6 +88,22 @@ async def test_a_patient_ticket_waits_for_room_instead_of_being_refused() -> Non
     await waiting
 
 
+async def test_patient_tickets_get_room_in_the_order_they_came_and_one_that_leaves_gives_its_turn_to_the_next() -> None:
+    admission, patient, order = Admission(100), Ticket(Lane.BULK, patient=True), list[str]()
+
+    async def wait(name: str) -> None:
+        await admission.enter(60, patient)
+        with admission.holding(60, Lane.BULK):
+            order.append(name)
+
+    with admission.holding(90, Lane.BULK):
+        tasks = [asyncio.create_task(wait(name)) for name in "abc"]
+        await asyncio.sleep(0)
+    tasks[0].cancel()  # it was called and has not yet gone in
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert order == ["b", "c"]
+
+
 def test_lanes_with_work_get_their_shares_of_the_tokens_within_a_case() -> None:
     chance = random.Random(0)
     lanes: Lanes[tuple[Lane, int]] = Lanes(LANE_WEIGHTS)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from judger.admission import LANE_WEIGHTS, Ticket
 from judger.batcher import Batcher
 from judger.engines.base import VERDICT_TIER, Outcome, Plan, Tier
 from judger.engines.scripted import ScriptedEngine
 from judger.errors import Unavailable
-from judger.types import Case, Criterion, Probabilities, Reason, Unscored
+from judger.types import Case, Criterion, Lane, Probabilities, Reason, Unscored
+from judger.waiting import Queue, Waiting
 
 
 class GatedEngine(ScriptedEngine):
@@ -148,8 +152,58 @@ async def test_when_the_batcher_dies_every_waiting_caller_is_told_at_once(
     assert all(isinstance(result, Unavailable) for result in results)
 
 
+async def test_whose_case_is_being_planned_or_waits_for_that_is_told_at_once_when_the_batcher_is_closed() -> None:
+    class Pondering(ScriptedEngine):
+        inside, gate = threading.Event(), threading.Event()
+
+        def plan(self, case: Case, tier: Tier) -> Plan:
+            self.inside.set()
+            assert self.gate.wait(30)
+            return super().plan(case, tier)
+
+    engine = Pondering()
+    batcher = Batcher(engine)
+    tasks = [asyncio.ensure_future(batcher.run(case(f"case{i}"), VERDICT_TIER)) for i in range(5)]
+    assert await asyncio.to_thread(engine.inside.wait, 30)
+    await batcher.close()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    engine.gate.set()
+    assert all(isinstance(result, Unavailable) and result.retry_after for result in results)
+
+
 async def test_a_closed_batcher_refuses() -> None:
     batcher = Batcher(ScriptedEngine())
     await batcher.close()
     with pytest.raises(Unavailable):
         await batcher.run(case("late"), VERDICT_TIER)
+
+
+async def test_the_figures_of_a_queue_may_be_read_while_it_changes() -> None:
+    queue, ended, found = Queue(LANE_WEIGHTS), threading.Event(), list[Exception]()
+    plan = ScriptedEngine().plan(case("a", "words", "more"), VERDICT_TIER)
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        while not ended.is_set():
+            try:
+                assert (queue.num_criteria, queue.num_tokens, queue.oldest) >= (0, 0, 0.0)
+            except (RuntimeError, IndexError) as error:
+                found.append(error)
+                return
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for turn in range(3000):
+            for lane in Lane:
+                queue.push(Waiting(plan, Ticket(lane), 1, loop.create_future(), time.monotonic(), 0.0))
+            while len(queue) > 600 or (queue and turn > 2000):
+                queue.take(1, None)
+    finally:
+        ended.set()
+        reader.join()
+        sys.setswitchinterval(before)
+    assert found == []
+    assert queue.num_criteria == queue.num_tokens == 0

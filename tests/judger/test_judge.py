@@ -12,6 +12,9 @@ from judger.engines.base import Capabilities, Identity, Outcome, Tier
 from judger.engines.scripted import ScriptedEngine
 from judger.errors import EngineError, JudgeMismatch, Unsupported
 from judger.judge import Judge
+from judger.steering.address import anchors, lexicons
+from judger.steering.characters import odd_ones
+from judger.steering.markup import own_sentences
 from judger.types import Case, Criterion, Explain, Label, Options, Probabilities, Reason, Role, Score, Unscored
 from judger.verdict import IDENTITY, Calibration
 
@@ -161,6 +164,14 @@ async def test_an_engine_that_batches_by_itself_is_asked_directly_and_its_failur
     await judge.close()
     assert labels(good.verdicts) == [Label.FULLY_SATISFIED]
     assert labels(bad.verdicts) == [Reason.ENGINE_ERROR]
+
+
+async def test_a_judge_that_is_warm_has_nothing_left_to_prepare_for_its_first_report(judge: Judge) -> None:
+    lasting = (lexicons, anchors, odd_ones, own_sentences)
+    for one in lasting:
+        one.cache_clear()
+    await judge.warm_up()
+    assert [one.cache_info().currsize for one in lasting] == [1] * len(lasting)
 
 
 async def test_a_warm_up_without_a_verdict_is_an_error() -> None:

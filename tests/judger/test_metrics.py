@@ -54,5 +54,8 @@ async def test_metrics_tell_where_a_verdict_came_from_and_which_way_it_went(scri
     assert value("judger_satisfied_total", {"sign": "negative"}) == 2
     assert value("judger_verdicts_total", {"sign": "positive", "label": "fully_satisfied"}) == 2
     assert value("judger_unscored_total", {"reason": "too_long"}) == 2
+    assert value("judger_stage_seconds_count", {"stage": "request"}) == 2
+    assert value("judger_batch_tokens_count") == 2  # the unscored one is asked again
+    assert value("judger_batch_tokens_sum") > 0
     assert value("judger_engine_up") == 1
     assert value("judger_held_tokens", {"lane": "training"}) == 0

@@ -24,6 +24,7 @@ from judger.config import ServeConfig
 from judger.engines.scripted import ScriptedEngine
 from judger.errors import InvalidRequest, Overloaded, Unauthenticated, Unavailable
 from judger.server import running
+from judger.types import Lane
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 
@@ -137,6 +138,35 @@ async def test_a_limit_is_its_callers_own(tmp_path: Path) -> None:
         await stub.Judge(ASKED, metadata=bearer(one))
         assert await code(stub.Judge(ASKED, metadata=bearer(one))) is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert (await stub.Judge(ASKED, metadata=bearer(other))).reward.value == 1.0
+
+
+async def test_a_group_over_its_callers_budget_is_judged_whole_and_what_is_known_or_refused_costs_nothing(
+    tmp_path: Path,
+) -> None:
+    token, table = new_token("one")
+    path = tmp_path / "tokens"
+    path.write_text(f"{table}tokens_per_second = 1")  # ten at once; refilled by one in a second
+    config = ServeConfig(engine="scripted", port=0, grace=1, tokens=path, max_queued_tokens=100)
+    group = pb.JudgeGroupRequest(reports=[f"{'word ' * 20}{i}" for i in range(4)], criteria=ASKED.criteria)
+    async with running(config, ScriptedEngine()) as server, grpc.aio.insecure_channel(server.address) as channel:
+        stub = judger_pb2_grpc.JudgerStub(channel)
+        full = server.judge.admission.holding(90, Lane.TRAINING)  # that is not the caller's fault
+        with full, pytest.raises(grpc.aio.AioRpcError, match="lane is full"):
+            [_ async for _ in stub.JudgeGroup(group, metadata=bearer(token))]
+        assert len([one async for one in stub.JudgeGroup(group, metadata=bearer(token))]) == 4
+        with pytest.raises(grpc.aio.AioRpcError, match="tokens a second"):
+            await stub.Judge(ASKED, metadata=bearer(token))
+
+
+async def test_a_request_that_is_sent_again_costs_its_caller_nothing(tmp_path: Path) -> None:
+    token, table = new_token("one")
+    path = tmp_path / "tokens"
+    path.write_text(f"{table}tokens_per_second = 1")  # ten at once; the request has five
+    config = ServeConfig(engine="scripted", port=0, grace=1, tokens=path)
+    async with running(config, ScriptedEngine()) as server, grpc.aio.insecure_channel(server.address) as channel:
+        stub = judger_pb2_grpc.JudgerStub(channel)
+        answers = [await stub.Judge(ASKED, metadata=bearer(token)) for _ in range(8)]
+    assert [one.usage.cached_criteria for one in answers] == [0] + [1] * 7
 
 
 async def test_a_message_over_the_limit_is_refused_and_the_next_one_is_served() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -258,3 +259,17 @@ async def test_a_group_that_loses_its_judge_half_way_is_unavailable_so_that_the_
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await reading
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_refused_request_is_gone_with_its_answer_and_waits_for_no_garbage_collector(stub: Any) -> None:
+    calls, refused = 30, pb.JudgeRequest(report="A report.", criteria=[pb.Criterion(text=" ")])
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(calls):
+            with pytest.raises(grpc.aio.AioRpcError):
+                await stub.Judge(refused)
+        left = gc.collect()
+    finally:
+        gc.enable()
+    assert left < 15 * calls  # gRPC's own are five a call; the frames of a raised abort would be fifty more

@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 from judger.errors import InvalidRequest
 from judger.types import Criterion, Limits, Role
-from judger.validate import check, check_compare, check_group, faults, role_and_weight, text_fault
+from judger.validate import check, check_compare, check_group, criteria_faults, role_and_weight, text_fault, text_faults
 
 GOOD = Criterion(id="c1", text="names the price", weight=2.0)
 FLAW = Criterion(id="c2", text="invents a source", weight=-1.0, role=Role.NEGATIVE, fatal=True)
 
 
 def found(query: str = "", report: str = "A report.", criteria: tuple[Criterion, ...] = (GOOD, FLAW)) -> list[str]:
-    return [f"{field}: {reason}" for field, reason in faults(query, report, criteria)]
+    return [
+        f"{field}: {reason}" for field, reason in (*text_faults(query, {"report": report}), *criteria_faults(criteria))
+    ]
 
 
 def test_a_good_case_has_no_faults_and_its_query_may_be_empty() -> None:

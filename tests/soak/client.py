@@ -64,9 +64,10 @@ class Client:
             else:
                 await self._judge(deadline, leaves=kind < GROUPS + STREAMS + CANCELS)
         except grpc.aio.AioRpcError as error:
-            self.counts[error.code().name] += 1
-            if error.code().name in NEVER:
-                self.surprises.append(f"{error.code().name}: {error.details()}")
+            code = code_of(error)
+            self.counts[code] += 1
+            if code in NEVER:
+                self.surprises.append(f"{code}: {error.details()} {error.debug_error_string()}")
             said = any(key == DETAILS_TRAILER for key, _ in error.trailing_metadata() or ())
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and deadline >= LONG and not said:
                 self.counts["silent"] += 1
@@ -117,6 +118,16 @@ class Client:
                 self.counts["verdicts LOST OR TWICE"] += 1
             if is_whole(response):
                 self._lines.write(f"{asked.request_id} {essence(response)}\n")
+
+
+def code_of(error: grpc.aio.AioRpcError) -> str:
+    """The name of the status, as the server or the connection gave it.
+
+    Where a connection ends while a stream is being written, grpc.aio puts an INTERNAL of its own in that status's
+    place: "Internal error from Core", of a message that could not be sent. No server has said so.
+    """
+    is_own = error.code() is grpc.StatusCode.INTERNAL and "SendMessageOperation" in (error.debug_error_string() or "")
+    return "CUT while writing" if is_own else error.code().name
 
 
 async def client(address: str, seed: int, seconds: float, rate: float, out: Path) -> None:

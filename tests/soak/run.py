@@ -97,7 +97,7 @@ def soak(plan: Plan) -> dict[str, Any]:
         "recovery_seconds": {"median": _median(course.recoveries), "worst": max(course.recoveries, default=0.0)},
         "exit_codes": course.server.exit_codes,
         "memory": growth(course.memory),
-        "log_faults": log.count("Traceback") + log.count("critical"),
+        "log_faults": sum(map(log.count, ("Traceback", "critical", "INTERNAL", "UNKNOWN"))),
     }
 
 

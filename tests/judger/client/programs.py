@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -153,6 +154,7 @@ def loader(address: str) -> None:
     """torch's DataLoader, its workers forked and spawned, after the client was used in the parent."""
     import torch.utils.data
 
+    warnings.filterwarnings("ignore", "This DataLoader will create")  # two workers, where there is one core
     dataset = Rewards(connect_blocking(address))
     assert dataset[0] == 1.0
     for method, num_workers in (("fork", 2), ("spawn", 1)):  # a spawned worker imports torch anew, for seconds
