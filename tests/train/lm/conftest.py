@@ -46,7 +46,7 @@ def model_folder(tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from train.lm.tiny import TinySizes, make_model
 
     folder = tmp_path_factory.mktemp("model")
-    sizes = TinySizes(hidden=16, layers=1, heads=2, intermediate=32, context=1024)
+    sizes = TinySizes(hidden=32, layers=2, heads=2, intermediate=32, context=1024)
     make_model(tokenizer, sizes).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -19,7 +19,7 @@ from train.lm.sft import code
 from train.lm.training import Options, last_checkpoint, make_trainer, summary_writer
 
 FAST = ["--device", "cpu", "--accumulate", "1", "--steps", "2", "--save-every", "1", "--learning-rate", "0.01"]
-SIZES = "hidden=16,layers=1,heads=2,intermediate=32,vocab=1500"
+SIZES = "hidden=32,layers=2,heads=2,intermediate=32,vocab=1500"
 
 
 @pytest.fixture(scope="module")
