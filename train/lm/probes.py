@@ -2,7 +2,8 @@
 
 The probe plants sentences of the data itself that end in a number, with the number changed so that no memory of the
 training text helps, at several depths of a text of other lines, and ends with one of them up to its number. The model
-chooses among the numbers planted: chance is 1 / `FACTS`.
+chooses among the numbers planted: chance is 1 / `FACTS`. Where the data has enough endings, the sentences differ in
+their last two words too: finding and copying is measured, not what a sentence many words back was about.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def _make(
     def ids(text: str) -> list[int]:
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    chosen = draw.sample(stems, FACTS)
+    chosen = _choose(draw, stems)
     told = _numbers(ids, draw, chosen[0])
     if told is None:
         return None
@@ -116,6 +117,15 @@ def _make(
     lines.insert(round(depth * len(lines)), facts[0])
     prompt = [*ids("\n".join(lines) + "\n"), *shared]
     return Probe(prompt, choices, 0, depth) if len(prompt) <= context else None
+
+
+def _choose(draw: random.Random, stems: list[str]) -> list[str]:
+    endings: dict[tuple[str, ...], list[str]] = {}
+    for stem in stems:
+        endings.setdefault(tuple(stem.split()[-2:]), []).append(stem)
+    if len(endings) < FACTS:
+        return draw.sample(stems, FACTS)
+    return [draw.choice(endings[ending]) for ending in draw.sample(sorted(endings), FACTS)]
 
 
 def _numbers(
