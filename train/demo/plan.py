@@ -28,16 +28,15 @@ class Size:
 
 
 _SMALL = ("--size", "small", "--entities", "64")
-_PACKED = ("--batch", "4", "--accumulate", "1", "--learning-rate", "8e-3")
-"""Many small steps: a model learns to look facts up in thousands of short rows, not in hundreds of long ones."""
+_PACKED = ("--batch", "4", "--accumulate", "1", "--learning-rate", "3e-3")
 
 FULL = Size(
-    world=(*_SMALL, "--tasks", "128", "--trajectories", "1200", "--texts", "7000", "--drills", "480"),
+    world=(*_SMALL, "--tasks", "64", "--trajectories", "600", "--texts", "4000", "--drills", "240"),
     held_out=(*_SMALL, "--tasks", "100", "--trajectories", "8", "--texts", "8", "--drills", "8", "--worlds", "1"),
     tiny="",
-    stage1=(*_PACKED, "--mix", "recall=3", "--steps", "400"),
-    stage2=("--context", "1024", *_PACKED, "--batch", "2", "--steps", "120"),
-    sft=("--packing", *_PACKED, "--batch", "2", "--steps", "240"),
+    stage1=(*_PACKED, "--steps", "150"),
+    stage2=("--context", "1024", *_PACKED, "--batch", "2", "--steps", "80"),
+    sft=("--packing", *_PACKED, "--batch", "2", "--steps", "120"),
     rl=(),
     evaluate=("--samples", "2"),
 )
