@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     start.add_argument("--model", help="go on from this folder or hub name")
     start.add_argument(
         "--tiny", nargs="?", const="", metavar="NAME=N,...",
-        help="begin with random weights and a tokenizer trained on the data; sizes such as hidden=128,layers=4",
+        help="begin with random weights and a tokenizer trained on the data; sizes such as hidden=128,heads=4",
     )  # fmt: skip
     parser.add_argument(
         "--context", type=int, help=f"tokens of a packed row (stage 1: {_CONTEXT[1]}, 2: {_CONTEXT[2]})"

@@ -37,5 +37,5 @@ class Size:
 
 FULL = Size()
 SMALL = Size(names=40, facts=4, values=24, numbered=True, plain=True)
-"""An episode is some 400 tokens of a vocabulary of 700, with one or two tokens for every name, number and key."""
+"""An episode is some 340 tokens of a vocabulary of 930, with one or two tokens for every name, number and key."""
 SIZES = {"full": FULL, "small": SMALL}
