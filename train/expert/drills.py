@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from policy.config import Settings
 from policy.kit import open_shared
 from policy.model import Completion, Message
 from policy.models.scripted import ScriptedModel, calls, says
+from policy.removal import discard
 from policy.runs import Run, run_episode
 from policy.trajectory import record_of
 from train.expert.capabilities import walk
@@ -113,7 +113,7 @@ async def run_drills(
         try:
             done = await asyncio.gather(*(one(number, drill) for number, drill in enumerate(drills)))
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            discard(work)
     draw, rows, start = random.Random(f"joined {seed}"), [], 0
     while start < len(drills):
         size = draw.randint(1, longest)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from policy.config import Settings
 from policy.kit import open_shared
+from policy.removal import discard
 from policy.runs import Run, run_episode
 from policy.trajectory import record_of
 from train.expert.clean import Attempt
@@ -49,4 +49,4 @@ async def attempt_tasks(
             waiting = [one(card, query, number) for card, query in tasks for number in range(attempts)]
             return list(await asyncio.gather(*waiting))
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            discard(work)

@@ -11,7 +11,7 @@ import pytest
 
 from policy.config import ShellConfig
 from policy.errors import ToolError
-from policy.tools import sandbox
+from policy.tools import leftovers, sandbox
 from policy.tools.shell import ShellTool
 
 CONFIG = ShellConfig(enabled=True, processes=24, memory_bytes=128 * 2**20, file_bytes=2**20, wait_seconds=20)
@@ -107,7 +107,6 @@ async def test_nothing_is_left_behind(shell):
 def test_what_a_killed_agent_left_is_ended_and_what_others_run_is_not(tmp_path, monkeypatch):
     import subprocess
 
-    from policy.tools import leftovers
     from policy.tools.cgroup import maker
 
     # By a relative path: a socket's has 107 bytes at most, and pytest's folders may lie deep.
@@ -129,8 +128,6 @@ def test_what_a_killed_agent_left_is_ended_and_what_others_run_is_not(tmp_path, 
 
 
 def test_a_folder_too_deep_for_a_socket_is_said(tmp_path, monkeypatch):
-    from policy.tools import leftovers
-
     deep = tmp_path / ("deep" * 30)
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
