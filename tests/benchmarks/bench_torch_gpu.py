@@ -27,12 +27,12 @@ from tests.judger.engines.generative import tiny
 
 # Qwen3-4B and Qwen3-8B by their published configs, but for the vocabulary: the tokenizer is made here, and only the
 # label tokens' logits are read.
+HEADS = {"num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128}
 SHAPES: dict[str, dict[str, int]] = {
-    "4b": {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "num_attention_heads": 32},
-    "8b": {"hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36, "num_attention_heads": 32},
-    "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4},
+    "4b": {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, **HEADS},
+    "8b": {"hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36, **HEADS},
+    "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, **HEADS, "head_dim": 16},
 }
-HEADS = {"4b": (8, 128), "8b": (8, 128), "tiny": (2, 16)}
 RATIOS = [name for name in TARGETS if "vllm" not in name]
 
 
@@ -43,13 +43,11 @@ def make_models(shape: str, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
     from judger.engines.torch import TorchEngine
     from judger.engines.torch.load import prepare
 
-    kv_heads, head_dim = HEADS[shape]
     tokenizer = tiny.tokenizer()
 
     def make(where: str) -> Any:
         config = Qwen3Config(
-            **SHAPES[shape], vocab_size=len(tokenizer), num_key_value_heads=kv_heads, head_dim=head_dim,
-            max_position_embeddings=40960, tie_word_embeddings=True,
+            **SHAPES[shape], vocab_size=len(tokenizer), max_position_embeddings=40960, tie_word_embeddings=True,
         )  # fmt: skip
         with torch.device(where):
             return AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa").eval()

@@ -28,15 +28,18 @@ class Size:
 
 
 _SMALL = ("--size", "small", "--entities", "64")
-_PACKED = ("--batch", "4", "--accumulate", "1", "--learning-rate", "3e-3")
+_STEPS = ("--accumulate", "1", "--learning-rate", "3e-3")
+_STAGE1 = ("--batch", "4", *_STEPS)
+_STAGE2 = ("--context", "1024", "--batch", "2", *_STEPS)
+_SFT = ("--packing", "--batch", "2", *_STEPS)
 
 FULL = Size(
     world=(*_SMALL, "--tasks", "64", "--trajectories", "600", "--texts", "4000", "--drills", "240"),
     held_out=(*_SMALL, "--tasks", "100", "--trajectories", "8", "--texts", "8", "--drills", "8", "--worlds", "1"),
     tiny="",
-    stage1=(*_PACKED, "--steps", "150"),
-    stage2=("--context", "1024", *_PACKED, "--batch", "2", "--steps", "80"),
-    sft=("--packing", *_PACKED, "--batch", "2", "--steps", "120"),
+    stage1=(*_STAGE1, "--steps", "150"),
+    stage2=(*_STAGE2, "--steps", "80"),
+    sft=(*_SFT, "--steps", "120"),
     rl=(),
     evaluate=("--samples", "2"),
 )
@@ -44,9 +47,9 @@ SHORT = Size(
     world=(*_SMALL, "--tasks", "16", "--trajectories", "60", "--texts", "80", "--drills", "60", "--worlds", "2"),
     held_out=(*_SMALL, "--tasks", "8", "--trajectories", "8", "--texts", "8", "--drills", "8", "--worlds", "1"),
     tiny="hidden=32,layers=2,heads=2,intermediate=96",
-    stage1=(*_PACKED, "--steps", "20", "--probes", "8"),
-    stage2=("--context", "1024", *_PACKED, "--batch", "2", "--steps", "20", "--probes", "8"),
-    sft=("--packing", *_PACKED, "--batch", "2", "--steps", "40"),
+    stage1=(*_STAGE1, "--steps", "20", "--probes", "8"),
+    stage2=(*_STAGE2, "--steps", "20", "--probes", "8"),
+    sft=(*_SFT, "--steps", "40"),
     rl=("--steps", "2"),
     evaluate=(),
 )
