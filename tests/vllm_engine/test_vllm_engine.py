@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -25,12 +24,6 @@ Run = Callable[[Awaitable[Any]], Any]
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    # head_dim 64: vLLM's CPU attention takes multiples of 32 only
-    return tiny.save(tmp_path_factory.mktemp("tiny-qwen3"), hidden_size=128, head_dim=64, initializer_range=0.08)
-
-
-@pytest.fixture(scope="module")
 def run() -> Iterator[Run]:
     """One event loop for the whole module: a vLLM engine lives on the loop that first used it."""
     with asyncio.Runner() as runner:
@@ -42,19 +35,8 @@ def run() -> Iterator[Run]:
 
 
 @pytest.fixture(scope="module")
-def engine(checkpoint: str, run: Run) -> Iterator[Any]:
-    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
-    from judger.engines.vllm import VllmEngine
-
-    made = VllmEngine(
-        checkpoint,
-        dtype="float32",
-        max_prompt_tokens=2000,
-        reason_tokens=1200,
-        engine_args={"enforce_eager": True, "disable_log_stats": True},
-    )
-    yield made
-    made.close()
+def engine(make_engine: Callable[..., Any]) -> Any:
+    return make_engine(reason_tokens=1200)
 
 
 async def until(holds: Callable[[int], bool], engine: Any) -> None:
