@@ -129,7 +129,7 @@ def _from(layout: Layout, name: str) -> tuple[str, ...]:
 
 def _rl(layout: Layout, algo: str, seed: int, size: Size, address: str) -> Stage:
     name = f"{algo}-{seed}"
-    config = str(files("train").joinpath("configs/rl/tiny.toml"))
+    config = str(files("train").joinpath(f"configs/rl/tiny-{algo}.toml"))
     argv = (
         *("rl", "--algo", algo, *_from(layout, "sft"), "--tasks", str(layout.data / "tasks.jsonl")),
         *("--settings", str(layout.data / "settings.toml"), "--addr", address, "-o", str(layout.run(name))),
