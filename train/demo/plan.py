@@ -50,7 +50,7 @@ SHORT = Size(
     stage1=(*_STAGE1, "--steps", "20", "--probes", "8"),
     stage2=(*_STAGE2, "--steps", "20", "--probes", "8"),
     sft=(*_SFT, "--steps", "40"),
-    rl=("--steps", "2"),
+    rl=("--steps", "5"),  # PPO's critic warms up alone for four
     evaluate=(),
 )
 
