@@ -71,7 +71,8 @@ def teacher(request: dict[str, Any]) -> Any:
     return completion(f"Reason: {word}.\nQuote: none\nVerdict: {label}")
 
 
-STEPS = "--batch 8 --micro-batch 8 --learning-rate 6e-3 --sft-steps 60 --save-steps 48 --rl-steps 1".split()
+# With 60 steps one seed of three is not there yet, and another processor's rounding is as good as another seed.
+STEPS = "--batch 8 --micro-batch 8 --learning-rate 6e-3 --sft-steps 90 --save-steps 48 --rl-steps 1".split()
 STEPS += "--generations 4 --prompts-per-step 2 --reason-tokens 24".split()
 
 
@@ -94,7 +95,7 @@ def test_it_trains_a_judge_that_can_be_served(
         made = checkpoint.stat().st_mtime_ns
 
         (out / "sft" / "log.json").unlink()  # as if it had been interrupted some steps behind the checkpoint
-        shutil.rmtree(out / "sft" / "checkpoint-60")
+        shutil.rmtree(out / "sft" / "checkpoint-90")
         assert main([*command, *taught]) == 0
         assert len(endpoint.requests) == asked
         assert checkpoint.stat().st_mtime_ns == made
