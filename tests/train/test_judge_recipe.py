@@ -135,7 +135,7 @@ def test_calibration_undoes_overconfidence() -> None:
     sharp = 4 * np.log(truth / (1 - truth))
     logs = np.stack([-np.logaddexp(0, sharp), np.full(3000, -12.0), -np.logaddexp(0, -sharp)], 1)
     no = np.zeros(3000, bool)
-    held = Held(logs, labels, no, no, np.ones(3000), np.array(["a", "b"] * 1500))
+    held = Held(logs, labels, no, no, np.ones(3000), np.array(["a", "b"] * 1500), no)
     found = fit_calibration(held, "toy")
     assert 3.0 < found.temperature < 5.0
     assert 0.4 <= found.positive_threshold <= 0.6

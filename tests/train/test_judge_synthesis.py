@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from train.judge.augment import PRAISE, inserted, moved, padding, paragraphs, plain
+from train.judge.augment import PRAISE, inserted, moved, paragraphs, plain
 from train.judge.data import FULLY, NOT, PARTIALLY, LabelledCase, LabelledCriterion, digest
 from train.judge.edits import negate, swap_date, swap_name, swap_number
 from train.judge.flaws import COMMISSIONS, CONTRADICTIONS, OMISSIONS, as_clause, restated
@@ -75,7 +75,6 @@ def test_every_pair_says_how_and_of_which_report_it_was_made(corpus: Corpus) -> 
         "other_report",
         "negated",
         "removed",
-        "padded",
         "plain",
         "praised",
         "moved",
@@ -224,10 +223,8 @@ def test_a_criterion_is_taken_apart(criterion: str, shape: str | None) -> None:
 
 def test_changed_reports_keep_their_labels(corpus: Corpus) -> None:
     labels = {c.text: c.label for case in corpus.cases for c in case.criteria}
-    for kind, made_case, criterion in made(corpus, "padded", "moved", "plain", "praised"):
+    for kind, made_case, criterion in made(corpus, "moved", "plain", "praised"):
         assert criterion.label == labels[criterion.text]
-        if kind == "padded":
-            assert len(made_case.report.split()) > 200
         if kind == "praised":
             assert any(praise in made_case.report for praise in PRAISE)
 
@@ -265,8 +262,3 @@ def test_parts_join_to_the_whole() -> None:
     for text in (MILL, BREAD, CHESS, ""):
         assert "".join(sentences(text)) == text
         assert "".join(paragraphs(text)) == text
-
-
-def test_padding_has_the_length_that_was_asked_for() -> None:
-    assert len(padding([MILL, BREAD], 500, random.Random(0)).split()) == 500
-    assert padding([], 500, random.Random(0)) == ""

@@ -1,4 +1,4 @@
-"""Reports changed so that no verdict should change: unrelated text, evidence elsewhere, no Markdown, self-praise.
+"""Reports changed so that no verdict should change: evidence elsewhere, no Markdown, self-praise.
 
 The phrasings of self-praise here are for training; the benchmark of robustness has its own.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
 
 from train.judge.statements import PassageScore, sentences
 
@@ -80,16 +79,3 @@ def moved(report: str, core: str, score: PassageScore, rng: random.Random) -> st
     places = [place for place in (0, len(rest) // 2, len(rest)) if place != best]
     rest.insert(rng.choice(places), parts[best].strip())
     return ("\n\n" if "\n" in report.strip() else " ").join(rest)
-
-
-def padding(others: Sequence[str], words: int, rng: random.Random) -> str:
-    """About so many words of other reports, in whole paragraphs where they are short enough."""
-    text: list[str] = []
-    count = 0
-    while count < words and others:
-        part = rng.choice(others).split()
-        start = rng.randrange(max(1, len(part) - (words - count)))
-        piece = part[start : start + words - count]
-        text.append(" ".join(piece))
-        count += max(1, len(piece))
-    return "\n\n".join(text)

@@ -21,12 +21,14 @@ ODD = frozenset({"wice_claims", "fgrlhf_qafeedback", "hellobench_llm_checklist",
 """One label only, two criteria only, labels of a model, noise: they fit no threshold."""
 COUNTS = 60
 """A source with fewer held-out pairs weighs less."""
-THRESHOLDS = np.round(np.arange(0.35, 0.601, 0.01), 2)
+THRESHOLDS = np.round(np.arange(0.3, 0.651, 0.01), 2)
+SMOOTH = 3
+"""A threshold is as good as it and so many neighbours on either side are on average: less luck."""
 
 
 @dataclass(slots=True)
 class Held:
-    """Held-out pairs: log-probabilities (n, 3), labels, signs, ternary, weights, sources (all n)."""
+    """Held-out pairs: log-probabilities (n, 3), labels, signs, ternary, weights, sources, synthetic (all n)."""
 
     logs: np.ndarray
     labels: np.ndarray
@@ -34,6 +36,7 @@ class Held:
     ternary: np.ndarray
     weights: np.ndarray
     sources: np.ndarray
+    synthetic: np.ndarray
 
     @property
     def satisfied(self) -> np.ndarray:
@@ -66,6 +69,7 @@ def gather(
             ("ternary", np.full(len(at), s.ternary)),
             ("weights", weight),
             ("sources", np.full(len(at), s.name)),
+            ("synthetic", np.full(len(at), s.synthetic)),
         ):
             rows[name].append(values)
     return Held(**{name: np.concatenate(values) for name, values in rows.items()})
@@ -90,11 +94,11 @@ def fit_calibration(held: Held, fitted_on: str) -> Calibration:
     p = np.exp(scaled(x))
     above = np.where(held.negative, p[:, 1] + p[:, 2], p[:, 2])
     thresholds = {}
-    for name, side in (("positive_threshold", ~held.negative), ("negative_threshold", held.negative)):
+    people = ~held.negative & ~held.synthetic
+    sides = {"positive_threshold": people if people.any() else ~held.negative, "negative_threshold": held.negative}
+    for name, side in sides.items():
         scores = [balanced(held, above >= t, side) for t in THRESHOLDS]
-        # Of thresholds that are about as good, the one nearest to where calibrated odds are even: less luck.
-        good = [t for t, score in zip(THRESHOLDS, scores, strict=True) if score >= max(scores) - 0.006]
-        thresholds[name] = float(min(good, key=lambda t: abs(t - 0.5))) if side.any() and max(scores) > 0 else 0.5
+        thresholds[name] = steadiest(THRESHOLDS, scores) if side.any() and max(scores) > 0 else 0.5
     partial = held.ternary & ~held.negative & (above < thresholds["positive_threshold"]) & (held.labels < 2)
     share = p[partial, 1] / np.maximum(p[partial, 0] + p[partial, 1], 1e-9)
     truth = held.labels[partial] == 1
@@ -105,10 +109,16 @@ def fit_calibration(held: Held, fitted_on: str) -> Calibration:
     return Calibration(
         temperature=float(np.exp(x[0])),
         bias=(0.0, float(x[1]), float(x[2])),
-        partial_threshold=float(grid[int(np.argmax(recalls))]) if recalls else 0.5,
+        partial_threshold=steadiest(grid, recalls) if recalls else 0.5,
         fitted_on=fitted_on,
         **thresholds,
     )
+
+
+def steadiest(grid: np.ndarray, scores: Sequence[float]) -> float:
+    """The point of the grid that is best on average with its neighbours."""
+    padded = np.pad(scores, SMOOTH, mode="edge")
+    return float(grid[int(np.convolve(padded, np.ones(2 * SMOOTH + 1), "valid").argmax())])
 
 
 def balanced(held: Held, said: np.ndarray, side: np.ndarray) -> float:

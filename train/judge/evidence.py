@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from judger.engines.mini.compute import encode, examine_all
 from judger.engines.mini.encoder import Encoder
-from judger.engines.mini.features import MARKS, NAMES, Evidence, Floats, make_criterion, make_report
-from judger.engines.mini.text import tokenize
+from judger.engines.mini.features import MARKS, NAMES, Evidence, make_criterion, make_report
+from judger.engines.mini.text import Floats, tokenize
 from train.judge.data import Example, LabelledCase, examples
 
 CHUNK_REPORTS = 48
@@ -32,11 +32,11 @@ CHUNK_REPORTS = 48
 class Limits:
     """How much of a source is read. Words are those of reports; criteria are drawn class by class."""
 
-    words: int = 100_000
-    report_words: int = 4_000
+    words: int = 250_000
+    report_words: int = 5_000
     criteria: int = 2_400
-    synthetic: int = 450
-    changed: int = 220
+    synthetic: int = 400
+    changed: int = 160
 
 
 @dataclass(slots=True)
@@ -69,13 +69,14 @@ class Shard:
 def choose(cases: Iterable[LabelledCase], limits: Limits, seed: int) -> list[LabelledCase]:
     """Reports that are not too long, up to a number of words, with criteria of each label in equal parts.
 
-    Of a source that a model labelled, a third of that.
+    Of a source that a model labelled, or that has one label only, a sixth of that.
     """
     pool = [case for case in cases if len(case.report.split()) <= limits.report_words]
     random.Random(f"{seed}/cases").shuffle(pool)
     kept: list[LabelledCase] = []
     words = 0
-    room = limits.words if all(case.label_source == "human" for case in pool[:1]) else limits.words // 3
+    varied = len({c.label for case in pool for c in case.criteria}) > 1
+    room = limits.words if varied and all(case.label_source == "human" for case in pool[:1]) else limits.words // 6
     for case in pool:
         words += len(case.report.split())
         if words > room and kept:

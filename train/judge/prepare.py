@@ -27,7 +27,7 @@ from train.judge.synthesis import Corpus, synthesize
 
 Shards = dict[str, Shard]
 SAME_REPORT = ("other_report", "swapped", "negated", "flaws")
-OTHER_REPORT = ("removed", "padded", "moved", "plain", "praised")
+OTHER_REPORT = ("removed", "moved", "plain", "praised")
 CORPUS_REPORTS = 400
 """Reports of each source that the idf weights are counted on, and words of each."""
 CORPUS_WORDS = 400
@@ -88,10 +88,15 @@ class Job:
     folder: Path
     cases: list[LabelledCase]
 
+    @property
+    def size(self) -> int:
+        """Characters to encode."""
+        return sum(map(len, {case.report for case in self.cases}))
+
 
 def write_all(jobs: Sequence[Job], tools: Tools, workers: int) -> None:
     """Writes shards, each in one of several processes of one thread: on small inputs that beats many threads."""
-    todo = sorted((j for j in jobs if not (j.folder / "items.json").exists()), key=lambda j: -len(j.cases))
+    todo = sorted((j for j in jobs if not (j.folder / "items.json").exists()), key=lambda j: -j.size)
     if workers <= 1 or len(todo) <= 1:
         for job in todo:
             write_shard(job.folder, job.cases, tools, job.folder.name)
@@ -115,7 +120,7 @@ def make_evidence(data: Path, out: Path, seed: int, device: str, limits: Limits,
     jobs = [Job(folder / name, cases) for name, cases in chosen.items()]
     corpus = Corpus(case for cases in chosen.values() for case in cases)
     for suffix, kinds, limit in (("made", SAME_REPORT, limits.synthetic), ("changed", OTHER_REPORT, limits.changed)):
-        # Long reports are dear to encode again, and padding is nothing to them.
+        # Long reports are dear to encode again.
         short = [name for name in chosen if suffix == "made" or _median_words(chosen[name]) <= MADE_WORDS]
         made: dict[str, list[LabelledCase]] = {name: [] for name in chosen}
         if any(not (folder / f"{name}+{suffix}" / "items.json").exists() for name in short):
@@ -125,7 +130,7 @@ def make_evidence(data: Path, out: Path, seed: int, device: str, limits: Limits,
         jobs += [Job(folder / f"{name}+{suffix}", _sample(made[name], limit, seed)) for name in short]
     write_all(jobs, tools, workers)
     width = tools.encoder.shape.width
-    return tools, {job.folder.name: read_shard(job.folder, width) for job in jobs}
+    return tools, {job.folder.name: read_shard(job.folder, width) for job in sorted(jobs, key=lambda j: j.folder.name)}
 
 
 def _median_words(cases: Sequence[LabelledCase]) -> float:
@@ -140,7 +145,7 @@ def _sample(cases: list[LabelledCase], limit: int, seed: int) -> list[LabelledCa
     """Some of the cases: whole reports of moderate length, of each some criteria, until there are `limit` of them."""
     by_report: dict[str, list[LabelledCase]] = {}
     for case in cases:
-        if len(case.report.split()) <= MADE_WORDS or case.criteria[0].meta["synthetic"] == "padded":
+        if len(case.report.split()) <= MADE_WORDS:
             by_report.setdefault(case.report, []).append(case)
     reports = sorted(by_report)
     rng = random.Random(f"{seed}/sample")

@@ -9,7 +9,7 @@ report in `meta.document`, so that a split by document keeps both together.
     negated        a negation put in or taken out of what the report states                       -> not
     removed        the sentences that state it taken out of the report                            -> not
     flaw_*         the criterion as a flaw: omission (label turned), commission, contradiction
-    padded, moved, plain, praised   the report changed, the labels kept
+    moved, plain, praised   the report changed, the labels kept
 """
 
 from __future__ import annotations
@@ -45,13 +45,11 @@ class Corpus:
         self.cases: Sequence[LabelledCase] = tuple(cases)
         self.weights = Weights(dict.fromkeys(case.report for case in self.cases))
         self.score: PassageScore = passage_score or self.weights.scores
-        self.reports: dict[str, list[str]] = defaultdict(list)
         self._pool: dict[tuple[str, str], list[tuple[str, LabelledCriterion]]] = defaultdict(list)
         labels: dict[str, set[int]] = defaultdict(set)
         seen: dict[str, set[str]] = defaultdict(set)
         found: dict[str, dict[str, None]] = defaultdict(dict)
         for case in self.cases:
-            self.reports[case.source].append(case.report)
             for criterion in case.criteria:
                 labels[criterion.text].add(criterion.label)
                 seen[criterion.text].add(case.id)
@@ -71,11 +69,6 @@ class Corpus:
             picked = rng.sample(pool, min(CANDIDATES, len(pool)))
             found += [criterion for owner, criterion in picked if owner != case.id]
         return found
-
-    def unrelated(self, case: LabelledCase, rng: random.Random) -> list[str]:
-        """Reports of another source (of the same one where there is no other)."""
-        sources = [source for source in self.reports if source != case.source] or [case.source]
-        return self.reports[rng.choice(sources)]
 
 
 def _group(case: LabelledCase, criterion: LabelledCriterion) -> str:
@@ -164,14 +157,6 @@ def flaws(phrasings: Phrasings = "train") -> Kind:
     return make
 
 
-def padded(corpus: Corpus, case: LabelledCase, rng: random.Random) -> Iterator[LabelledCase]:
-    """200 to 2,500 words of another source before, after or within the report."""
-    text = augment.padding(corpus.unrelated(case, rng), rng.choice((200, 500, 1_000, 2_500)), rng)
-    yield from _changed(
-        corpus, case, "padded", augment.inserted(case.report, text, rng.choice(("start", "middle", "end")))
-    )
-
-
 def moved(corpus: Corpus, case: LabelledCase, rng: random.Random) -> Iterator[LabelledCase]:
     """The paragraph that bears on one of the stated criteria elsewhere in the report."""
     stated = list(_stated(corpus, case))
@@ -199,7 +184,6 @@ KINDS: Mapping[str, Kind] = {
     "removed": removed,
     "flaws": flaws("train"),
     "flaws_held_out": flaws("held_out"),
-    "padded": padded,
     "moved": moved,
     "plain": plain,
     "praised": praised,

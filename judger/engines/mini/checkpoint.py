@@ -20,9 +20,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from judger.engines.mini.encoder import Encoder, EncoderShape
-from judger.engines.mini.features import NAMES, Floats
+from judger.engines.mini.features import NAMES
 from judger.engines.mini.forest import Forest
 from judger.engines.mini.model import Reader, ReaderShape
+from judger.engines.mini.text import Floats
 from judger.verdict import Calibration
 
 FORMAT = 1

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from judger.engines.mini.encoder import CLS, PAD, SEP, Encoder
 from judger.engines.mini.examine import examine
-from judger.engines.mini.features import MARKS, Criterion, Evidence, Floats, Report, similarities
+from judger.engines.mini.features import MARKS, Criterion, Evidence, Report, similarities
 from judger.engines.mini.forest import Forest
 from judger.engines.mini.model import OMISSION, Reader, polarity
-from judger.engines.mini.text import Tokens
+from judger.engines.mini.text import Floats, Tokens
 
 ENCODE_TOKENS = 4096
 """Padded tokens of one encoder batch."""
@@ -46,21 +46,21 @@ def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
 
 
 def encode(encoder: Encoder, texts: Sequence[Tokens], device: str | torch.device) -> list[Tensor]:
-    """The last states (n, d) of each text's tokens, its windows encoded beside those of the others."""
-    windows = [(text, int(a), int(b)) for text, tokens in enumerate(texts) for a, b in tokens.windows]
+    """The last states (n, d) of each text's tokens: every unit alone, beside those of the others."""
+    units = [(text, int(a), int(b)) for text, tokens in enumerate(texts) for a, b in tokens.units]
     states = [torch.zeros(len(tokens), encoder.shape.width, device=device) for tokens in texts]
-    for batch in batches([b - a + 2 for _, a, b in windows], ENCODE_TOKENS):
-        length = max(windows[i][2] - windows[i][1] + 2 for i in batch)
+    for batch in batches([b - a + 2 for _, a, b in units], ENCODE_TOKENS):
+        length = max(units[i][2] - units[i][1] + 2 for i in batch)
         ids = np.full((len(batch), length), PAD, np.int64)
         sizes = []
         for row, i in enumerate(batch):
-            text, a, b = windows[i]
+            text, a, b = units[i]
             ids[row, 0], ids[row, 1 : b - a + 1], ids[row, b - a + 1] = CLS, texts[text].ids[a:b], SEP
             sizes.append(b - a + 2)
         mask = torch.arange(length) < torch.tensor(sizes)[:, None]
         (out,) = encoder(torch.from_numpy(ids).to(device), mask.to(device), (encoder.shape.layers,))
         for row, i in enumerate(batch):
-            text, a, b = windows[i]
+            text, a, b = units[i]
             states[text][a:b] = out[row, 1 : b - a + 1]
     return states
 

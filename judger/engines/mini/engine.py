@@ -1,6 +1,6 @@
 """The built-in judge: one pass of a small encoder over the report, then a trained reader for each criterion.
 
-The report is encoded once, window by window, whatever the number of criteria; so the cost grows with the sum of
+The report is encoded once, sentence by sentence, whatever the number of criteria; so the cost grows with the sum of
 report and criteria, not with their product. See `features` for the evidence and `model` for the reader.
 """
 
@@ -24,7 +24,7 @@ from judger.errors import EngineError, InvalidRequest
 from judger.types import Case, Probabilities, Reason, Span, Unscored
 from judger.version import __version__
 
-CODE = "features-1"
+CODE = "features-2"
 """Changes with anything in this folder that changes a verdict; stands for the prompt in `judge_id`."""
 
 
@@ -129,7 +129,7 @@ class MiniEngine:
     def _outcome(self, plan: Plan, position: int, pair: Pair, p: list[float]) -> Outcome:
         tokens = len(pair.report.tokens)
         result = Probabilities(*p)
-        spans: tuple[Span, ...] = (evidence_span(pair.report, pair.evidence.best),)
+        spans: tuple[Span, ...] = (evidence_span(pair.report, pair.evidence.units[0]),)
         demand = form_criterion(plan.case.criteria[position].text)
         sure = judge_form(demand, form_signals(plan.case.report)) if demand is not None else None
         if sure is not None:  # counted, not read

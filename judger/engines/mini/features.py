@@ -1,8 +1,7 @@
 """Evidence for one criterion in one report: late interaction, words, numbers, names, negation; and which units hold it.
 
 Late interaction follows ColBERT (Khattab and Zaharia 2020, arXiv 2004.12832, section 3): the best similarity of each
-criterion token to any report token. It is taken over the whole report, over single units and over the few units that
-are selected for the reader. Every feature is a maximum, a share or a quantile, so that none grows with the report.
+criterion token to any report token. It is taken over single units and over the few that `selection` chooses.
 """
 
 from __future__ import annotations
@@ -15,35 +14,37 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from judger.engines.mini import criterion as reading
-from judger.engines.mini.text import Ints, Tokens
+from judger.engines.mini.text import Floats, Ints, Tokens
 
-Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
-PASSAGE_TOKENS = 96
-PASSAGE_TOKENS_MAX = 224
 BIGRAM = 1 << 16
-SIDE_TOKENS = 48
+SIDE_TOKENS = 64
 """Report tokens on the reader's second side, at most."""
 CRITERION_TOKENS = 160
 """Criterion tokens on its first side, at most (the core's last ones are dropped first)."""
 MARKS = 7
+PARTS, PART_TOKENS, PART_WEIGHT = 8, 3, 0.05
+"""Sentences of a criterion that are looked for one by one, at most; of a criterion's tokens and weight, at least."""
 
 NAMES = (
-    *("all_mean", "all_min", "all_q10", "all_q25", "all_q50", "all_worst3"),
     *("pas_mean", "pas_min", "pas_q10", "pas_q25", "pas_q50", "pas_worst3"),
-    *("unit_mean", "unit2_mean", "pair_mean", "back_mean", "pas_back_mean"),
-    *("cos_unit1", "cos_unit2", "cos_core1", "cos_trio", "cos_passage", "cos_core_passage"),
-    *("word_all", "word_pas", "word_unit", "bigram_all", "bigram_pas", "heavy_miss_all", "heavy_miss_pas", "order"),
-    *("num_all", "num_pas", "num_has", "num_missing", "num_extra"),
-    *("name_all", "name_pas", "name_has", "name_missing"),
+    *("unit_mean", "unit_min", "unit_q25", "unit2_mean", "back_mean", "pas_back_mean"),
+    *("cos_unit", "cos_core", "cos_passage", "cos_core_passage"),
+    *("word_pas", "word_unit", "word_back", "bigram_pas", "bigram_unit", "heavy_miss_pas", "heavy_miss_unit", "order"),
+    *("num_pas", "num_unit", "num_has", "num_missing", "num_extra"),
+    *("name_pas", "name_unit", "name_has", "name_missing"),
     *("neg_criterion", "neg_unit", "neg_differs", "question", "wrapped", "omission", "contradiction"),
-    *("log_tokens", "log_core"),
+    *("log_tokens", "log_core", "log_unit"),
+    *("part_min", "part_mean", "part_cos_min", "part_word_min", "part_pas_min", "log_parts"),
 )
 
 
 @dataclass(slots=True)
 class Criterion:
-    """A criterion made ready. states (n, d) unit length; weight (n,): idf of the core's tokens, else 0, sums to 1."""
+    """A criterion made ready. states (n, d) unit length; weight (n,): idf of the core's tokens, else 0, sums to 1.
+
+    parts (p, n): the same of each sentence of the core, or of the whole core where it is one; part_vectors (p, d).
+    """
 
     text: str
     tokens: Tokens
@@ -51,6 +52,8 @@ class Criterion:
     vector: Tensor
     core_vector: Tensor
     weight: Floats
+    parts: Floats
+    part_vectors: Tensor
     reading: reading.Reading
     numbers: frozenset[str]
     names: frozenset[str]
@@ -59,25 +62,20 @@ class Criterion:
 
 @dataclass(slots=True)
 class Report:
-    """A report made ready. states (n, d) unit length; vectors (u, d) of units, trios (u, d) of units and neighbours."""
+    """A report made ready. states (n, d) unit length; vectors (u, d) of units."""
 
     text: str
     tokens: Tokens
     states: Tensor
     vectors: Tensor
-    trios: Tensor
-    grams: Longs
-    numbers: frozenset[str]
-    words: frozenset[str]
 
 
 @dataclass(slots=True)
 class Evidence:
-    """What `examine` found. units: the selected ones, in order; best: the one that decided."""
+    """What `examine` found. units: the selected ones, the one that decided first."""
 
     values: Floats
     units: list[int]
-    best: int
     own: Longs
     """(k,) criterion tokens of the reader's first side, then report tokens of its second."""
     other: Longs
@@ -87,17 +85,17 @@ class Evidence:
     marks: Floats
     """(k, MARKS) similarity, equality, weight, whether in the core, whether the alignment moves on, side."""
     vectors: Floats
-    """(3, d) of unit length: the core of the criterion, the deciding unit with its neighbours, the passage."""
+    """(3, d) of unit length: the core of the criterion, the deciding unit, the mean of the selected ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Similarity:
-    """tokens (n_c, n_r); by unit (u,): cosine of the criterion, of its core, of its core with the unit's trio."""
+    """tokens (n_c, n_r); by unit (u,): cosine of the criterion, of its core; parts (p, u): of its core's sentences."""
 
     tokens: Floats
     whole: Floats
     core: Floats
-    trio: Floats
+    parts: Floats
 
 
 def unit_length(x: Tensor) -> Tensor:
@@ -119,6 +117,8 @@ def make_criterion(text: str, tokens: Tokens, raw: Tensor, mean: Tensor, idf: Fl
     weight = weight / weight.sum()
     body = text[read.start :]
     inside = torch.from_numpy(core).to(raw.device)
+    parts = _parts(weight, tokens)
+    sentences = torch.from_numpy(parts > 0).to(raw.device, raw.dtype) @ raw
     return Criterion(
         text,
         tokens,
@@ -126,6 +126,8 @@ def make_criterion(text: str, tokens: Tokens, raw: Tensor, mean: Tensor, idf: Fl
         unit_length(raw.mean(0)),
         unit_length(raw[inside].mean(0)),
         weight,
+        parts,
+        unit_length(sentences),
         read,
         reading.numbers(body),
         reading.names(body),
@@ -133,22 +135,30 @@ def make_criterion(text: str, tokens: Tokens, raw: Tensor, mean: Tensor, idf: Fl
     )
 
 
+def _parts(weight: Floats, tokens: Tokens) -> Floats:
+    """(p, n) the weight by sentence, each row summing to 1: the heaviest ones, none that weighs next to nothing."""
+    rows = []
+    for start, end in tokens.units:
+        inside = np.zeros(len(weight), np.bool_)
+        inside[start:end] = weight[start:end] > 0
+        if inside.sum() >= PART_TOKENS and weight[inside].sum() >= PART_WEIGHT:
+            rows.append(np.where(inside, weight, 0))
+    if len(rows) <= 1:
+        return weight[None]
+    heaviest = sorted(range(len(rows)), key=lambda i: -float(rows[i].sum()))[:PARTS]
+    kept = np.stack([rows[i] for i in sorted(heaviest)])
+    return np.asarray(kept / kept.sum(1, keepdims=True), np.float32)
+
+
 def make_report(text: str, tokens: Tokens, raw: Tensor, mean: Tensor) -> Report:
     """raw (n, d) as in `make_criterion`."""
     lengths = torch.from_numpy(tokens.units[:, 1] - tokens.units[:, 0]).to(raw.device)
     sums = torch.segment_reduce(raw, "sum", lengths=lengths.long(), axis=0)
-    trios = sums.clone()
-    trios[1:] += sums[:-1]
-    trios[:-1] += sums[1:]
     return Report(
         text,
         tokens,
         unit_length(raw - mean),
         unit_length(sums),
-        unit_length(trios),
-        bigrams(tokens.ids),
-        reading.numbers(text),
-        reading.words(text),
     )
 
 
@@ -157,11 +167,14 @@ def similarities(report: Report, criteria: list[Criterion]) -> list[Similarity]:
     sim = (torch.cat([c.states for c in criteria]) @ report.states.T).cpu().numpy()
     whole = torch.stack([c.vector for c in criteria])
     core = torch.stack([c.core_vector for c in criteria])
-    cosines = [
-        (a @ b.T).cpu().numpy() for a, b in ((whole, report.vectors), (core, report.vectors), (core, report.trios))
-    ]
+    parts = (torch.cat([c.part_vectors for c in criteria]) @ report.vectors.T).cpu().numpy()
+    by_whole, by_core = ((side @ report.vectors.T).cpu().numpy() for side in (whole, core))
     edges = np.cumsum([0, *(len(c.tokens) for c in criteria)])
-    return [Similarity(sim[edges[i] : edges[i + 1]], *(c[i] for c in cosines)) for i in range(len(criteria))]
+    pieces = np.cumsum([0, *(len(c.parts) for c in criteria)])
+    return [
+        Similarity(sim[edges[i] : edges[i + 1]], by_whole[i], by_core[i], parts[pieces[i] : pieces[i + 1]])
+        for i in range(len(criteria))
+    ]
 
 
 def unit_text(report: Report, unit: int) -> str:

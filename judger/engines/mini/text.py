@@ -1,9 +1,8 @@
-"""Text to tokens, units and windows. No torch here.
+"""Text to tokens and units. No torch here.
 
 A report is tokenised once. Markdown markup is blanked in place, so that character offsets stay those of the report
 and plain text and Markdown give the same tokens. A *unit* is a sentence (or a piece of a long one, at most
-`UNIT_TOKENS`); a *window* is a run of units that the encoder sees at once. Window borders depend on the paragraphs
-near by only: text that is added elsewhere leaves the windows of the rest as they were.
+`UNIT_TOKENS`), which the encoder sees alone: what stands elsewhere in the report changes nothing about it.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNIT_TOKENS = 60
-WINDOW_TOKENS = 126
-PARAGRAPH_TOKENS = 48
-"""A new paragraph opens a new window once the last one holds this many tokens."""
 
 Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
 
 _LINK = re.compile(r"!?\[([^\[\]\n]{1,300})\]\([^()\s]{0,1000}\)")
 _RULE = re.compile(r"^(?=[^\n]*(?:---|\*\*\*|___|===))[ \t|:\-*_=]+$", re.MULTILINE)
 _LEAD = re.compile(r"^[ \t>]*(?:#{1,6}[ \t]+|[-*+•][ \t]+)", re.MULTILINE)
 _MARKS = re.compile(r"\*{1,3}|`{1,3}|~~|__(?=\w)|(?<=\w)__|\||\$\$?|</?[a-zA-Z][^<>\n]{0,60}>")
 _BREAK = re.compile(
-    r"(?<=[.!?。])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|\n+|(?<=[;:])\s+(?=\(?[a-z0-9]{1,3}[.)]\s)| \. "
+    r"(?<=[.!?。])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|\n\s*\n\s*|(?<=[.!?:;])[ \t]*\n\s*|\n(?!\s*[a-z])|"
+    r"(?<=[;:])\s+(?=\(?[a-z0-9]{1,3}[.)]\s)| \. "
 )
+"""A line break before a lower-case letter is a wrapped line or a list without marks, and no end of a sentence."""
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Inc|Ltd|Co|Corp|vs|etc|No|Nos|Fig|Sec|al|e\.g|i\.e|U\.S|approx)|\b[A-Z])\.$"
 )
@@ -39,13 +38,12 @@ _ABBREVIATION = re.compile(
 class Tokens:
     """A text as the encoder sees it. All arrays int32.
 
-    ids (n,), spans (n, 2) characters of the text, units (u, 2) and windows (w, 2) token ranges that partition [0, n).
+    ids (n,), spans (n, 2) characters of the text, units (u, 2) token ranges that partition [0, n).
     """
 
     ids: Ints
     spans: Ints
     units: Ints
-    windows: Ints
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -79,39 +77,19 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 
 def tokenize(text: str, tokenizer: Any) -> Tokens:
-    """Tokens, units and windows of a report or a criterion. `tokenizer` is a `tokenizers.Tokenizer`."""
+    """Tokens and units of a report or a criterion. `tokenizer` is a `tokenizers.Tokenizer`."""
     clean = plain(text)
     encoding = tokenizer.encode(clean, add_special_tokens=False)
     ids = np.asarray(encoding.ids, dtype=np.int32)
     spans = np.asarray(encoding.offsets, dtype=np.int32).reshape(-1, 2)
     if not len(ids):
-        empty = np.zeros((0, 2), np.int32)
-        return Tokens(ids, spans, empty, empty)
+        return Tokens(ids, spans, np.zeros((0, 2), np.int32))
     ranges = sentences(clean)
     starts = np.searchsorted(spans[:, 0], [start for start, _ in ranges])
     borders = [int(b) for b in np.unique(np.concatenate([[0], starts, [len(ids)]]))]
-    paragraph = {0} | {
-        int(token)
-        for token, (start, _) in zip(starts, ranges, strict=True)
-        if clean.rfind("\n", max(0, start - 3), start) >= 0
-    }
     units: list[tuple[int, int]] = []
     for start, end in pairwise(borders):
         pieces = max(1, -(-(end - start) // UNIT_TOKENS))
         edges = np.linspace(start, end, pieces + 1).astype(int)
         units += [(int(a), int(b)) for a, b in pairwise(edges)]
-    return Tokens(ids, spans, np.asarray(units, np.int32), _pack(units, paragraph))
-
-
-def _pack(units: list[tuple[int, int]], paragraph: set[int]) -> Ints:
-    windows: list[tuple[int, int]] = []
-    first = units[0][0]
-    last = first
-    for start, end in units:
-        full = end - first > WINDOW_TOKENS
-        if start > first and (full or (start in paragraph and start - first >= PARAGRAPH_TOKENS)):
-            windows.append((first, start))
-            first = start
-        last = end
-    windows.append((first, last))
-    return np.asarray(windows, np.int32)
+    return Tokens(ids, spans, np.asarray(units, np.int32))

@@ -78,6 +78,28 @@ def test_the_evidence_is_the_sentence_that_states_it(engine: MiniEngine) -> None
     assert "Black Forest" in REPORT[span.start : span.end]
 
 
+def test_of_two_sentences_the_one_that_is_not_stated_counts(engine: MiniEngine) -> None:
+    both = "The answer conveys: The Danube rises in the Black Forest. It flows through ten countries."
+    one = "The answer conveys: The Danube rises in the Black Forest. The council closed the harbour in winter."
+    ((stated, half),) = judged(engine, case(texts=(both, one)))
+    assert p(half).p_full < 0.5 * p(stated).p_full
+
+
+@pytest.mark.parametrize("place", ["before", "after", "between"])
+def test_unrelated_text_turns_no_verdict(engine: MiniEngine, place: str) -> None:
+    noise = " ".join(f"The kiln of house {i} was fired on a day of rain, and the potter slept." for i in range(60))
+    head, rest = REPORT.split("\n\n", 1)
+    report = {
+        "before": f"{noise}\n\n{REPORT}",
+        "after": f"{REPORT}\n\n{noise}",
+        "between": f"{head}\n\n{noise}\n\n{rest}",
+    }[place]
+    (alone,), (beside,) = judged(engine, case()), judged(engine, case(report))
+    for one, other in zip(alone, beside, strict=True):
+        assert (p(one).p_full > 0.5) == (p(other).p_full > 0.5)
+    assert p(beside[0]).p_full == pytest.approx(p(alone[0]).p_full, abs=0.1)
+
+
 def test_a_verdict_does_not_depend_on_who_else_is_in_the_batch(engine: MiniEngine) -> None:
     others = [
         case(" ".join(random.Random(i).choices(REPORT.split(), k=40 + 70 * i)), TEXTS[: 1 + i % 4]) for i in range(5)

@@ -1,4 +1,4 @@
-"""How a text becomes tokens, units and windows."""
+"""How a text becomes tokens and units."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from judger.engines.mini.checkpoint import WEIGHTS, load_tokenizer
 from judger.engines.mini.criterion import names, numbers, read
-from judger.engines.mini.text import UNIT_TOKENS, WINDOW_TOKENS, plain, sentences, tokenize
+from judger.engines.mini.text import UNIT_TOKENS, Tokens, plain, sentences, tokenize
 
 TOKENIZER = load_tokenizer(WEIGHTS / "tokenizer.json")
 MARKDOWN = (
@@ -32,29 +32,41 @@ def test_markdown_and_plain_text_give_the_same_tokens() -> None:
     assert tokenize(MARKDOWN, TOKENIZER).ids.tolist() == tokenize(bare, TOKENIZER).ids.tolist()
 
 
-def test_units_and_windows_partition_the_tokens_and_keep_their_limits() -> None:
+def test_units_partition_the_tokens_and_keep_their_limit() -> None:
     text = (
         " ".join(f"Sentence {i} has a number of words, and some of them are long." for i in range(80)) + " word" * 300
     )
     tokens = tokenize(text, TOKENIZER)
-    for ranges, limit in ((tokens.units, UNIT_TOKENS), (tokens.windows, WINDOW_TOKENS)):
-        assert ranges[0, 0] == 0
-        assert ranges[-1, 1] == len(tokens)
-        assert (ranges[1:, 0] == ranges[:-1, 1]).all()
-        assert ((ranges[:, 1] - ranges[:, 0]) <= limit).all()
-        assert (ranges[:, 1] > ranges[:, 0]).all()
-    assert set(tokens.windows[:, 0]) <= set(tokens.units[:, 0])
+    units = tokens.units
+    assert units[0, 0] == 0
+    assert units[-1, 1] == len(tokens)
+    assert (units[1:, 0] == units[:-1, 1]).all()
+    assert ((units[:, 1] - units[:, 0]) <= UNIT_TOKENS).all()
+    assert (units[:, 1] > units[:, 0]).all()
 
 
-def test_text_put_before_leaves_most_windows_as_they_were() -> None:
+def test_text_put_before_leaves_every_unit_as_it_was() -> None:
     paragraphs = [f"Paragraph {i}. " + "It says several things about the topic at hand. " * 6 for i in range(20)]
     alone = tokenize("\n\n".join(paragraphs), TOKENIZER)
     after = tokenize("\n\n".join(["Something else entirely, of some length. " * 9, *paragraphs]), TOKENIZER)
 
-    def windows(tokens: object) -> set[tuple[int, ...]]:
-        return {tuple(tokens.ids[a:b].tolist()) for a, b in tokens.windows}  # type: ignore[attr-defined]
+    def units(tokens: Tokens) -> list[tuple[int, ...]]:
+        return [tuple(tokens.ids[a:b].tolist()) for a, b in tokens.units]
 
-    assert len(windows(alone) - windows(after)) <= 1
+    assert units(after)[-len(alone.units) :] == units(alone)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("A line that is\nwrapped here. Another one.", ["A line that is\nwrapped here.", "Another one."]),
+        ("Title\nIt begins here.", ["Title", "It begins here."]),
+        ("ends here.\nlower case goes on", ["ends here.", "lower case goes on"]),
+        ("no mark\n\nlower case", ["no mark", "lower case"]),
+    ],
+)
+def test_a_line_break_ends_a_sentence_where_text_does_not_run_on(text: str, found: list[str]) -> None:
+    assert [text[a:b].strip() for a, b in sentences(text)] == found
 
 
 def test_an_abbreviation_does_not_end_a_sentence() -> None:
