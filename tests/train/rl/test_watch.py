@@ -39,8 +39,8 @@ TASKS = (
     task(
         "tunnel",
         "Please find out what the Tern tunnel is built of, what it cost, which family owns it and how long it is.",
-        ("43 metres long.", 5), ("Built of granite.", 5), ("Owned by the Pryce family.", 5), ("Cost 9200 crowns.", 5),
-        ("Stands in Tarn.", 2), ("Cost 7500 crowns.", -3),
+        ("The length: 43.", 5), ("Built of granite.", 5), ("Owned by the Pryce family.", 5),
+        ("Says what it cost: 9200.", 5), ("Stands in Tarn.", 2), ("Says what it cost: 7500.", -3),
     ),
     task(
         "bridge",
@@ -52,8 +52,8 @@ TASKS = (
     task(
         "theatre",
         "My students want to know what the Saddle theatre is built of, what it cost and how many people it seats.",
-        ("Cost 7400 crowns.", 4), ("Built of granite.", 3), ("Seats 6300 people.", 3), ("Stands in Kelby.", 2),
-        ("Cost 1300 crowns.", -2),
+        ("Says what it cost: 7400.", 4), ("Built of granite.", 3), ("Says how many people it seats: 6300.", 3),
+        ("Stands in Kelby.", 2), ("Says what it cost: 1300.", -2),
     ),
 )  # fmt: skip
 ANSWERS = (
