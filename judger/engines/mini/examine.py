@@ -102,7 +102,7 @@ def _weakest(
     """How far the criterion's sentences are held by the unit that bears on each best (p,): a criterion of several is
     as satisfied as the one that the report bears out least. Mean similarity: lowest, mean; lowest cosine, words."""
     rows = np.arange(len(best))
-    similar = (crit.parts @ unit_best)[rows, best]
+    similar = (crit.parts * unit_best[:, best].T).sum(1)
     words = [
         float(part @ _isin(crit.tokens.ids, tokens.ids[slice(*tokens.units[unit])], vocabulary))
         for part, unit in zip(crit.parts, best, strict=True)
