@@ -13,7 +13,7 @@ from judger.engines.mini.encoder import Encoder, EncoderShape
 from judger.engines.mini.features import NAMES
 from judger.engines.mini.model import OMISSION, ReaderShape, polarity
 from judger.verdict import Calibration
-from train.judge.calibrate import Held, fit_calibration
+from train.judge.calibrate import Held, fit_calibration, steadiest
 from train.judge.data import LabelledCase, LabelledCriterion
 from train.judge.evidence import Limits, Shard, Tools, choose, read_shard, write_shard
 from train.judge.fit import Draw, Recipe, Source, collate, fit, loss, predict, sources
@@ -139,6 +139,13 @@ def test_calibration_undoes_overconfidence() -> None:
     found = fit_calibration(held, "toy")
     assert 3.0 < found.temperature < 5.0
     assert 0.4 <= found.positive_threshold <= 0.6
+
+
+def test_a_threshold_is_not_chosen_for_one_lucky_neighbourless_point() -> None:
+    grid = np.arange(20) / 20
+    scores = np.where((grid >= 0.5) & (grid <= 0.8), 0.7, 0.5)
+    scores[3] = 0.9
+    assert 0.5 < steadiest(grid, scores.tolist()) < 0.8
 
 
 def test_calibration_error_is_zero_for_honest_and_large_for_boastful_confidence() -> None:

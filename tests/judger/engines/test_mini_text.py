@@ -79,7 +79,18 @@ def test_a_text_without_words_has_no_tokens() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["-" * 200_000, "[" * 100_000, "a." * 100_000, "| - " * 50_000, "*" * 200_000, "<" * 100_000]
+    "text",
+    [
+        "-" * 200_000,
+        "[" * 100_000,
+        "a." * 100_000,
+        "| - " * 50_000,
+        "*" * 200_000,
+        "<" * 100_000,
+        "\n" * 200_000,
+        "\n" + " " * 200_000,
+        ".\n \t" * 50_000,
+    ],
 )
 def test_hostile_text_takes_linear_time(text: str) -> None:
     began = time.monotonic()
