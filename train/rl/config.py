@@ -28,6 +28,10 @@ class PPOSettings(_Frozen):
     """Passes over a batch for the critic."""
     minibatches: int = Field(default=4, ge=1)
     """Optimizer steps a pass."""
+    critic_sees_rubric: bool = False
+    """Let the critic read the task's criteria and weights before the episode. The policy never does. What is known
+    before an episode makes no difference to which way the policy is pushed, only to how noisily (asymmetric
+    actor-critic, Pinto et al. 2017, arXiv 1710.06542)."""
     critic_warmup: int = Field(default=0, ge=0)
     """Steps in which only the critic learns, before the policy is touched."""
     gamma: float = Field(default=1.0, gt=0, le=1)

@@ -13,10 +13,11 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from judger.types import Criterion
 from train.rl.config import RLSettings
 from train.rl.ppo import core
 from train.rl.ppo.batch import Experience, collate, logprobs_and_entropy, micro_batches
-from train.rl.ppo.critic import Critic
+from train.rl.ppo.critic import Critic, rubric_text
 from train.rl.ppo.learner import Learner
 from train.rl.tokens import Sequence
 
@@ -243,3 +244,52 @@ def test_the_critic_explains_fresh_episodes_whose_reward_shows_in_their_tokens()
     explained = [learner.update([episode() for _ in range(32)], step)["explained_variance"] for step in range(14)]
     assert abs(explained[0]) < 0.1
     assert explained[-1] > 0.5
+
+
+def test_a_critic_that_sees_the_rubric_explains_what_only_the_rubric_tells():
+    """The reward is what the rubric says of the token that was written; every episode's prompt is the same."""
+    explained = {}
+    for sees_rubric in (False, True):
+        torch.manual_seed(0)
+        tokenizer = make_tokenizer()
+        model = make_model(tokenizer, hidden=32).eval()
+        ppo = {"critic_lr": 3e-3, "value_clip": 10.0, "critic_sees_rubric": sees_rubric}
+        settings = RLSettings.model_validate({"lr": 1e-9, "kl": 0.0, "ppo": ppo})
+        learner = Learner(copy.deepcopy(model), Critic.of(model), model, settings, Accelerator(cpu=True))
+        random = np.random.default_rng(0)
+
+        def episode(random=random):
+            is_wanted = int(random.integers(2))
+            return Experience(Sequence([7, 8], [300, 9], [1, 1], [-3.0] * 2), float(is_wanted), (400 + is_wanted, 5))
+
+        found = [learner.update([episode() for _ in range(32)], step)["explained_variance"] for step in range(14)]
+        explained[sees_rubric] = found[-1]
+    assert explained[False] < 0.1
+    assert explained[True] > 0.9
+
+
+def test_the_rubric_is_for_the_critic_alone():
+    """A first update, in which every value is 0, moves a policy that reads all that stands before a token alike."""
+    torch.manual_seed(0)
+    model = make_model(make_tokenizer(), hidden=32).eval()
+    moved = []
+    for sees_rubric in (False, True):
+        settings = RLSettings.model_validate({"lr": 1e-3, "kl": 0.1, "ppo": {"critic_sees_rubric": sees_rubric}})
+        policy, reference = copy.deepcopy(model), copy.deepcopy(model)
+        learner = Learner(policy, Critic.of(model), reference, settings, Accelerator(cpu=True))
+        batch = [
+            Experience(Sequence([10, 11], [12, 13], [1, 1], [-1.8, -1.8]), 1.0, (14, 15)),
+            Experience(Sequence([10, 11], [16, 13], [1, 1], [-1.8, -1.8]), 0.0, (15,)),
+        ]
+        learner.update(batch, 0)
+        moved.append(learner.policy.model.embed_tokens.weight.detach())
+    assert not torch.equal(moved[0], model.model.embed_tokens.weight)
+    assert torch.equal(*moved)
+
+
+def test_the_rubric_as_the_critic_reads_it():
+    criteria = [
+        Criterion(id="a", text="Opened in 1790.", weight=5),
+        Criterion(id="b", text="Opened in 1770.", weight=-2.5),
+    ]
+    assert rubric_text(criteria) == " opened in 1790+5\n opened in 1770-2.5\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,12 @@ class Experience:
 
     tokens: Tokens
     reward: float
+    rubric_ids: tuple[int, ...] = ()
+    """What a critic that sees the rubric reads before the episode."""
+
+    def with_rubric(self) -> Experience:
+        """The same steps with the rubric before the prompt: for the critic alone, never for the policy."""
+        return replace(self, tokens=replace(self.tokens, prompt_ids=[*self.rubric_ids, *self.tokens.prompt_ids]))
 
 
 @dataclass(frozen=True, slots=True)

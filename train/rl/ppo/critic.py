@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from judger.types import Criterion
 from train.rl.ppo.batch import Micro
 
-__all__ = ["Critic", "values"]
+__all__ = ["Critic", "rubric_text", "values"]
 
 
 class Critic(nn.Module):
@@ -50,6 +52,19 @@ def values(critic: nn.Module, micro: Micro) -> Tensor:
     """(B, T) values before each sampled token, 0 in the padding."""
     found: Tensor = critic(micro.ids).gather(1, micro.places) * micro.valid
     return found
+
+
+def rubric_text(criteria: Iterable[Criterion]) -> str:
+    """The rubric as a critic reads it: a criterion a line, worded as within a sentence, its weight right behind it.
+
+    So what a report repeats of it has the same tokens, and what it is worth stands where attention that continues a
+    match (an induction head) looks.
+    """
+    return "".join(f" {_within(criterion.text)}{criterion.weight:+g}\n" for criterion in criteria)
+
+
+def _within(text: str) -> str:
+    return text[:1].lower() + text[1:].rstrip(".")
 
 
 def parameters_of(model: nn.Module) -> list[torch.nn.Parameter]:

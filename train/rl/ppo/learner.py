@@ -54,7 +54,9 @@ class Learner:
     def update(self, experiences: Sequence[Experience], step: int) -> dict[str, float]:
         """Learn from a batch; its figures. `step` counts from 0, and with the seed decides the order of minibatches."""
         settings = self.settings
-        read, figures = self._read(experiences)
+        # The critic's view of the same steps.
+        seen = [one.with_rubric() for one in experiences] if settings.ppo.critic_sees_rubric else experiences
+        read, figures = self._read(experiences, seen)
         is_warm = step >= settings.ppo.critic_warmup
         self._set_rates(step - settings.ppo.critic_warmup)
         sums: dict[str, list[float]] = {}
@@ -63,13 +65,13 @@ class Learner:
                 if is_warm and epoch < settings.ppo.epochs:
                     self._policy_step(experiences, rows, read, sums)
                 if epoch < settings.ppo.critic_epochs:
-                    self._critic_step(experiences, rows, read, sums)
+                    self._critic_step(seen, rows, read, sums)
         # The coefficient for the next batch follows from this one.
         self.kl.update(figures["kl"], len(experiences) * self.accelerator.num_processes)
         return figures | {name: sum(found) / len(found) for name, found in sums.items()}
 
     @torch.no_grad()
-    def _read(self, experiences: Sequence[Experience]) -> tuple[_Read, dict[str, float]]:
+    def _read(self, experiences: Sequence[Experience], seen: Sequence[Experience]) -> tuple[_Read, dict[str, float]]:
         """Log-probabilities of the reference, values, advantages; the policy's own are those it was sampled with."""
         device = self.accelerator.device
         sampled = [[p for p, m in zip(one.tokens.logprobs, one.tokens.mask, strict=True) if m] for one in experiences]
@@ -79,7 +81,9 @@ class Learner:
             micro = collate(experiences, rows, device)
             width = micro.valid.shape[1]
             reference[rows, :width] = logprobs_and_entropy(self.reference, micro, self.settings.temperature)[0]
-            predicted[rows, :width] = values(self.critic, micro)
+        for rows in micro_batches(seen, range(len(seen)), self.settings.micro_tokens):
+            micro = collate(seen, rows, device)
+            predicted[rows, : micro.valid.shape[1]] = values(self.critic, micro)
         rewards = torch.tensor([one.reward for one in experiences], device=device)
         ppo, coefficient = self.settings.ppo, self.kl.coefficient
         shaped = core.shaped(rewards, old - reference, valid, coefficient)

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from judger.errors import JudgerError
 from policy.kit import open_shared
+from policy.rollouts import Task
 from train.rl.checkpoint import (
     Checkpoints,
     load_optimizer,
@@ -32,7 +33,7 @@ from train.rl.collect import Batch, collect, figures, orders_of, tasks_of
 from train.rl.config import RLSettings
 from train.rl.episodes import Episodes, seed_of
 from train.rl.ppo.batch import Experience
-from train.rl.ppo.critic import Critic
+from train.rl.ppo.critic import Critic, rubric_text
 from train.rl.ppo.learner import Learner
 from train.rl.record import Recorder
 from train.rl.reward import JudgeLost, Rewards
@@ -147,7 +148,7 @@ async def _step(run: _Run, episodes: Episodes, rewards: Rewards, step: int) -> d
     tasks = tasks_of(run.inputs.tasks, step, settings.tasks_per_step, settings.seed)
     orders = orders_of(tasks, settings.group, step, settings.seed)
     batch = await collect(episodes, rewards, orders[accelerator.process_index :: accelerator.num_processes])
-    experiences = experiences_of(batch)
+    experiences = experiences_of(batch, run.inputs.tokenizer)
     if not all(gather_object([bool(experiences)])):
         rewards.say(f"step {step + 1}: no episode of this batch was scored, so nothing was learned from it")
         learned: dict[str, float] = {}
@@ -159,10 +160,14 @@ async def _step(run: _Run, episodes: Episodes, rewards: Rewards, step: int) -> d
     return figures(gather_object(list(batch.judged))) | learned | times
 
 
-def experiences_of(batch: Batch) -> list[Experience]:
+def experiences_of(batch: Batch, tokenizer: Any) -> list[Experience]:
     """What is learned from: every sequence of every scored episode."""
+
+    def rubric(task: Task) -> tuple[int, ...]:
+        return tuple(tokenizer(rubric_text(task.criteria), add_special_tokens=False)["input_ids"])
+
     return [
-        Experience(sequence, one.value)
+        Experience(sequence, one.value, rubric(one.rollout.order.task))
         for one in batch.judged
         if one.value is not None
         for sequence in one.rollout.sequences
