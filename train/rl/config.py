@@ -32,6 +32,9 @@ class PPOSettings(_Frozen):
     """Let the critic read the task's criteria and weights before the episode. The policy never does. What is known
     before an episode makes no difference to which way the policy is pushed, only to how noisily (asymmetric
     actor-critic, Pinto et al. 2017, arXiv 1710.06542)."""
+    critic_average: float = Field(default=0.0, ge=0, lt=1)
+    """Take values from a running average of the critic's weights, of which this share is kept at each of its optimizer
+    steps; 0: from the critic itself. Needs whole weights in every process (no FSDP, no ZeRO)."""
     critic_warmup: int = Field(default=0, ge=0)
     """Steps in which only the critic learns, before the policy is touched."""
     gamma: float = Field(default=1.0, gt=0, le=1)

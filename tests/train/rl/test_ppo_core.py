@@ -287,6 +287,21 @@ def test_the_rubric_is_for_the_critic_alone():
     assert torch.equal(*moved)
 
 
+def test_values_come_from_the_average_of_the_critics_weights():
+    """Two optimizer steps, by hand: the first is taken over, of the second 1 - 0.2 (one update before) comes in."""
+    learner = make_learner(ppo={"critic_average": 0.9, "critic_warmup": 9})
+    batch = [Experience(Sequence([0], [1], [1], [-1.8]), 1.0), Experience(Sequence([0], [2], [1], [-1.8]), 0.5)]
+    learner.update(batch, 0)
+    first = learner.critic.table.detach().clone()
+    assert torch.equal(learner.average.module.table, first)
+    learner.update(batch, 1)
+    second = learner.critic.table.detach().clone()
+    assert not torch.equal(first, second)
+    assert torch.allclose(learner.average.module.table, first + 0.8 * (second - first))
+    value = learner.update(batch, 2)["value_mean"]
+    assert value == pytest.approx(float(first[0] + 0.8 * (second[0] - first[0])))
+
+
 def test_the_rubric_as_the_critic_reads_it():
     criteria = [
         Criterion(id="a", text="Opened in 1790.", weight=5),

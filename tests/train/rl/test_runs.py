@@ -36,6 +36,8 @@ seed = 3
 [ppo]
 critic_lr = 1e-3
 minibatches = 2
+critic_sees_rubric = true
+critic_average = 0.9
 [grpo]
 micro_episodes = 3
 """

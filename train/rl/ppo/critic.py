@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from judger.types import Criterion
 from train.rl.ppo.batch import Micro
 
-__all__ = ["Critic", "rubric_text", "values"]
+__all__ = ["Critic", "averaged", "rubric_text", "values"]
 
 
 class Critic(nn.Module):
@@ -52,6 +53,19 @@ def values(critic: nn.Module, micro: Micro) -> Tensor:
     """(B, T) values before each sampled token, 0 in the padding."""
     found: Tensor = critic(micro.ids).gather(1, micro.places) * micro.valid
     return found
+
+
+def averaged(critic: nn.Module, decay: float) -> AveragedModel:
+    """A running average of the critic's weights: what the last few minibatches did to it by chance averages out.
+
+    At most `decay` of it is kept at an update; less of it while there were few.
+    """
+
+    def average(kept: Any, new: Any, number: Tensor | int) -> None:
+        count = float(number)
+        torch._foreach_lerp_(kept, new, 1.0 - min(decay, count / (count + 4.0)))
+
+    return AveragedModel(critic, multi_avg_fn=torch.no_grad()(average)).requires_grad_(False)
 
 
 def rubric_text(criteria: Iterable[Criterion]) -> str:

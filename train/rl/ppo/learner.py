@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from train.rl.config import RLSettings
 from train.rl.episodes import seed_of
 from train.rl.ppo import core
 from train.rl.ppo.batch import Experience, Micro, collate, logprobs_and_entropy, micro_batches, padded
-from train.rl.ppo.critic import parameters_of, values
+from train.rl.ppo.critic import averaged, parameters_of, values
 
 __all__ = ["Learner"]
 
@@ -32,7 +33,7 @@ class _Read:
 
 
 class Learner:
-    """Holds policy, critic, frozen reference and both optimizers.
+    """Holds policy, critic and its average, frozen reference and both optimizers.
 
     Policy and critic may be wrapped for data parallelism; every process brings its own experiences, and advantages are
     whitened and losses averaged over all of them.
@@ -48,6 +49,9 @@ class Learner:
         self.policy, self.critic, self.optimizer, self.critic_optimizer = accelerator.prepare(
             policy, critic, optimizer, critic_optimizer
         )
+        self.average: AveragedModel | None = None
+        if settings.ppo.critic_average:
+            self.average = averaged(accelerator.unwrap_model(self.critic), settings.ppo.critic_average)
         self.reference = reference.to(accelerator.device).eval().requires_grad_(False)
         self.kl = core.KLController(settings.kl, target=settings.ppo.kl_target, horizon=settings.ppo.kl_horizon)
 
@@ -83,7 +87,7 @@ class Learner:
             reference[rows, :width] = logprobs_and_entropy(self.reference, micro, self.settings.temperature)[0]
         for rows in micro_batches(seen, range(len(seen)), self.settings.micro_tokens):
             micro = collate(seen, rows, device)
-            predicted[rows, : micro.valid.shape[1]] = values(self.critic, micro)
+            predicted[rows, : micro.valid.shape[1]] = values(self.average or self.critic, micro)
         rewards = torch.tensor([one.reward for one in experiences], device=device)
         ppo, coefficient = self.settings.ppo, self.kl.coefficient
         shaped = core.shaped(rewards, old - reference, valid, coefficient)
@@ -125,6 +129,8 @@ class Learner:
             return found, {"value_loss": found}
 
         self._optimize(self.critic, self.critic_optimizer, experiences, rows, read, loss, sums, "critic_grad_norm")
+        if self.average is not None:
+            self.average.update_parameters(self.accelerator.unwrap_model(self.critic))
 
     def _optimize(
         self,

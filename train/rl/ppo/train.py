@@ -15,10 +15,12 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import DistributedType, gather_object
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from judger.errors import JudgerError
+from policy.errors import ConfigError
 from policy.kit import open_shared
 from policy.rollouts import Task
 from train.rl.checkpoint import (
@@ -69,6 +71,8 @@ class _Run:
         state = self.checkpoints.state(path)
         learner = self.learner
         self.accelerator.unwrap_model(learner.critic).load_state_dict(load_file(path / "critic.safetensors"))
+        if learner.average is not None:
+            learner.average.load_state_dict(load_file(path / "critic_average.safetensors"))
         load_optimizer(learner.optimizer, path / "optimizer.safetensors")
         load_optimizer(learner.critic_optimizer, path / "critic_optimizer.safetensors")
         restore_random_state(load_file(path / "random.safetensors"))
@@ -78,12 +82,17 @@ class _Run:
     def _write(self, folder: Path) -> None:
         save_policy(self.policy, self.inputs.tokenizer, folder / "policy")
         critic = self.accelerator.unwrap_model(self.learner.critic)
-        save_file(
-            {name: value.contiguous() for name, value in critic.state_dict().items()}, folder / "critic.safetensors"
-        )
+        save_weights(critic, folder / "critic.safetensors")
+        if self.learner.average is not None:
+            save_weights(self.learner.average, folder / "critic_average.safetensors")
         save_optimizer(self.learner.optimizer, folder / "optimizer.safetensors")
         save_optimizer(self.learner.critic_optimizer, folder / "critic_optimizer.safetensors")
         save_file(random_state(), folder / "random.safetensors")
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """All that a model's state_dict holds."""
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
 
 
 def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:
@@ -95,9 +104,15 @@ def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:
 def train_ppo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards, *, cpu: bool = False) -> Path:
     """Train, or go on with, the run in `out`; the folder of the trained model.
 
-    Raises JudgeLost, or another JudgerError of the judge's connection, with the state saved.
+    Raises ConfigError before anything is loaded, and JudgeLost, or another JudgerError of the judge's connection, with
+    the state saved.
     """
     accelerator = Accelerator(cpu=cpu)
+    if settings.ppo.critic_average and accelerator.distributed_type in (
+        DistributedType.FSDP,
+        DistributedType.DEEPSPEED,
+    ):
+        raise ConfigError("ppo.critic_average: needs whole weights in every process, which FSDP and ZeRO do not keep")
     torch.manual_seed(seed_of(settings.seed, "init", accelerator.process_index))
     checkpoints = Checkpoints(out / "checkpoints", settings.keep)
     latest = checkpoints.latest()
