@@ -61,11 +61,11 @@ def averaged(critic: nn.Module, decay: float) -> AveragedModel:
     At most `decay` of it is kept at an update; less of it while there were few.
     """
 
-    def average(kept: Any, new: Any, number: Tensor | int) -> None:
+    def average(kept: Tensor, new: Tensor, number: Tensor | int) -> Tensor:
         count = float(number)
-        torch._foreach_lerp_(kept, new, 1.0 - min(decay, count / (count + 4.0)))
+        return kept.lerp(new, 1.0 - min(decay, count / (count + 4.0)))
 
-    return AveragedModel(critic, multi_avg_fn=torch.no_grad()(average)).requires_grad_(False)
+    return AveragedModel(critic, avg_fn=average).requires_grad_(False)
 
 
 def rubric_text(criteria: Iterable[Criterion]) -> str:

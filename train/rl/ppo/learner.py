@@ -85,9 +85,10 @@ class Learner:
             micro = collate(experiences, rows, device)
             width = micro.valid.shape[1]
             reference[rows, :width] = logprobs_and_entropy(self.reference, micro, self.settings.temperature)[0]
+        critic = self.critic if self.average is None else self.average
         for rows in micro_batches(seen, range(len(seen)), self.settings.micro_tokens):
             micro = collate(seen, rows, device)
-            predicted[rows, : micro.valid.shape[1]] = values(self.average or self.critic, micro)
+            predicted[rows, : micro.valid.shape[1]] = values(critic, micro)
         rewards = torch.tensor([one.reward for one in experiences], device=device)
         ppo, coefficient = self.settings.ppo, self.kl.coefficient
         shaped = core.shaped(rewards, old - reference, valid, coefficient)
