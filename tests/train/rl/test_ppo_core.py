@@ -217,6 +217,26 @@ def test_it_solves_a_chain_whose_only_reward_is_at_its_end():
     assert chance > 0.8
 
 
+def test_policy_and_critic_learn_the_same_side_by_side_as_one_after_the_other():
+    """With one thread to compute with they learn in threads of their own."""
+    batch = [
+        Experience(Sequence([0], [1, 2], [1, 1], [-1.8, -1.8]), 1.0),
+        Experience(Sequence([0], [3], [1], [-1.8]), 0.0),
+    ]
+    threads, found = torch.get_num_threads(), []
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            learner = make_learner(ppo={"epochs": 2, "critic_epochs": 3, "minibatches": 2}, kl=0.1)
+            figures = [learner.update(batch, step) for step in range(3)]
+            found.append((figures, learner.policy.table.detach(), learner.critic.table.detach()))
+    finally:
+        torch.set_num_threads(threads)
+    assert found[0][0] == found[1][0]
+    assert {"policy_loss", "value_loss", "grad_norm", "critic_grad_norm"} <= found[0][0][0].keys()
+    assert all(torch.equal(*pair) for pair in zip(found[0][1:], found[1][1:], strict=True))
+
+
 def test_only_the_critic_learns_while_it_warms_up():
     learner = make_learner(ppo={"critic_warmup": 1})
     batch = [Experience(Sequence([0], [1, 2], [1, 1], [-1.8, -1.8]), 1.0)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,9 @@ from train.rl.ppo.batch import Experience, Micro, collate, logprobs_and_entropy,
 from train.rl.ppo.critic import averaged, parameters_of, values
 
 __all__ = ["Learner"]
+
+_Sums = dict[str, list[float]]
+"""Figures of each optimizer step, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +66,34 @@ class Learner:
         # The critic's view of the same steps.
         seen = [one.with_rubric() for one in experiences] if settings.ppo.critic_sees_rubric else experiences
         read, figures = self._read(experiences, seen)
-        is_warm = step >= settings.ppo.critic_warmup
         self._set_rates(step - settings.ppo.critic_warmup)
-        sums: dict[str, list[float]] = {}
-        for epoch in range(max(settings.ppo.epochs, settings.ppo.critic_epochs)):
-            for rows in self._minibatches(len(experiences), step, epoch):
-                if is_warm and epoch < settings.ppo.epochs:
-                    self._policy_step(experiences, rows, read, sums)
-                if epoch < settings.ppo.critic_epochs:
-                    self._critic_step(seen, rows, read, sums)
+        policy_epochs = settings.ppo.epochs if step >= settings.ppo.critic_warmup else 0
+
+        def learn_policy() -> _Sums:
+            sums: _Sums = {}
+            for rows in self._minibatches(len(experiences), step, policy_epochs):
+                self._policy_step(experiences, rows, read, sums)
+            return sums
+
+        def learn_values() -> _Sums:
+            sums: _Sums = {}
+            for rows in self._minibatches(len(experiences), step, settings.ppo.critic_epochs):
+                self._critic_step(seen, rows, read, sums)
+            return sums
+
+        learned = self._both(learn_policy, learn_values)
         # The coefficient for the next batch follows from this one.
         self.kl.update(figures["kl"], len(experiences) * self.accelerator.num_processes)
-        return figures | {name: sum(found) / len(found) for name, found in sums.items()}
+        return figures | {name: sum(found) / len(found) for name, found in learned.items()}
+
+    def _both(self, *parts: Callable[[], _Sums]) -> _Sums:
+        """What the parts come to. They share nothing but what was read, so that a process that computes with one thread
+        runs them side by side; on a device or among other processes their order has to be the same everywhere."""
+        is_alone = self.accelerator.device.type == "cpu" and self.accelerator.num_processes == 1
+        if is_alone and torch.get_num_threads() == 1:
+            with ThreadPoolExecutor(len(parts)) as threads:
+                return dict(ChainMap(*[future.result() for future in [threads.submit(part) for part in parts]]))
+        return dict(ChainMap(*[part() for part in parts]))
 
     @torch.no_grad()
     def _read(self, experiences: Sequence[Experience], seen: Sequence[Experience]) -> tuple[_Read, dict[str, float]]:
@@ -108,9 +129,7 @@ class Learner:
         }
         return _Read(old, predicted, returns, advantages, valid), figures
 
-    def _policy_step(
-        self, experiences: Sequence[Experience], rows: list[int], read: _Read, sums: dict[str, list[float]]
-    ) -> None:
+    def _policy_step(self, experiences: Sequence[Experience], rows: list[int], read: _Read, sums: _Sums) -> None:
         ppo = self.settings.ppo
 
         def loss(micro: Micro, here: tuple[list[int], slice]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -121,9 +140,7 @@ class Learner:
 
         self._optimize(self.policy, self.optimizer, experiences, rows, read, loss, sums, "grad_norm")
 
-    def _critic_step(
-        self, experiences: Sequence[Experience], rows: list[int], read: _Read, sums: dict[str, list[float]]
-    ) -> None:
+    def _critic_step(self, experiences: Sequence[Experience], rows: list[int], read: _Read, sums: _Sums) -> None:
         def loss(micro: Micro, here: tuple[list[int], slice]) -> tuple[Tensor, dict[str, Tensor]]:
             new = values(self.critic, micro)
             found = core.value_loss(new, read.values[here], read.returns[here], self.settings.ppo.value_clip)
@@ -141,7 +158,7 @@ class Learner:
         rows: list[int],
         read: _Read,
         loss: Any,
-        sums: dict[str, list[float]],
+        sums: _Sums,
         norm: str,
     ) -> None:
         """One optimizer step over a minibatch: the mean over its tokens in all processes."""
@@ -165,12 +182,13 @@ class Learner:
             sums.setdefault(name, []).append(float(accelerator.reduce(total, "sum") / count))
         sums.setdefault(norm, []).append(float(gradient))
 
-    def _minibatches(self, count: int, step: int, epoch: int) -> Iterator[list[int]]:
+    def _minibatches(self, count: int, step: int, epochs: int) -> Iterator[list[int]]:
         parts = self.settings.ppo.minibatches
-        random = torch.Generator().manual_seed(seed_of(self.settings.seed, "minibatches", step, epoch))
-        order = torch.randperm(count, generator=random)
-        for part in torch.tensor_split(order, min(parts, count)):
-            yield part.tolist()
+        for epoch in range(epochs):
+            random = torch.Generator().manual_seed(seed_of(self.settings.seed, "minibatches", step, epoch))
+            order = torch.randperm(count, generator=random)
+            for part in torch.tensor_split(order, min(parts, count)):
+                yield part.tolist()
 
     def _set_rates(self, step: int) -> None:
         share = min(1.0, (step + 1) / (self.settings.warmup + 1)) if step >= 0 else 0.0
