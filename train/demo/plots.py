@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 __all__ = ["draw"]
 
@@ -27,7 +28,11 @@ _STYLES = ("-", "--", ":")
 
 
 def draw(runs: Mapping[str, Steps], path: Path) -> None:
-    """One figure with a panel for each quantity and a colour for each run, such as ppo-0. Gaps are gaps."""
+    """One figure with a panel for each quantity and a colour for each algorithm.
+
+    A run's name is its algorithm and its seed, such as ppo-0; several seeds are pale lines behind their mean. What was
+    not measured at a step is not drawn.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -35,21 +40,33 @@ def draw(runs: Mapping[str, Steps], path: Path) -> None:
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = pyplot.subplots(4, 3, figsize=(15, 15), layout="constrained")
-    colours = {name: f"C{number}" for number, name in enumerate(runs)}
+    algorithms: dict[str, list[Steps]] = {}
+    for name, steps in runs.items():
+        algorithms.setdefault(name.rpartition("-")[0], []).append(steps)
     for axis, (title, keys) in zip(axes.flat, PANELS, strict=True):
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("step")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
-        for name, steps in runs.items():
+        for number, (algorithm, seeds) in enumerate(algorithms.items()):
             for key, style in zip(keys, _STYLES, strict=False):
-                points = [(step["step"], step[key]) for step in steps if key in step]
-                if points:
-                    label = f"{name} {key.partition('/')[2] or key}" if len(keys) > 1 else name
-                    axis.plot(*zip(*points, strict=True), style, color=colours[name], label=label, linewidth=1.2)
+                lines = [line for steps in seeds if (line := _line(steps, key))]
+                if not lines:
+                    continue
+                for line in lines if len(lines) > 1 else ():
+                    axis.plot(line.keys(), line.values(), style, color=f"C{number}", alpha=0.25, linewidth=0.8)
+                mean = {
+                    step: fmean(line[step] for line in lines if step in line) for step in sorted(set().union(*lines))
+                }
+                label = f"{algorithm} {key.partition('/')[2] or key}" if len(keys) > 1 else algorithm
+                axis.plot(mean.keys(), mean.values(), style, color=f"C{number}", label=label, linewidth=1.4)
         if axis.lines:
             axis.legend(fontsize=7)
         else:
             axis.text(0.5, 0.5, "not measured", ha="center", va="center", transform=axis.transAxes, alpha=0.5)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
+
+
+def _line(steps: Steps, key: str) -> dict[float, float]:
+    return {step["step"]: step[key] for step in steps if key in step}

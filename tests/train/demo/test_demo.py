@@ -94,7 +94,7 @@ def test_a_gain_is_paired_by_task_and_widened_by_seeds_that_disagree() -> None:
 
 def test_curves_are_drawn_with_gaps_where_nothing_was_measured(tmp_path: Path) -> None:
     steps = [{"step": 1.0, "reward": 0.1, "kl": 0.0}, {"step": 2.0, "kl": 0.01}]
-    plots.draw({"ppo-0": steps, "grpo-0": steps[:1]}, tmp_path / "curves.png")
+    plots.draw({"ppo-0": steps, "grpo-0": steps[:1], "ppo-1": steps[1:]}, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
