@@ -31,7 +31,7 @@ _SMALL = ("--size", "small", "--entities", "64")
 _STEPS = ("--accumulate", "1", "--learning-rate", "3e-3")
 _STAGE1 = ("--batch", "4", *_STEPS)
 _STAGE2 = ("--context", "1024", "--batch", "2", *_STEPS)
-_PROBES = ("--probes", "120")  # with 40, a share of 0.2 is known to 0.13 only
+_PROBES = ("--probes", "120")  # with 40, a share of 0.2 is known to 0.12 only
 _SFT = ("--packing", "--batch", "2", *_STEPS)
 
 FULL = Size(

@@ -2,7 +2,7 @@
 
     OUT/settings.json            what the run was started with
     OUT/reference/               the model that the run began with
-    OUT/checkpoints/step-000010/ policy/ (model and tokenizer), critic, both optimizers, state.json
+    OUT/checkpoints/step-000010/ policy/ (model and tokenizer), critic, its average, both optimizers, state.json
     OUT/metrics.jsonl            one step a line
     OUT/model/                   the policy at the end
 

@@ -14,7 +14,7 @@ from train.rl.episodes import Episodes, Order, seed_of
 from train.rl.reward import FOREIGN, Judged, Rewards, by_role
 from train.rl.watch import watch
 
-__all__ = ["Batch", "collect", "figures", "orders_of", "tasks_of"]
+__all__ = ["Batch", "collect", "figures", "means", "orders_of", "tasks_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,15 @@ def figures(judged: Sequence[Judged]) -> dict[str, float]:
         mean = fmean(rewards)
         found["reward"] = mean
         found["reward_std"] = fmean((reward - mean) ** 2 for reward in rewards) ** 0.5
-    found |= {f"role/{role}": value for role, value in _means(map(by_role, scored)).items()}
+    found |= {f"role/{role}": value for role, value in means(map(by_role, scored)).items()}
     found |= {
-        f"watch/{name}": value for name, value in _means(watch(one) for one in judged if one.rollout.report).items()
+        f"watch/{name}": value for name, value in means(watch(one) for one in judged if one.rollout.report).items()
     }
     return found
 
 
-def _means(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+def means(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each figure over the rows that have it."""
     columns: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row.items():

@@ -29,9 +29,9 @@ class PPOSettings(_Frozen):
     minibatches: int = Field(default=4, ge=1)
     """Optimizer steps a pass."""
     critic_sees_rubric: bool = False
-    """Let the critic read the task's criteria and weights before the episode. The policy never does. What is known
-    before an episode makes no difference to which way the policy is pushed, only to how noisily (asymmetric
-    actor-critic, Pinto et al. 2017, arXiv 1710.06542)."""
+    """Let the critic read the task's criteria and weights before the episode, with their tokens on top of the model's
+    window. The policy never does. What is known before an episode makes no difference on average to which way the
+    policy is pushed, only to how noisily (asymmetric actor-critic, Pinto et al. 2017, arXiv 1710.06542)."""
     critic_average: float = Field(default=0.0, ge=0, lt=1)
     """Take values from a running average of the critic's weights, of which this share is kept at each of its optimizer
     steps; 0: from the critic itself. Needs whole weights in every process (no FSDP, no ZeRO)."""

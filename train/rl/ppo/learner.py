@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from train.rl.collect import means
 from train.rl.config import RLSettings
 from train.rl.episodes import seed_of
 from train.rl.ppo import core
@@ -22,8 +23,8 @@ from train.rl.ppo.critic import averaged, parameters_of, values
 
 __all__ = ["Learner"]
 
-_Sums = dict[str, list[float]]
-"""Figures of each optimizer step, by name."""
+_Steps = list[dict[str, float]]
+"""The figures of each optimizer step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +68,21 @@ class Learner:
         seen = [one.with_rubric() for one in experiences] if settings.ppo.critic_sees_rubric else experiences
         read, figures = self._read(experiences, seen)
         self._set_rates(step - settings.ppo.critic_warmup)
-        policy_epochs = settings.ppo.epochs if step >= settings.ppo.critic_warmup else 0
-
-        def learn_policy() -> _Sums:
-            sums: _Sums = {}
-            for rows in self._minibatches(len(experiences), step, policy_epochs):
-                self._policy_step(experiences, rows, read, sums)
-            return sums
-
-        def learn_values() -> _Sums:
-            sums: _Sums = {}
-            for rows in self._minibatches(len(experiences), step, settings.ppo.critic_epochs):
-                self._critic_step(seen, rows, read, sums)
-            return sums
-
-        learned = self._both(learn_policy, learn_values)
+        both = partial(self._learn_policy, experiences, read, step), partial(self._learn_values, seen, read, step)
+        for steps in self._run(both):
+            figures |= means(steps)
         # The coefficient for the next batch follows from this one.
         self.kl.update(figures["kl"], len(experiences) * self.accelerator.num_processes)
-        return figures | {name: sum(found) / len(found) for name, found in learned.items()}
+        return figures
 
-    def _both(self, *parts: Callable[[], _Sums]) -> _Sums:
-        """What the parts come to. They share nothing but what was read, so that a process that computes with one thread
-        runs them side by side; on a device or among other processes their order has to be the same everywhere."""
+    def _run(self, parts: Sequence[Callable[[], _Steps]]) -> list[_Steps]:
+        """What the parts come to. They share nothing but what was read, so a process that computes with one thread runs
+        them side by side; on a device or among other processes their order has to be the same everywhere."""
         is_alone = self.accelerator.device.type == "cpu" and self.accelerator.num_processes == 1
-        if is_alone and torch.get_num_threads() == 1:
-            with ThreadPoolExecutor(len(parts)) as threads:
-                return dict(ChainMap(*[future.result() for future in [threads.submit(part) for part in parts]]))
-        return dict(ChainMap(*[part() for part in parts]))
+        if not is_alone or torch.get_num_threads() > 1:
+            return [part() for part in parts]
+        with ThreadPoolExecutor(len(parts)) as threads:
+            return list(threads.map(lambda part: part(), parts))
 
     @torch.no_grad()
     def _read(self, experiences: Sequence[Experience], seen: Sequence[Experience]) -> tuple[_Read, dict[str, float]]:
@@ -129,8 +118,10 @@ class Learner:
         }
         return _Read(old, predicted, returns, advantages, valid), figures
 
-    def _policy_step(self, experiences: Sequence[Experience], rows: list[int], read: _Read, sums: _Sums) -> None:
+    def _learn_policy(self, experiences: Sequence[Experience], read: _Read, step: int) -> _Steps:
+        """The policy's passes over the batch: the figures of each optimizer step. None while the critic warms up."""
         ppo = self.settings.ppo
+        epochs = ppo.epochs if step >= ppo.critic_warmup else 0
 
         def loss(micro: Micro, here: tuple[list[int], slice]) -> tuple[Tensor, dict[str, Tensor]]:
             new, entropy = logprobs_and_entropy(self.policy, micro, self.settings.temperature)
@@ -138,17 +129,26 @@ class Learner:
             parts = {"policy_loss": found, "entropy": entropy, "clip_fraction": clipped, "kl_to_old": moved}
             return found - ppo.entropy_bonus * entropy, parts
 
-        self._optimize(self.policy, self.optimizer, experiences, rows, read, loss, sums, "grad_norm")
+        return [
+            self._optimize(self.policy, self.optimizer, experiences, rows, read, loss, "grad_norm")
+            for rows in self._minibatches(len(experiences), step, epochs)
+        ]
 
-    def _critic_step(self, experiences: Sequence[Experience], rows: list[int], read: _Read, sums: _Sums) -> None:
+    def _learn_values(self, experiences: Sequence[Experience], read: _Read, step: int) -> _Steps:
+        """The critic's passes over the batch: the figures of each optimizer step."""
+
         def loss(micro: Micro, here: tuple[list[int], slice]) -> tuple[Tensor, dict[str, Tensor]]:
             new = values(self.critic, micro)
             found = core.value_loss(new, read.values[here], read.returns[here], self.settings.ppo.value_clip)
             return found, {"value_loss": found}
 
-        self._optimize(self.critic, self.critic_optimizer, experiences, rows, read, loss, sums, "critic_grad_norm")
-        if self.average is not None:
-            self.average.update_parameters(self.accelerator.unwrap_model(self.critic))
+        critic, optimizer = self.critic, self.critic_optimizer
+        steps: _Steps = []
+        for rows in self._minibatches(len(experiences), step, self.settings.ppo.critic_epochs):
+            steps.append(self._optimize(critic, optimizer, experiences, rows, read, loss, "critic_grad_norm"))
+            if self.average is not None:
+                self.average.update_parameters(self.accelerator.unwrap_model(critic))
+        return steps
 
     def _optimize(
         self,
@@ -158,10 +158,9 @@ class Learner:
         rows: list[int],
         read: _Read,
         loss: Any,
-        sums: _Sums,
         norm: str,
-    ) -> None:
-        """One optimizer step over a minibatch: the mean over its tokens in all processes."""
+    ) -> dict[str, float]:
+        """One optimizer step over a minibatch: the mean over its tokens in all processes; its figures."""
         accelerator = self.accelerator
         groups = list(micro_batches(experiences, rows, self.settings.micro_tokens))
         count = accelerator.reduce(read.valid[rows].sum().float(), "sum").clamp(min=1)
@@ -178,9 +177,8 @@ class Learner:
         gradient = accelerator.clip_grad_norm_(parameters_of(model), self.settings.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
-        for name, total in totals.items():
-            sums.setdefault(name, []).append(float(accelerator.reduce(total, "sum") / count))
-        sums.setdefault(norm, []).append(float(gradient))
+        figures = {name: float(accelerator.reduce(total, "sum") / count) for name, total in totals.items()}
+        return figures | {norm: float(gradient)}
 
     def _minibatches(self, count: int, step: int, epochs: int) -> Iterator[list[int]]:
         parts = self.settings.ppo.minibatches

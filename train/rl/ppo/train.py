@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,7 @@ async def _step(run: _Run, episodes: Episodes, rewards: Rewards, step: int) -> d
 def experiences_of(batch: Batch, tokenizer: Any) -> list[Experience]:
     """What is learned from: every sequence of every scored episode."""
 
+    @cache
     def rubric(task: Task) -> tuple[int, ...]:
         return tuple(tokenizer(rubric_text(task.criteria), add_special_tokens=False)["input_ids"])
 
