@@ -2,7 +2,7 @@
 
     case -> look up what is known -> join what is in flight -> batch -> engine -> calibrated verdicts -> reward
 
-The judge knows no protobuf and no model. An engine is either batched here (`judger.batcher`) or batches by itself.
+The judge knows no protobuf and no model. An engine is batched here (`judger.schedule.batcher`) or batches by itself.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from judger.admission import Admission, Ticket, estimated_tokens
-from judger.alone import Alone
-from judger.batcher import Batcher
-from judger.cache import VerdictCache
+from judger.cache.verdicts import VerdictCache
 from judger.engines.base import PAIR_TIER, Engine, SelfBatching, Tier
 from judger.errors import DeadlineExceeded, EngineError, JudgeMismatch, JudgerError, TooLarge, Unsupported
-from judger.inflight import InFlight, Joined
-from judger.isolation import Ran
 from judger.pairwise import Comparison, compared, duels
 from judger.reward import reward
+from judger.schedule.admission import Admission, Ticket, estimated_tokens
+from judger.schedule.batcher import Batcher
+from judger.schedule.direct import Direct
+from judger.schedule.inflight import InFlight, Joined
+from judger.schedule.isolation import Ran
 from judger.steering import FlagFinder, prepare
 from judger.types import Case, Judgement, Options, Reason, Unscored, Usage
 from judger.verdict import Calibration, verdict
@@ -59,9 +59,9 @@ class Judge:
         self._idle.set()
         self._inflight = InFlight(self._run)
         self._flags = FlagFinder()
-        self.work: Batcher | Alone
+        self.work: Batcher | Direct
         if isinstance(engine, SelfBatching):
-            self.work = Alone(engine, rebuild=rebuild, engine_timeout=engine_timeout, backoff=backoff)
+            self.work = Direct(engine, rebuild=rebuild, engine_timeout=engine_timeout, backoff=backoff)
         else:
             self.work = Batcher(
                 engine,

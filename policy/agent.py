@@ -21,8 +21,8 @@ from policy.episode import Episode
 from policy.errors import ContextFull, ModelError, ToolError
 from policy.events import Compacted, Event, Finished, Observed, Replied, Status
 from policy.model import Completion, Message, Model, Schema, ToolCall
-from policy.tools.base import Outcome
-from policy.tools.workspace import Workspace
+from policy.tools.base import ToolAnswer
+from policy.workspace.files import Workspace
 
 __all__ = ["Agent", "Tools"]
 
@@ -34,7 +34,7 @@ class Tools(Protocol):
 
     schemas: list[Schema]
 
-    async def call(self, call: ToolCall) -> Outcome: ...
+    async def call(self, call: ToolCall) -> ToolAnswer: ...
 
 
 class Agent:
@@ -110,7 +110,9 @@ class Agent:
         budget = self._config.budget
         start = time.perf_counter()
         if number >= budget.calls_per_turn or episode.tool_calls >= budget.tool_calls:
-            outcome = Outcome("Not carried out: there are too many calls in this turn, or the budget is used up.", True)
+            outcome = ToolAnswer(
+                "Not carried out: there are too many calls in this turn, or the budget is used up.", True
+            )
         else:
             outcome = await self._tools.call(call)
         seconds = time.perf_counter() - start

@@ -12,7 +12,7 @@ from policy.config import Settings
 from policy.episode import Episode
 from policy.index.dense import find_embedder
 from policy.index.store import LocalIndex
-from policy.tools import sandbox
+from policy.sandbox import walls
 from policy.tools.authority import Authority
 from policy.tools.base import Tool, Toolbox, tool
 from policy.tools.file import FileTool
@@ -20,8 +20,8 @@ from policy.tools.open import OpenTool, Reader
 from policy.tools.search import IndexProvider, Provider, SearchTool
 from policy.tools.shell import ShellTool
 from policy.tools.todo import Todo
-from policy.tools.workspace import Workspace
 from policy.web.cache import DiskCache
+from policy.workspace.files import Workspace
 
 __all__ = ["Kit", "Shared", "bundled_corpus", "open_index", "open_kit", "open_shared", "system_prompt"]
 
@@ -117,7 +117,7 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
         tools: list[Tool] = [*offered, *shared.tools]
         missing: list[str] = []
         if settings.shell.enabled:
-            reason = sandbox.missing(settings.shell)
+            reason = walls.missing(settings.shell)
             if reason:
                 missing.append(f"shell is off: {reason}")
             else:

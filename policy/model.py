@@ -1,4 +1,4 @@
-"""What the agent needs of a chat model: one method. The three models behind it are in `policy.models`."""
+"""What the agent needs of a chat model: one method. The models behind it are in `policy.models`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from policy.config import ModelConfig
-from policy.errors import ConfigError
-
-__all__ = ["Completion", "Message", "Model", "Schema", "ToolCall", "open_model"]
+__all__ = ["Completion", "Message", "Model", "Schema", "ToolCall"]
 
 Message = dict[str, Any]
 """A message in the chat format of OpenAI-compatible endpoints; `reasoning_content` holds a thought."""
@@ -81,18 +78,3 @@ class Model(Protocol):
         ...
 
     async def aclose(self) -> None: ...
-
-
-def open_model(config: ModelConfig, *, api_key: str | None = None) -> Model:
-    """The model that `config` names; the libraries it needs are imported here and not before."""
-    match config.backend:
-        case "openai":
-            from policy.models.openai import OpenAIModel
-
-            return OpenAIModel(config, api_key=api_key)
-        case "transformers":
-            from policy.models.local import LocalModel
-
-            return LocalModel.load(config)
-        case "scripted":
-            raise ConfigError("model.backend: the scripted model is built in code or by --demo, not by a setting")

@@ -14,9 +14,9 @@ from policy.episode import Episode
 from policy.events import Event, Observed, Replied, Started
 from policy.model import Completion, Schema, ToolCall
 from policy.models.scripted import ScriptedModel
-from policy.tools.base import Outcome
-from policy.tools.workspace import Workspace
+from policy.tools.base import ToolAnswer
 from policy.trajectory import events_of
+from policy.workspace.files import Workspace
 
 __all__ = ["RecordedTools", "recorded_model", "rerun", "restored"]
 
@@ -35,14 +35,14 @@ class RecordedTools:
                 self._answers[call.name, call.arguments].append(event)
             episode.apply(event)
 
-    async def call(self, call: ToolCall) -> Outcome:
+    async def call(self, call: ToolCall) -> ToolAnswer:
         answers = self._answers.get((call.name, call.arguments))
         if not answers:
-            return Outcome("This call was not made in the recorded episode, so there is no answer to it.", True)
+            return ToolAnswer("This call was not made in the recorded episode, so there is no answer to it.", True)
         event = answers.popleft() if len(answers) > 1 else answers[0]
         self.plan = event.todo
         text = event.message["content"].removesuffix(event.footer)
-        return Outcome(text, event.is_error, tuple(event.sources))
+        return ToolAnswer(text, event.is_error, tuple(event.sources))
 
 
 def recorded_model(record: Mapping[str, Any]) -> ScriptedModel:

@@ -27,9 +27,9 @@ from policy.events import Finished, Started
 from policy.judging import judge_records
 from policy.kit import Kit, Shared
 from policy.model import Model
-from policy.removal import discard, remove_tree
 from policy.runs import Run, run_episode
 from policy.trajectory import Record
+from policy.workspace.removal import discard, remove_tree
 
 __all__ = ["Rollouts", "Task", "read_tasks"]
 

@@ -27,7 +27,7 @@ SERVER = """
 import asyncio
 from judger.config import ServeConfig
 from judger.engines.scripted import ScriptedEngine
-from judger.server import running
+from judger.server.process import running
 
 async def main():
     async with running(ServeConfig(engine="scripted", port=0, grace=1.0), ScriptedEngine()) as server:

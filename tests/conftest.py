@@ -9,7 +9,7 @@ import pytest
 
 from judger.config import ServeConfig
 from judger.engines.scripted import ScriptedEngine
-from judger.server import Running, running
+from judger.server.process import Running, running
 
 SERVE = ServeConfig(engine="scripted", port=0, grace=5.0)
 

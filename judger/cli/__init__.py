@@ -22,7 +22,7 @@ from judger.cli import agree, bench, calibrate, evaluate, lint, score, serve, to
 from judger.cli import filter as filter_
 from judger.cli.exits import BAD_INPUT, report
 from judger.errors import JudgerError
-from judger.logs import log_to_stderr
+from judger.observe.logs import log_to_stderr
 from judger.version import __version__
 
 COMMANDS = (serve, score, agree, filter_, evaluate, calibrate, lint, bench, token)

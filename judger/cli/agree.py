@@ -21,7 +21,7 @@ from judger.types import Lane
 
 if TYPE_CHECKING:
     from judger.agreement import Agreement
-    from judger.figures import Figure, Row
+    from judger.agreement.figures import Figure, Row
 
 WIDE = 98
 """Terminal columns from which the table has all of `HEADS`; below, it leaves out those of `SPARED`."""

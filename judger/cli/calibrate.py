@@ -20,8 +20,8 @@ from judger.types import Unscored
 from judger.verdict import Calibration
 
 if TYPE_CHECKING:
-    from judger.calibrate import Report
-    from judger.figures import Row
+    from judger.agreement.figures import Row
+    from judger.calibration.calibrate import Report
     from judger.v1 import judger_pb2 as pb
 
 SHOWN = {"balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1", "ternary_macro_f1": "macro-F1, three labels"}
@@ -53,7 +53,7 @@ async def run(args: argparse.Namespace) -> int:
     check_judge(args)
     check_writable(args.output, *args.files)
     session, observations = await judge_labelled(args)
-    from judger.calibrate import fit_report, labelled, save_calibration
+    from judger.calibration.calibrate import fit_report, labelled, save_calibration
 
     current = calibration_of(session.info.calibration)
     report = fit_report(

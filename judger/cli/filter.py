@@ -15,13 +15,13 @@ from rich.text import Text
 
 from judger.cli.console import check_writable, count_lines, output, progress
 from judger.cli.exits import INCOMPLETE, OK
-from judger.cli.journal import Journal, Outcome, journal_path
+from judger.cli.journal import Fate, Journal, journal_path
 from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags
 from judger.cli.session import Answer, in_order, judge_session
 from judger.errors import InvalidRequest
 from judger.rubric import iter_records, read_rubric
 
-KEPT = (Outcome.KEPT, Outcome.UNSCORED_KEPT)
+KEPT = (Fate.KEPT, Fate.UNSCORED_KEPT)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -78,7 +78,7 @@ async def run(args: argparse.Namespace) -> int:
                     outcome = decide(answer, low, high, keep_unscored=args.keep_unscored)
                     journal.add(outcome, kept_line(answer) if outcome in KEPT else None)
                     advance()
-    counts = {outcome.value: journal.counts[outcome] for outcome in Outcome}
+    counts = {outcome.value: journal.counts[outcome] for outcome in Fate}
     tell(counts, resumed, args, session.judge_id)
     is_complete = journal.counts.total() == counts["kept"] + counts["dropped"]
     return OK if is_complete else INCOMPLETE
@@ -103,14 +103,14 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def decide(answer: Answer, low: float, high: float, *, keep_unscored: bool) -> Outcome:
+def decide(answer: Answer, low: float, high: float, *, keep_unscored: bool) -> Fate:
     """What becomes of a case."""
     if answer.judgement is None:
-        return Outcome.REFUSED
+        return Fate.REFUSED
     value = answer.judgement.reward.value
     if value is None:
-        return Outcome.UNSCORED_KEPT if keep_unscored else Outcome.UNSCORED
-    return Outcome.KEPT if low <= value <= high else Outcome.DROPPED
+        return Fate.UNSCORED_KEPT if keep_unscored else Fate.UNSCORED
+    return Fate.KEPT if low <= value <= high else Fate.DROPPED
 
 
 def kept_line(answer: Answer) -> str:

@@ -20,7 +20,7 @@ from types import TracebackType
 from judger.errors import InvalidRequest
 
 
-class Outcome(enum.StrEnum):
+class Fate(enum.StrEnum):
     """What became of a case."""
 
     KEPT = "kept"
@@ -48,7 +48,7 @@ class Journal:
     def __init__(self, output: Path, key: Mapping[str, object], *, restart: bool = False) -> None:
         self.output = output
         self.path = journal_path(output)
-        self.counts: Counter[Outcome] = Counter()
+        self.counts: Counter[Fate] = Counter()
         existed = output.exists()
         self._journal = open(self.path, "a+b")  # noqa: SIM115 - open as long as this object is
         try:
@@ -75,7 +75,7 @@ class Journal:
         """How many cases have been decided; those of earlier runs too."""
         return self.counts.total()
 
-    def add(self, outcome: Outcome, line: str | None = None) -> None:
+    def add(self, outcome: Fate, line: str | None = None) -> None:
         """Records the next case, with its line where it is kept."""
         if line is not None:
             self._output.write(line.encode() + b"\n")
@@ -122,7 +122,7 @@ class Journal:
                 outcome, after = json.loads(line)
                 if after > available:
                     break  # the output has lost its end: from here on everything is judged again
-                self.counts[Outcome(outcome)] += 1
+                self.counts[Fate(outcome)] += 1
                 size, end = after, end + len(line) + 1
         except (ValueError, TypeError) as error:
             raise InvalidRequest(str(self.path), "is no journal of judger filter; give --restart") from error

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from judger.config import EngineConfig, EngineName, ServeConfig
 from judger.errors import InvalidRequest
-from judger.pem import read_pem
+from judger.server.pem import read_pem
 from judger.types import LIMITS, Explain, Lane, Mapping, Options
 
 ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
@@ -152,7 +152,7 @@ def check_judge(args: argparse.Namespace) -> None:
         raise InvalidRequest("--" + named[0].replace("_", "-"), "says how to reach a server: give its --addr, too")
     serve_config(given)
     if args.calibration is not None:
-        from judger.calibration import load_calibration
+        from judger.calibration.file import load_calibration
 
         load_calibration(args.calibration)
 

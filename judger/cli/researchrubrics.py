@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from judger.baselines import Floats
-from judger.figures import Figure, draws, figure, ratio
+from judger.agreement.baselines import Floats
+from judger.agreement.figures import Figure, draws, figure, ratio
 from judger.reward import credit
 from judger.types import Case, Criterion, Judgement, Label, Mapping, Score
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from judger.cli.exits import OK
 from judger.cli.options import engine_flags, engine_settings, serve_config
 from judger.config import ServeConfig
-from judger.logs import FORMATS, in_background
+from judger.observe.logs import FORMATS, in_background
 
 if TYPE_CHECKING:
-    from judger.server import Running
+    from judger.server.process import Running
 
 SERVER_FLAGS = (
     *("host", "port", "metrics_port", "grace", "stream_in_flight", "allow_remote"),
@@ -66,7 +66,7 @@ async def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     settings = {name: getattr(args, name) for name in SERVER_FLAGS if getattr(args, name) is not None}
     config = serve_config(engine_settings(args) | settings)
-    from judger.server import serve
+    from judger.server.process import serve
 
     def on_ready(server: Running) -> None:
         _settle()

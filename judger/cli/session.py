@@ -72,8 +72,8 @@ class Answer:
     def to_json(self) -> str:
         """The response message as protobuf-JSON on one line."""
         from judger import wire
-        from judger.status import error_status
         from judger.v1 import judger_pb2 as pb
+        from judger.wire.status import error_status
 
         if self.judgement is not None:
             message = wire.write_response(self.judgement, index=self.index)
@@ -98,7 +98,7 @@ async def judge_session(args: argparse.Namespace, options: Options) -> AsyncIter
         with loading("loading the judge", quiet=args.quiet):
             address, settings = args.addr, connection(args)
             if not address:
-                from judger.server import running
+                from judger.server.process import running
 
                 config = serve_config(engine_settings(args) | {"host": "127.0.0.1", "port": 0, "grace": 0.0})
                 address = (await stack.enter_async_context(running(config))).address

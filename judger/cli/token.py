@@ -25,8 +25,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    from judger.callers import TokenFile, new_token
     from judger.errors import InvalidRequest
+    from judger.server.callers import TokenFile, new_token
 
     if not args.name or any(not (letter.isalnum() or letter in "-_.") for letter in args.name):
         raise InvalidRequest("name", "letters, digits, and the signs - _ . only")

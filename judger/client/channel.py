@@ -11,9 +11,9 @@ import grpc
 
 from judger.client.settings import Settings
 from judger.errors import JudgerError, Unavailable
-from judger.status import DETAILS_TRAILER, error_from_status
 from judger.types import LIMITS
 from judger.v1 import judger_pb2_grpc
+from judger.wire.status import DETAILS_TRAILER, error_from_status
 
 OPTIONS = (
     ("grpc.max_receive_message_length", LIMITS.message_bytes),

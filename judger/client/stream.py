@@ -14,8 +14,8 @@ from judger.client.calls import stream
 from judger.client.channel import Link
 from judger.client.retry import Attempts
 from judger.errors import DeadlineExceeded, JudgerError, Unavailable
-from judger.status import error_from_status
 from judger.v1 import judger_pb2 as pb
+from judger.wire.status import error_from_status
 
 END_SECONDS = 1.0  # that the server gets to end a stream on which all is said
 
@@ -25,7 +25,7 @@ Event = tuple[int, Answer] | asyncio.Task[None] | None
 
 
 @dataclass(slots=True)
-class Waiting:
+class Unanswered:
     """A request that has no answer yet."""
 
     request: pb.JudgeRequest
@@ -44,7 +44,7 @@ class Pipeline:
         self._in_flight = in_flight
         self._timeout = timeout
         self._permits = asyncio.Semaphore(in_flight)
-        self._waiting: dict[int, Waiting] = {}
+        self._waiting: dict[int, Unanswered] = {}
         self._positions: list[int] = []  # on the open stream: the server's index -> ours
         self._outbox: queue.SimpleQueue[pb.JudgeRequest | None] = queue.SimpleQueue()
         self._answers: asyncio.Queue[Event] = asyncio.Queue()
@@ -104,7 +104,7 @@ class Pipeline:
             else:
                 if not self._waiting:
                     self._last_heard = time.monotonic()
-                self._waiting[index] = Waiting(request, Attempts(self._link.settings, self._timeout))
+                self._waiting[index] = Unanswered(request, Attempts(self._link.settings, self._timeout))
                 self._send(index)
             index += 1
         self._is_exhausted = True
@@ -165,7 +165,7 @@ class Pipeline:
             self._answers.put_nowait(None)
 
     @staticmethod
-    def _stop_timer(entry: Waiting) -> None:
+    def _stop_timer(entry: Unanswered) -> None:
         if entry.resend is not None:
             entry.resend.cancel()
             entry.resend = None

@@ -7,7 +7,7 @@ from pathlib import Path
 from judger.config import EngineConfig
 from judger.engines.base import Engine, SelfBatching
 from judger.errors import InvalidRequest
-from judger.fence import open_fence_key
+from judger.prompt.fence import open_fence_key
 
 MIB = 2**20
 

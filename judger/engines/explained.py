@@ -1,7 +1,7 @@
 """The explained tier: a reason first, the verdict after it. Strict reading, checked quotes, and which criteria get one.
 
 Reasons before verdicts: a verdict given first is merely defended by what follows. A reply has exactly the lines that
-`judger/prompts/answer_explain.txt` asks for; anything else is unparsable, never guessed at.
+`judger/prompt/texts/answer_explain.txt` asks for; anything else is unparsable, never guessed at.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from judger import prompt
 from judger.engines.base import Capabilities, Identity, Outcome, Tier
 from judger.engines.explained import TRIAL_TEMPERATURE, explained_outcome, judge_in_tiers, parse_reply
 from judger.errors import EngineError
-from judger.fence import CHAT_MARKS, FenceKey, process_key
 from judger.prompt import CUE, LabelWords, PairWords, PromptText
+from judger.prompt.fence import CHAT_MARKS, FenceKey, process_key
 from judger.types import Case, Probabilities, Reason, Unscored
 from judger.verdict import IDENTITY, Calibration
 from judger.version import __version__

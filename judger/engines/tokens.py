@@ -17,8 +17,8 @@ from typing import Any, Generic, TypeVar
 
 from judger import prompt
 from judger.errors import EngineError
-from judger.fence import FenceKey, process_key
 from judger.prompt import CUE, LabelWords, PairWords, PromptText
+from judger.prompt.fence import FenceKey, process_key
 from judger.types import Case
 
 __all__ = ["LabelTokens", "Prompter", "Tree"]

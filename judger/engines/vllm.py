@@ -25,7 +25,7 @@ from judger.engines.explained import (
 )
 from judger.engines.tokens import Prompter, Tree
 from judger.errors import EngineError
-from judger.fence import FenceKey
+from judger.prompt.fence import FenceKey
 from judger.types import Case, Reason, Unscored
 from judger.verdict import IDENTITY, Calibration
 from judger.version import __version__

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from judger import prompt
-from judger.fence import CHAT_MARKS
+from judger.prompt.fence import CHAT_MARKS
 from judger.steering.reading import Phrases, Reading, places
 from judger.types import Label
 

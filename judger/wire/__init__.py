@@ -3,7 +3,6 @@
 Reading a request validates it (`judger.validate`): what comes out of `read_*` can be judged.
 """
 
-from judger.status import DETAILS_TRAILER, code_name, error_from_status, error_status
 from judger.wire.as_json import to_json
 from judger.wire.requests import (
     MAX_TAG_BYTES,
@@ -16,6 +15,7 @@ from judger.wire.requests import (
     write_request,
 )
 from judger.wire.responses import read_response, write_comparison, write_response
+from judger.wire.status import DETAILS_TRAILER, code_name, error_from_status, error_status
 
 __all__ = [
     "DETAILS_TRAILER",

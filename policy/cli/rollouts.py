@@ -48,7 +48,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     from judger.rubric import read_rubric
     from policy import trajectory
     from policy.kit import open_shared
-    from policy.model import open_model
+    from policy.models import open_model
     from policy.rollouts import Rollouts, read_tasks
 
     rubric = read_rubric(arguments.rubric) if arguments.rubric is not None else ()

@@ -165,7 +165,7 @@ def _to_stderr(text: str) -> None:
 
 def _maker(settings: Settings, demo_pace: float | None) -> Any:
     from policy import demo
-    from policy.model import open_model
+    from policy.models import open_model
     from policy.models.scripted import ScriptedModel
 
     if demo_pace is None:

@@ -20,7 +20,7 @@ from policy.errors import ToolError
 from policy.model import Schema, ToolCall
 from policy.sources import Source
 
-__all__ = ["Outcome", "Result", "Tool", "Toolbox", "tool"]
+__all__ = ["Result", "Tool", "ToolAnswer", "Toolbox", "tool"]
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ToolAnswer:
     """What came of a call, failures included."""
 
     text: str
@@ -90,27 +90,29 @@ class Toolbox:
     def names(self) -> tuple[str, ...]:
         return tuple(self._tools)
 
-    async def call(self, call: ToolCall) -> Outcome:
+    async def call(self, call: ToolCall) -> ToolAnswer:
         tool = self._tools.get(call.name)
         if tool is None:
-            return Outcome(f"There is no tool named {call.name!r}. The tools are: {', '.join(self._tools)}.", True)
+            return ToolAnswer(f"There is no tool named {call.name!r}. The tools are: {', '.join(self._tools)}.", True)
         try:
             arguments = json.loads(call.arguments or "{}")
         except ValueError as error:
-            return Outcome(f"The arguments are not valid JSON ({error}). Nothing was done; send the call again.", True)
+            return ToolAnswer(
+                f"The arguments are not valid JSON ({error}). Nothing was done; send the call again.", True
+            )
         if not isinstance(arguments, dict):
-            return Outcome("The arguments must be a JSON object. Nothing was done; send the call again.", True)
+            return ToolAnswer("The arguments must be a JSON object. Nothing was done; send the call again.", True)
         try:
             async with asyncio.timeout(self._seconds):
                 result = await tool.call(arguments)
         except ToolError as error:
-            return Outcome(str(error), True)
+            return ToolAnswer(str(error), True)
         except TimeoutError:
-            return Outcome(f"{call.name} took more than {self._seconds:g} s and was stopped.", True)
+            return ToolAnswer(f"{call.name} took more than {self._seconds:g} s and was stopped.", True)
         except Exception as error:  # a bug in one tool must not end the episode; it is logged with its trace
             log.exception("tool %s failed", call.name)
-            return Outcome(f"{call.name} failed: {type(error).__name__}: {error}", True)
-        return Outcome(result.text, False, result.sources)
+            return ToolAnswer(f"{call.name} failed: {type(error).__name__}: {error}", True)
+        return ToolAnswer(result.text, False, result.sources)
 
 
 def _validate(model: type[BaseModel], arguments: dict[str, Any]) -> dict[str, Any]:

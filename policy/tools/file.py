@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from policy.errors import ToolError
-from policy.tools import patch
-from policy.tools.workspace import Workspace
+from policy.workspace import patch
+from policy.workspace.files import Workspace
 
 __all__ = ["FileTool"]
 

@@ -1,4 +1,4 @@
-"""`shell`: one bash session with a scrollback, in tmux (libtmux), behind the walls of `policy.tools.sandbox`."""
+"""`shell`: one bash session with a scrollback, in tmux (libtmux), behind the walls of `policy.sandbox.walls`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 
 from policy.config import ShellConfig
 from policy.errors import ToolError
-from policy.removal import discard
-from policy.tools import leftovers, sandbox
-from policy.tools.cgroup import Cgroup
+from policy.sandbox import leftovers, walls
+from policy.sandbox.cgroup import Cgroup
+from policy.workspace.removal import discard
 
 __all__ = ["ShellTool"]
 
@@ -125,7 +125,7 @@ class ShellTool:
         config.write_text(_TMUX)
         self._group = self._new_group()
         self._server = libtmux.Server(socket_path=leftovers.socket(self._folder), config_file=str(config))
-        line = sandbox.command(self._workspace, self._config, self._group)
+        line = walls.command(self._workspace, self._config, self._group)
         session = self._server.new_session(window_command=line, x=180, y=50, start_directory=str(self._workspace))
         self._pane = session.active_window.active_pane
         deadline = time.monotonic() + 10
@@ -141,7 +141,7 @@ class ShellTool:
         if os.geteuid() != 0:
             return None  # RLIMIT_NPROC holds for everyone but root
         try:
-            return sandbox.new_cgroup(self._config)
+            return walls.new_cgroup(self._config)
         except OSError as error:
             if self._config.allow_unsandboxed:
                 return None

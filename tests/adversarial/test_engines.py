@@ -14,8 +14,8 @@ from judger.engines.openai import OpenAIEngine
 from judger.engines.scripted import ScriptedEngine
 from judger.engines.torch import TorchEngine
 from judger.engines.torch.load import prepare
-from judger.fence import FenceKey
 from judger.judge import Judge
+from judger.prompt.fence import FenceKey
 from judger.steering import flag_name
 from judger.types import Case, Criterion, Judgement, Options, Reason, Score, Unscored
 from tests.adversarial import corpus

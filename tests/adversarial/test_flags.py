@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from judger.engines.scripted import ScriptedEngine
 from judger.judge import Judge
 from judger.rubric import read_cases
-from judger.server import Running
+from judger.server.process import Running
 from judger.steering import NAMES, FlagFinder, find_flags, flag_name
 from judger.types import Case, Criterion
 from tests.adversarial import corpus

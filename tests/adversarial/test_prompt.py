@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from judger import prompt
 from judger.engines.tokens import Prompter, control_ids
-from judger.fence import CHAT_MARKS, FenceKey
+from judger.prompt.fence import CHAT_MARKS, FenceKey
 from judger.types import Case, Criterion
 from tests.adversarial import corpus
 

@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from policy.errors import ToolError
-from policy.tools import patch
+from policy.workspace import patch
 
 CHAPTERS = (
     "overview tidal-mill flood-1822 lighthouse harbour herring ferry wind-farm seaweed bakery water climate "

@@ -23,7 +23,7 @@ from judger.config import ServeConfig
 from judger.engines.base import VERDICT_TIER
 from judger.engines.scripted import ScriptedEngine
 from judger.load import Calls, Figures, Generator, Sent
-from judger.server import running
+from judger.server.process import running
 from judger.types import Case, Lane, Options
 from tests.benchmarks.synthetic import cases
 

@@ -22,12 +22,12 @@ from judger.errors import Fault, InvalidFile, InvalidRequest
 from judger.prompt import LabelWords
 from judger.reward import reward
 from judger.rubric import iter_cases, lint, read_cases, read_report, read_reports, read_rubric, read_rubrics
-from judger.status import error_from_status, error_status
 from judger.steering import find_flags
 from judger.types import Case, Criterion, Judgement, Label, Probabilities, Reason, Score, Unscored, Usage
 from judger.v1 import judger_pb2 as pb
 from judger.validate import check
 from judger.verdict import is_distribution, score, verdict
+from judger.wire.status import error_from_status, error_status
 
 NAMES = ("f.jsonl", "f.json", "f.yaml", "f.txt")
 CASE = Case(id="a", query="q", report="Solar costs 35 euros.", criteria=(Criterion(id="c", text="names a price"),))

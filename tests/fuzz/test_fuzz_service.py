@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judger.errors import InvalidRequest
-from judger.server import Running
+from judger.server.process import Running
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 from judger.wire import read_compare, read_group, read_request

@@ -16,7 +16,7 @@ from judger.errors import (
     TooLarge,
     Unavailable,
 )
-from judger.status import code_name
+from judger.wire.status import code_name
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from judger.config import ServeConfig
 from judger.engines.base import Capabilities, Engine, Outcome, Plan, Tier
 from judger.engines.scripted import OutOfMemoryError, ScriptedEngine
 from judger.errors import Unavailable
-from judger.isolation import is_out_of_memory, within
 from judger.judge import Judge
-from judger.server import running
+from judger.schedule.isolation import is_out_of_memory, within
+from judger.server.process import running
 from judger.types import Case, Criterion, Judgement, Probabilities, Reason, Score, Unscored
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc

@@ -20,7 +20,7 @@ from policy.models.scripted import ScriptedModel
 from policy.tools.base import Toolbox, tool
 from policy.tools.file import FileTool
 from policy.tools.todo import Todo
-from policy.tools.workspace import Workspace
+from policy.workspace.files import Workspace
 
 
 @dataclass

@@ -7,7 +7,7 @@ import json
 from policy import replay, trajectory
 from policy.model import Completion, ToolCall
 from policy.models.scripted import calls, says
-from policy.tools.workspace import Workspace
+from policy.workspace.files import Workspace
 
 
 def _strip(record):

@@ -13,9 +13,9 @@ from typing import IO
 
 import grpc
 
-from judger.status import DETAILS_TRAILER
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
+from judger.wire.status import DETAILS_TRAILER
 from tests.soak.asked import GROUP, answers, essence, group, is_whole, request
 from tests.soak.server import OPTIONS
 

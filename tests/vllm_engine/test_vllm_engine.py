@@ -16,7 +16,7 @@ from judger.config import ServeConfig
 from judger.engines.base import PAIR_TIER, VERDICT_TIER, Outcome, Tier
 from judger.errors import EngineError
 from judger.pairwise import duels
-from judger.server import SERVICE, running
+from judger.server.process import SERVICE, running
 from judger.types import Case, Explain, Judgement, Probabilities, Reason, Unscored
 from tests.judger.engines.generative import tiny
 

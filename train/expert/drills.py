@@ -17,9 +17,9 @@ from policy.config import Settings
 from policy.kit import open_shared
 from policy.model import Completion, Message
 from policy.models.scripted import ScriptedModel, calls, says
-from policy.removal import discard
 from policy.runs import Run, run_episode
 from policy.trajectory import record_of
+from policy.workspace.removal import discard
 from train.expert.capabilities import walk
 from train.expert.datasets import chat_message
 from train.world.documents import Document

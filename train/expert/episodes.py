@@ -9,9 +9,9 @@ from pathlib import Path
 
 from policy.config import Settings
 from policy.kit import open_shared
-from policy.removal import discard
 from policy.runs import Run, run_episode
 from policy.trajectory import record_of
+from policy.workspace.removal import discard
 from train.expert.clean import Attempt
 from train.expert.model import Expert, Habits, draw_habits
 from train.tasks.draft import Card

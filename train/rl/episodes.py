@@ -24,9 +24,9 @@ from policy.episode import Episode
 from policy.events import Observed, Replied, Started
 from policy.kit import Shared, open_kit, system_prompt
 from policy.model import Schema, ToolCall
-from policy.removal import temporary_folder
 from policy.rollouts import Task
-from policy.tools.base import Outcome, Toolbox
+from policy.tools.base import ToolAnswer, Toolbox
+from policy.workspace.removal import temporary_folder
 from train.rl.sampler import Sampler, Seat
 from train.rl.tokens import Sequence as Tokens
 
@@ -74,7 +74,7 @@ class ToolCache:
 
     def __init__(self, size: int = 20_000) -> None:
         self._size = size
-        self._kept: OrderedDict[tuple[str, str], Outcome] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], ToolAnswer] = OrderedDict()
         # Held by whoever asks; the others with the same query wait for its answer instead of asking too.
         self._asking: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self.hits = 0
@@ -83,14 +83,14 @@ class ToolCache:
         """The tools of an episode behind this cache."""
         return _Cached(tools, self)
 
-    def get(self, key: tuple[str, str]) -> Outcome | None:
+    def get(self, key: tuple[str, str]) -> ToolAnswer | None:
         found = self._kept.get(key)
         if found is not None:
             self.hits += 1
             self._kept.move_to_end(key)
         return found
 
-    async def answer(self, key: tuple[str, str], ask: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    async def answer(self, key: tuple[str, str], ask: Callable[[], Awaitable[ToolAnswer]]) -> ToolAnswer:
         """What is kept for the key, or what `ask` gives, which is kept unless it is an error."""
         asking = self._asking.setdefault(key, asyncio.Lock())
         async with asking:
@@ -101,7 +101,7 @@ class ToolCache:
                     self.put(key, outcome)
             return outcome
 
-    def put(self, key: tuple[str, str], outcome: Outcome) -> None:
+    def put(self, key: tuple[str, str], outcome: ToolAnswer) -> None:
         self._kept[key] = outcome
         if len(self._kept) > self._size:
             self._kept.popitem(last=False)
@@ -118,7 +118,7 @@ class _Cached:
     def __post_init__(self) -> None:
         self.schemas = self.tools.schemas
 
-    async def call(self, call: ToolCall) -> Outcome:
+    async def call(self, call: ToolCall) -> ToolAnswer:
         if call.name not in _PURE:
             return await self.tools.call(call)
         return await self.cache.answer((call.name, _canonical(call.arguments)), lambda: self.tools.call(call))

@@ -128,7 +128,7 @@ async def _writer(args: argparse.Namespace) -> AsyncIterator[Writer]:
         yield TemplateWriter()
         return
     from policy.config import ModelConfig
-    from policy.model import open_model
+    from policy.models import open_model
     from train.tasks.chat import ChatWriter
 
     config = ModelConfig(name=args.model, base_url=args.base_url)

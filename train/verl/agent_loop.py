@@ -21,8 +21,8 @@ from policy.episode import Episode
 from policy.errors import ConfigError
 from policy.events import Observed, Replied
 from policy.kit import Shared, open_shared
-from policy.removal import temporary_folder
 from policy.runs import Run, run_episode
+from policy.workspace.removal import temporary_folder
 from train.configs import VERL
 from train.verl.tokens import Row, ServerModel
 

@@ -23,7 +23,7 @@ from judger.engines.tokens import Prompter, Tree
 from judger.engines.torch.budget import step_budget
 from judger.engines.torch.cascade import Cascade
 from judger.engines.torch.load import LoadedModel, load_model
-from judger.fence import FenceKey
+from judger.prompt.fence import FenceKey
 from judger.types import Case, Explain, Probabilities, Reason, Unscored
 from judger.verdict import IDENTITY, Calibration
 from judger.version import __version__

@@ -8,9 +8,9 @@ import random
 import pytest
 from conftest import SCRIPTED, case, write
 
+from judger.agreement.figures import FIGURES
 from judger.cli.labelled import source_names
 from judger.errors import InvalidRequest
-from judger.figures import FIGURES
 
 LABELS = {"fully": "fully_satisfied", "partially": "partially_satisfied", "not": "not_satisfied"}
 

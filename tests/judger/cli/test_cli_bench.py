@@ -15,7 +15,7 @@ from judger.client import Settings
 from judger.config import ServeConfig
 from judger.engines.scripted import ScriptedEngine
 from judger.load import Calls, Figures, Generator, Histogram, Sent
-from judger.server import running
+from judger.server.process import running
 from judger.types import Case, Criterion, Options
 
 

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from judger.cli.journal import Journal, Outcome, journal_path
+from judger.cli.journal import Fate, Journal, journal_path
 from judger.errors import InvalidRequest
 
 KEY = {"input": "digest", "judge_id": "judge-1", "min_reward": 0.5}
@@ -22,7 +22,7 @@ def go_on(output, key=KEY, until=12) -> int:
     with Journal(output, key) as journal:
         start = journal.num_done
         for i in range(start, until):
-            journal.add(Outcome.KEPT if is_kept(i) else Outcome.DROPPED, CASES[i] if is_kept(i) else None)
+            journal.add(Fate.KEPT if is_kept(i) else Fate.DROPPED, CASES[i] if is_kept(i) else None)
     return start
 
 

@@ -15,7 +15,7 @@ import pytest
 from judger.client import BlockingClient, connect_blocking
 from judger.client.background import BACKGROUND
 from judger.errors import InvalidRequest, Unavailable
-from judger.server import Running
+from judger.server.process import Running
 from judger.types import Case, Criterion, Judgement
 from judger.v1 import judger_pb2 as pb
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from judger.server import Running
+from judger.server.process import Running
 
 PROGRAMS = Path(__file__).with_name("programs.py")
 SECONDS = 300.0

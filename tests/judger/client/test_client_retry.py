@@ -27,7 +27,7 @@ from judger.errors import (
     Unavailable,
     Unsupported,
 )
-from judger.server import running
+from judger.server.process import running
 from judger.types import Case, Criterion, Judgement
 from judger.v1 import judger_pb2 as pb
 

@@ -8,7 +8,7 @@ import pytest
 
 from policy.config import ModelConfig
 from policy.errors import ConfigError, ContextFull, ModelError
-from policy.model import open_model
+from policy.models import open_model
 
 TOOLS = [{"type": "function", "function": {"name": "search", "description": "", "parameters": {"type": "object"}}}]
 

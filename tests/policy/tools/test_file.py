@@ -8,7 +8,7 @@ import pytest
 
 from policy.errors import ToolError
 from policy.tools.file import FileTool
-from policy.tools.workspace import Workspace
+from policy.workspace.files import Workspace
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import pytest
 
 from policy.config import ShellConfig
 from policy.errors import ToolError
-from policy.tools import leftovers, sandbox
+from policy.sandbox import leftovers, walls
 from policy.tools.shell import ShellTool
 
 CONFIG = ShellConfig(enabled=True, processes=24, memory_bytes=128 * 2**20, file_bytes=2**20, wait_seconds=20)
-REASON = sandbox.missing(CONFIG)
+REASON = walls.missing(CONFIG)
 pytestmark = pytest.mark.skipif(bool(REASON), reason=f"no shell here: {REASON}")
 
 
@@ -107,7 +107,7 @@ async def test_nothing_is_left_behind(shell):
 def test_what_a_killed_agent_left_is_ended_and_what_others_run_is_not(tmp_path, monkeypatch):
     import subprocess
 
-    from policy.tools.cgroup import maker
+    from policy.sandbox.cgroup import maker
 
     # By a relative path: a socket's has 107 bytes at most, and pytest's folders may lie deep.
     monkeypatch.chdir(tmp_path)

@@ -13,7 +13,7 @@ from policy.tools.file import FileTool
 from policy.tools.open import OpenTool
 from policy.tools.search import IndexProvider, SearchTool
 from policy.tools.todo import Todo
-from policy.tools.workspace import Workspace
+from policy.workspace.files import Workspace
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from judger.client import connect
 from judger.config import ServeConfig
-from judger.server import running
+from judger.server.process import running
 from judger.types import Criterion, Role
 from policy.rollouts import Task
 from train.rl.collect import figures

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from judger.client import Client, connect
-from judger.server import Running
+from judger.server.process import Running
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from policy.config import ModelConfig
-from policy.model import open_model
+from policy.models import open_model
 from tests.policy.conftest import Loopback
 from train.tasks.chat import ChatWriter
 from train.tasks.draft import deal

@@ -9,7 +9,7 @@ from typing import Any
 from judger.agreement import Observation, agreement, observe
 from judger.engines.base import VERDICT_TIER
 from judger.engines.torch import TorchEngine
-from judger.fence import FenceKey
+from judger.prompt.fence import FenceKey
 from judger.types import Case
 from judger.verdict import verdict
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from judger.engines.base import SelfBatching
-    from judger.fence import FenceKey
+    from judger.prompt.fence import FenceKey
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

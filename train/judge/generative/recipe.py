@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 from judger.engines.base import SelfBatching
 from judger.engines.tokens import Prompter
-from judger.fence import FenceKey, open_fence_key
+from judger.prompt.fence import FenceKey, open_fence_key
 from judger.types import Case
 from train.judge.data import DataError
 from train.judge.generative import rl, sft

@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from judger.admission import Ticket
 from judger.client import connect
 from judger.config import ServeConfig
 from judger.engines.base import PAIR_TIER, VERDICT_TIER
@@ -19,7 +18,8 @@ from judger.engines.torch.load import prepare
 from judger.errors import InvalidRequest, TooLarge
 from judger.judge import Judge
 from judger.pairwise import compared, duels
-from judger.server import running
+from judger.schedule.admission import Ticket
+from judger.server.process import running
 from judger.types import Case, Lane, Probabilities
 from judger.v1 import judger_pb2 as pb
 from tests.judger.engines.generative import tiny

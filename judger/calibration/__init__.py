@@ -1,0 +1,1 @@
+"""Calibration: `file` reads and writes it, `calibrate` fits it to people's labels, `fitting` is the arithmetic."""

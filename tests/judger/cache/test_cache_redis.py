@@ -1,0 +1,171 @@
+"""The shared tier: what one server judged the other knows, and a Redis that fails costs nobody a verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+
+from judger.cache import redis as cache_redis
+from judger.cache.redis import CacheRedis, check_redis
+from judger.cache.verdicts import VerdictCache
+from judger.config import ServeConfig
+from judger.engines.base import VERDICT_TIER, Outcome
+from judger.engines.scripted import ScriptedEngine
+from judger.errors import InvalidRequest
+from judger.server.process import Running, running
+from judger.types import Case, Criterion, Probabilities
+from judger.v1 import judger_pb2 as pb
+from judger.v1 import judger_pb2_grpc
+
+redis = pytest.importorskip("redis", reason="needs the [redis] extra")
+needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server (a Debian package)")
+
+CASE = Case(id="a", query="q", report="r", criteria=(Criterion(id="c", text="one"), Criterion(id="d", text="two")))
+OUTCOMES = [Outcome(result=Probabilities(0.1, 0.2, 0.7), prompt_tokens=3), Outcome(result=Probabilities(1.0, 0.0, 0.0))]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a crowded machine a Redis that works may take longer than a server would wait."""
+    monkeypatch.setattr(cache_redis, "TIMEOUT", 10.0)
+
+
+@contextmanager
+def redis_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A redis-server that listens; ended with the block."""
+    folder.mkdir(exist_ok=True)
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        ends = time.monotonic() + 20
+        while time.monotonic() < ends:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.02)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def request(*texts: str) -> pb.JudgeRequest:
+    return pb.JudgeRequest(report="A report.", criteria=[pb.Criterion(text=text) for text in texts])
+
+
+async def judge(server: Running, asked: pb.JudgeRequest) -> pb.JudgeResponse:
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        response: pb.JudgeResponse = await judger_pb2_grpc.JudgerStub(channel).Judge(asked, timeout=30)
+    return response
+
+
+@needs_redis
+@pytest.mark.usefixtures("patient")
+async def test_what_one_server_judged_the_other_knows_bit_by_bit(tmp_path: Path) -> None:
+    port = free_port()
+    config = ServeConfig(engine="scripted", port=0, grace=1, cache_redis=f"redis://127.0.0.1:{port}/0")
+    with redis_server(tmp_path, port):
+        async with running(config, ScriptedEngine()) as first, running(config, engine := ScriptedEngine()) as second:
+            told = await judge(first, request("[[p=0.1,0.2,0.7]]", "[[fully]]", "[[unscored=too_long]]"))
+            engine.batches.clear()
+            async with asyncio.timeout(20):
+                asked = request("[[p=0.1,0.2,0.7]]", "[[fully]]")
+                while (again := await judge(second, asked)).usage.cached_criteria < 2:
+                    await asyncio.sleep(0.02)  # it is written behind the answer's back
+                    second.judge.cache = VerdictCache(second.judge.judge_id, shared=second.judge.cache.shared)
+            assert again.verdicts == told.verdicts[:2]
+            assert not (await judge(second, request("[[unscored=too_long]]"))).usage.cached_criteria
+
+
+@needs_redis
+@pytest.mark.usefixtures("patient")
+async def test_a_redis_that_dies_costs_no_verdict_is_logged_once_and_is_used_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_redis, "FIRST_BACKOFF", 0.05)
+    monkeypatch.setattr(cache_redis, "LONGEST_BACKOFF", 0.1)
+    port = free_port()
+    config = ServeConfig(engine="scripted", port=0, grace=1, cache_redis=f"redis://:secret@127.0.0.1:{port}")
+    async with running(config, ScriptedEngine()) as server:
+        value = server.metrics.registry.get_sample_value
+        for number in range(30):
+            assert (await judge(server, request(f"[[fully]] {number}"))).reward.value == 1.0
+        assert value("judger_cache_shared_up") == 0
+        assert value("judger_cache_faults_total", {"kind": "redis_failed"}) >= 1
+        said = [one.getMessage() for one in caplog.records if one.name == "judger.cache.redis"]
+        assert len(said) == 1
+        assert "secret" not in caplog.text
+    config = config.model_copy(update={"cache_redis": f"redis://127.0.0.1:{port}"})
+    caplog.clear()
+    async with running(config, ScriptedEngine()) as server:
+        await judge(server, request("[[fully]] away"))
+        with redis_server(tmp_path, port):
+            async with asyncio.timeout(20):
+                number = 0
+                while not server.judge.cache.shared.is_up:
+                    number += 1
+                    assert (await judge(server, request(f"[[fully]] {number}"))).reward.value == 1.0
+        assert [one.levelno for one in caplog.records if one.name == "judger.cache.redis"] == [
+            logging.ERROR,
+            logging.WARNING,
+        ]
+
+
+async def test_a_redis_that_hangs_delays_a_case_once_and_then_nobody() -> None:
+    port, faults = free_port(), list[str]()
+    with socket.socket() as silent:  # takes connections and never says a word
+        silent.bind(("127.0.0.1", port))
+        silent.listen()
+        shared = CacheRedis(f"redis://127.0.0.1:{port}", faults.append)
+        started = time.monotonic()
+        assert await shared.read(b"a", [b"b"]) == {}
+        assert time.monotonic() - started < 40 * cache_redis.TIMEOUT
+        shared._closed_until += 60  # for the test, longer than it takes on any machine
+        assert [await shared.read(b"a", [b"b"]) for _ in range(50)] == [{}] * 50
+        assert faults == ["redis_failed"]
+        await shared.close()
+
+
+@needs_redis
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("body", [b"garbage", b"[]", b"[" * 5000, b'[["00",[2,2,2],[],null,1]]', b"\xff"])
+async def test_what_others_wrote_there_is_a_miss(tmp_path: Path, body: bytes) -> None:
+    port, faults = free_port(), list[str]()
+    with redis_server(tmp_path, port):
+        shared = CacheRedis(f"redis://127.0.0.1:{port}", faults.append)
+        cache = VerdictCache("judge", shared=shared)
+        cache.keep(CASE, VERDICT_TIER, OUTCOMES)
+        await asyncio.wait(shared._writes)
+        fresh = VerdictCache("judge", shared=shared)
+        assert [one.result for one in (await fresh.look_up(CASE, VERDICT_TIER)).values()] == [
+            one.result for one in OUTCOMES
+        ]
+        with redis.Redis(port=port) as client:
+            (key,) = client.keys()
+            field = client.hkeys(key)[0]
+            client.hset(key, field, body)
+        assert len(await VerdictCache("judge", shared=shared).look_up(CASE, VERDICT_TIER)) == 1
+        assert faults == ["redis_garbled"]
+        await cache.close()
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://localhost", ""])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(InvalidRequest, match="redis://"):
+        check_redis(url)

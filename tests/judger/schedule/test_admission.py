@@ -1,0 +1,228 @@
+"""What is refused at once, what waits, and how lanes share."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from judger.cache.verdicts import VerdictCache
+from judger.engines.scripted import ScriptedEngine
+from judger.errors import Overloaded
+from judger.judge import Judge
+from judger.schedule.admission import LANE_WEIGHTS, Admission, Ticket, estimated_tokens
+from judger.schedule.lanes import Lanes
+from judger.types import Case, Criterion, Lane, Options, Reason, Score, Unscored
+
+IN_TIME, BULK = Ticket(deadline=math.inf), Ticket(Lane.BULK)
+
+
+def case(name: str, *texts: str, report: str = "words " * 100) -> Case:
+    criteria = tuple(Criterion(id=f"c{i}", text=text) for i, text in enumerate(texts or ("words",)))
+    return Case(id=name, query="", report=report + name, criteria=criteria)
+
+
+def within(seconds: float, lane: Lane = Lane.TRAINING) -> Ticket:
+    return Ticket(lane, time.monotonic() + seconds)
+
+
+def test_a_full_lane_is_refused_with_the_time_until_there_is_room_and_the_others_are_not() -> None:
+    admission = Admission(1000)
+    admission.learn(100, 1.0)
+    with admission.holding(900, Lane.BULK):
+        with pytest.raises(Overloaded) as caught:
+            admission.check(300, BULK)
+        assert caught.value.retry_after == pytest.approx(2.0)
+        admission.check(300, IN_TIME)
+    admission.check(300, BULK)
+
+
+def test_a_case_larger_than_the_lane_is_taken_while_the_lane_is_empty() -> None:
+    admission = Admission(1000)
+    admission.check(5000, IN_TIME)
+    with admission.holding(1, Lane.TRAINING), pytest.raises(Overloaded):
+        admission.check(5000, IN_TIME)
+
+
+def test_what_the_deadline_leaves_no_time_for_is_refused_and_the_rest_is_not() -> None:
+    admission = Admission(10**6)
+    admission.learn(1000, 1.0)
+    with admission.holding(4000, Lane.TRAINING):
+        admission.check(1000, within(5.5))
+        with pytest.raises(Overloaded, match=r"about 5\.00 s") as caught:
+            admission.check(1000, within(4.0))
+        assert caught.value.retry_after == pytest.approx(1.0, abs=0.1)
+        admission.check(10**5, IN_TIME)
+
+
+def test_before_the_pace_is_known_and_while_the_engine_is_idle_nothing_is_refused_for_time() -> None:
+    admission = Admission(10**6)
+    with admission.holding(10**5, Lane.TRAINING):
+        admission.check(1, within(0.001))
+    admission.learn(10, 1.0)
+    admission.check(10**5, within(0.001))
+
+
+def test_a_training_request_does_not_wait_for_the_bulk_ahead_of_it() -> None:
+    admission = Admission(10**6)
+    admission.learn(1000, 1.0)
+    with admission.holding(60_000, Lane.BULK):
+        assert admission.seconds_for(1000, Lane.TRAINING) == pytest.approx(7 / 6)
+        assert admission.seconds_for(1000, Lane.BULK) == pytest.approx(61)
+        admission.check(1000, within(1.5))
+        with pytest.raises(Overloaded):
+            admission.check(1000, within(1.5, Lane.BULK))
+
+
+async def test_a_patient_ticket_waits_for_room_instead_of_being_refused() -> None:
+    admission = Admission(100)
+    with admission.holding(100, Lane.BULK):
+        waiting = asyncio.ensure_future(admission.enter(50, Ticket(Lane.BULK, patient=True)))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    await waiting
+
+
+async def test_patient_tickets_get_room_in_the_order_they_came_and_one_that_leaves_gives_its_turn_to_the_next() -> None:
+    admission, patient, order = Admission(100), Ticket(Lane.BULK, patient=True), list[str]()
+
+    async def wait(name: str) -> None:
+        await admission.enter(60, patient)
+        with admission.holding(60, Lane.BULK):
+            order.append(name)
+
+    with admission.holding(90, Lane.BULK):
+        tasks = [asyncio.create_task(wait(name)) for name in "abc"]
+        await asyncio.sleep(0)
+    tasks[0].cancel()  # it was called and has not yet gone in
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert order == ["b", "c"]
+
+
+def test_lanes_with_work_get_their_shares_of_the_tokens_within_a_case() -> None:
+    chance = random.Random(0)
+    lanes: Lanes[tuple[Lane, int]] = Lanes(LANE_WEIGHTS)
+    for lane in Lane:
+        for _ in range(3000):
+            tokens = chance.randint(1, 5000)
+            lanes.push(lane, (lane, tokens), tokens)
+    given_tokens = dict.fromkeys(Lane, 0)
+    for _ in range(2500):
+        lane, tokens = lanes.pop() or (Lane.BULK, 0)
+        given_tokens[lane] += tokens
+    total, weights = sum(given_tokens.values()), sum(LANE_WEIGHTS.values())
+    for lane in Lane:
+        assert given_tokens[lane] / total == pytest.approx(LANE_WEIGHTS[lane] / weights, abs=0.01)
+
+
+def test_a_lane_that_was_idle_neither_saves_up_nor_waits_for_what_others_had() -> None:
+    lanes: Lanes[str] = Lanes(LANE_WEIGHTS)
+    for _ in range(1000):
+        lanes.push(Lane.BULK, "bulk", 100)
+    for _ in range(500):
+        lanes.pop()
+    for _ in range(20):
+        lanes.push(Lane.TRAINING, "training", 100)
+    order = [lanes.pop() for _ in range(14)]
+    assert order.count("bulk") == pytest.approx(2, abs=1)
+
+
+@given(st.lists(st.tuples(st.sampled_from(list(Lane)), st.integers(1, 9999)), max_size=60), st.integers(1, 20_000))
+def test_every_item_comes_out_once_and_in_the_order_of_its_lane(items: list[tuple[Lane, int]], room: int) -> None:
+    lanes: Lanes[tuple[int, Lane]] = Lanes(LANE_WEIGHTS)
+    for number, (lane, tokens) in enumerate(items):
+        lanes.push(lane, (number, lane), tokens)
+    out: list[tuple[int, Lane]] = []
+    while len(lanes):
+        item = lanes.pop(room) or lanes.pop()
+        assert item is not None
+        out.append(item)
+    assert sorted(number for number, _ in out) == list(range(len(items)))
+    for lane in Lane:
+        numbers = [number for number, one in out if one is lane]
+        assert numbers == sorted(numbers)
+    assert set(lanes.tokens.values()) == {0}
+
+
+async def test_a_bulk_flood_does_not_hold_up_training() -> None:
+    judge = Judge(ScriptedEngine(pace=50_000), max_batch_tokens=500)
+    flood = [asyncio.ensure_future(judge.judge(case(f"b{i}"), Options(lane=Lane.BULK))) for i in range(100)]
+    await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
+    await judge.judge(case("urgent"), Options(lane=Lane.TRAINING))
+    assert sum(task.done() for task in flood) < 50
+    await asyncio.gather(*flood)
+    await judge.close()
+
+
+async def test_what_can_not_be_done_in_time_is_refused_at_once_under_load() -> None:
+    engine = ScriptedEngine(pace=20_000)
+    judge = Judge(engine, max_batch_tokens=500, admission=Admission(10**6))
+    load = [asyncio.ensure_future(judge.judge(case(f"l{i}"))) for i in range(200)]
+    while judge.admission.pace is None:  # noqa: ASYNC110 - the first full batches teach it
+        await asyncio.sleep(0.001)
+    started = time.monotonic()
+    with pytest.raises(Overloaded) as caught:
+        await judge.judge(case("late"), Options(), within(0.3))
+    assert time.monotonic() - started < 0.3
+    assert caught.value.retry_after >= 0.05
+    await asyncio.gather(*load)
+    await judge.close()
+
+
+async def test_what_is_known_is_answered_in_time_and_the_rest_is_unscored_for_its_deadline() -> None:
+    judge = Judge(ScriptedEngine(), cache=VerdictCache)
+    await judge.judge(case("x", "[[fully]]"))
+    started = time.monotonic()
+    result = await judge.judge(case("x", "[[slow=3]] alpha", "[[fully]]"), Options(), within(0.3))
+    assert time.monotonic() - started < 2
+    late, known = (verdict.result for verdict in result.verdicts)
+    assert late == Unscored(Reason.DEADLINE, "not judged before the deadline")
+    assert isinstance(known, Score)
+    assert result.reward.value is None
+    await judge.close()
+
+
+async def test_the_patient_asker_of_joined_work_gets_it_after_the_impatient_one_has_left() -> None:
+    engine = ScriptedEngine(delay=0.2)
+    judge = Judge(engine)
+    blocker = asyncio.ensure_future(judge.judge(case("blocker")))
+    await asyncio.sleep(0.05)
+    impatient = asyncio.ensure_future(judge.judge(case("shared"), Options(), within(0.05)))
+    patient = asyncio.ensure_future(judge.judge(case("shared"), Options(), within(30)))
+    assert isinstance((await impatient).verdicts[0].result, Unscored)
+    assert isinstance((await patient).verdicts[0].result, Score)
+    await blocker
+    await judge.close()
+
+
+async def test_expired_work_is_dropped_before_the_engine_sees_it() -> None:
+    engine = ScriptedEngine(delay=0.2)
+    judge = Judge(engine)
+    blocker = asyncio.ensure_future(judge.judge(case("blocker")))
+    await asyncio.sleep(0.05)
+    late = await judge.judge(case("late"), Options(), within(0.05))
+    assert isinstance(late.verdicts[0].result, Unscored)
+    await blocker
+    await judge.judge(case("next"))
+    assert [cases for cases, _ in engine.batches] == [1, 1]
+    await judge.close()
+
+
+async def test_a_group_is_admitted_whole_or_not_at_all_and_what_is_known_of_it_costs_nothing() -> None:
+    cases = [case(f"g{i}") for i in range(10)]
+    tokens = estimated_tokens(cases[0])
+    judge = Judge(ScriptedEngine(), cache=VerdictCache, admission=Admission(5 * tokens))
+    with judge.admission.holding(1, Lane.TRAINING):
+        with pytest.raises(Overloaded):
+            await judge.admit(cases, Options(), Ticket())
+        for one in cases[:6]:
+            await judge.judge(one)
+        ticket = Ticket()
+        await judge.admit(cases, Options(), ticket)
+        assert ticket.admitted
+    await judge.close()

@@ -1,0 +1,87 @@
+"""Finding the one place that an anchor means."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+
+import pytest
+
+from policy.errors import ToolError
+from policy.workspace.patch import Place, apply, locate
+from tests.benchmarks import agent_patch
+
+TEXT = "The mill was built in 1825 by Arne Tait.\n\nThe wheel is of oak.\n\nThe mill was closed in 1951 by nobody.\n"
+
+
+def _found(anchor, text=TEXT):
+    place = locate(text, anchor)
+    return text[place.start : place.end]
+
+
+@pytest.mark.parametrize(
+    ("anchor", "found"),
+    [
+        ("The wheel is of oak.", "The wheel is of oak."),
+        ("  The wheel is of oak.\n", "The wheel is of oak."),
+        ("The wheel\nis  of oak.", "The wheel is of oak."),
+        ("The wheal is off oak.", "The wheel is of oak."),
+        ("The mill was built ... Arne Tait.", "The mill was built in 1825 by Arne Tait."),
+        ("The mill was closed … by nobody", "The mill was closed in 1951 by nobody"),
+    ],
+)
+def test_an_anchor_is_found_exactly_by_words_by_ends_or_by_likeness(anchor, found):
+    assert _found(anchor) == found
+
+
+@pytest.mark.parametrize(
+    ("anchor", "reason"),
+    [
+        ("", "empty"),
+        ("The mill was", "more than one place"),
+        ("The mill wos built in 1826 by Arne Tait", "other numbers"),
+        ("A cathedral was designed by a pupil of Wren", "not in the file"),
+        ("whel", "too short"),
+        ("The wheel is of ... pure gold and silver.", "no end like"),
+    ],
+)
+def test_what_is_missing_ambiguous_or_numerically_different_is_refused(anchor, reason):
+    with pytest.raises(ToolError, match=reason):
+        locate(TEXT, anchor)
+
+
+def test_two_places_that_are_almost_alike_are_refused():
+    text = "Boats were lent to the crews of Hinny.\n\nBoats were lent to the crews of Holm.\n"
+    with pytest.raises(ToolError, match="more than one place"):
+        locate(text, "Boats were lend to the crews of H")
+
+
+def test_chinese_is_found_by_likeness_too():
+    text = "万安桥建成于清代，长四十二米。桥上不用灰浆，石块靠榫头一块一块相接。"
+    assert _found("桥上不用泥浆，石块靠榫头一块一块相接。", text) == "桥上不用灰浆，石块靠榫头一块一块相接。"
+
+
+def test_insertions_get_a_gap_where_neither_side_has_one():
+    assert apply("One. Two.", Place(0, 4), "More.", "after") == "One. More. Two."
+    assert apply("One.\n", Place(0, 4), "More.", "after") == "One.\n\nMore.\n"
+    assert apply("One.", Place(0, 4), "Head\n\n", "before") == "Head\n\nOne."
+    assert apply("One two.", Place(4, 8), "and", "before") == "One and two."
+
+
+def test_twenty_realistic_edits_are_all_right_and_save_seven_tenths_of_the_tokens():
+    done = agent_patch.run()
+    assert len(done) == 20
+    assert [one.kind for one in done if not one.is_right] == []
+    assert min(one.saved for one in done) >= 0.7
+
+
+def test_a_long_inexact_anchor_takes_no_minutes():
+    words = (hashlib.sha256(bytes([n % 256, n // 256])).hexdigest() for n in range(400))
+    text = "\n".join(f"The harbour {re.sub(r'[0-9]', ' ', word)} end." for word in words)
+    passage = "\n".join(text.split("\n")[30:130])
+    anchor = passage.replace("harbour", "harbor", 3)
+    start = time.process_time()
+    place = locate(text, anchor)
+    assert time.process_time() - start < 10
+    assert text[place.start : place.end] == passage
