@@ -24,6 +24,7 @@ class EngineConfig(BaseModel):
     max_wait: float = Field(0.002, ge=0, le=10, description="seconds a case waits for company")
     max_prompt_tokens: int | None = Field(None, ge=1, description="refuse longer prompts; default: the model's limit")
     deterministic: bool = Field(False, description="torch: the same bits whatever the company, at some cost")
+    judge_all: bool = Field(False, description="mini: a verdict on kinds of criteria that it is bad at, too")
     step_mb: int = Field(1024, ge=1, description="torch: megabytes for the activations of one forward")
     kv_cache_mb: int = Field(512, ge=0, description="torch: megabytes for keys and values of reports seen lately")
     reason_tokens: int | None = Field(None, ge=16, description="torch, vllm, openai: tokens a written reason may take")

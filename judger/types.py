@@ -59,6 +59,8 @@ class Reason(enum.StrEnum):
     DEADLINE = "deadline"
     UNSUPPORTED_LANGUAGE = "unsupported_language"
     ENGINE_ERROR = "engine_error"
+    NOT_JUDGEABLE = "not_judgeable"
+    """Of a kind that this judge is known to be near chance on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

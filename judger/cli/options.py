@@ -26,6 +26,7 @@ ENGINE_FLAGS = (
     "max_wait",
     "max_prompt_tokens",
     "deterministic",
+    "judge_all",
     "step_mb",
     "kv_cache_mb",
     "reason_tokens",
@@ -55,6 +56,7 @@ def engine_flags() -> argparse.ArgumentParser:
     group.add_argument("--max-wait", type=float, metavar="SECONDS", help=help_of["max_wait"])
     group.add_argument("--max-prompt-tokens", type=int, metavar="N", help=help_of["max_prompt_tokens"])
     group.add_argument("--deterministic", action="store_true", default=None, help=help_of["deterministic"])
+    group.add_argument("--judge-all", action="store_true", default=None, help=help_of["judge_all"])
     group.add_argument("--step-mb", type=int, metavar="N", help=help_of["step_mb"])
     group.add_argument("--kv-cache-mb", type=int, metavar="N", help=help_of["kv_cache_mb"])
     group.add_argument("--reason-tokens", type=int, metavar="N", help=help_of["reason_tokens"])

@@ -1,0 +1,47 @@
+"""From what the reader and the trees say to probabilities: a logistic regression for each sign, fitted on held-out tasks.
+
+The strict bit comes from both; how what is left divides between the other two labels is the reader's alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from judger.engines.mini.text import Floats
+
+INPUTS = ("reader", "trees")
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Weights of `INPUTS` and a constant, for requirements and for flaws."""
+
+    requirement: tuple[float, ...]
+    flaw: tuple[float, ...]
+
+    @classmethod
+    def of(cls, config: Mapping[str, Sequence[float]]) -> Mix:
+        """From config.json."""
+        return cls(tuple(config["requirement"]), tuple(config["flaw"]))
+
+    def __call__(self, logs: Floats, trees: Floats, negative: Sequence[bool]) -> Floats:
+        """logs (n, 3): the reader's log-probabilities; trees (n,): logits of the strict bit -> probabilities (n, 3)."""
+        flaw = np.asarray(negative, np.bool_)
+        inputs = np.stack([strict_logit(logs, flaw), trees, np.ones(len(logs))], 1)
+        weights = np.where(flaw[:, None], np.array([self.flaw]), np.array([self.requirement]))
+        bit = 1 / (1 + np.exp(-np.clip((inputs * weights).sum(1), -30, 30)))
+        p = np.exp(logs.astype(np.float64))
+        # A requirement's bit is "fully", a flaw's anything but "not".
+        sides = np.where(flaw[:, None], np.array([[0, 1, 1]]), np.array([[0, 0, 1]])).astype(np.bool_)
+        within = np.where(sides, p, 0) / np.maximum(np.where(sides, p, 0).sum(1, keepdims=True), 1e-12)
+        without = np.where(sides, 0, p) / np.maximum(np.where(sides, 0, p).sum(1, keepdims=True), 1e-12)
+        return np.asarray(within * bit[:, None] + without * (1 - bit)[:, None], np.float32)
+
+
+def strict_logit(logs: Floats, negative: np.ndarray) -> np.ndarray:
+    """logs (n, 3) -> (n,) log-odds of the strict bit: of a requirement "fully", of a flaw any trace."""
+    low, mid, high = logs.astype(np.float64).T
+    return np.where(negative, np.logaddexp(mid, high) - low, high - np.logaddexp(low, mid))
