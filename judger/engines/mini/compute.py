@@ -1,4 +1,4 @@
-"""From texts to states, and from readings to log-probabilities: everything that is batched across cases and requests."""
+"""From texts to states, and from readings to log-probabilities: what is batched across cases and requests."""
 
 from __future__ import annotations
 

@@ -27,8 +27,9 @@ from judger.engines.mini.passage import Pages, Reading, reading
 from judger.engines.mini.quote import quotable
 from judger.engines.mini.signals import FormSignals, form_signals
 from judger.engines.mini.text import Floats, Tokens, tokenize, unit_spans
+from judger.engines.mini.turn import Asked, asked
 from judger.errors import EngineError, InvalidRequest
-from judger.types import Case, Probabilities, Reason, Span, Unscored
+from judger.types import Case, Probabilities, Reason, Unscored
 from judger.verdict import p_satisfied
 from judger.version import __version__
 
@@ -41,6 +42,7 @@ class Payload:
     """A planned case: its tokens."""
 
     report: Tokens
+    asked: list[Asked]
     criteria: list[Tokens]
 
 
@@ -51,7 +53,7 @@ class Pair:
     report: Report
     signals: FormSignals
     criterion: Criterion
-    negative: bool
+    asked: Asked
     evidence: Evidence
     reading: Reading
 
@@ -105,7 +107,8 @@ class MiniEngine:
 
     def plan(self, case: Case, tier: Tier) -> Plan:
         report = tokenize(case.report, self.model.tokenizer)
-        criteria = [tokenize(criterion.text, self.model.tokenizer) for criterion in case.criteria]
+        questions = [asked(criterion.text, negative=criterion.is_negative) for criterion in case.criteria]
+        criteria = [tokenize(question.text, self.model.tokenizer) for question in questions]
         fault = language_fault(case.language, case.report)
         refused = {}
         for position, tokens in enumerate(criteria):
@@ -118,7 +121,9 @@ class MiniEngine:
         cost = sum(len(tokens) for position, tokens in enumerate(criteria) if position not in refused)
         if len(refused) < len(criteria):
             cost += len(report)
-        return Plan(case=case, tier=tier, tokens=max(cost, 1), payload=Payload(report, criteria), refused=refused)
+        return Plan(
+            case=case, tier=tier, tokens=max(cost, 1), payload=Payload(report, questions, criteria), refused=refused
+        )
 
     @torch.inference_mode()
     def run(self, plans: Sequence[Plan]) -> list[list[Outcome]]:
@@ -146,28 +151,25 @@ class MiniEngine:
         payload, mean, idf, text = _payload(plan), self.model.mean, self.model.idf, plan.case.report
         report = make_report(text, payload.report, next(states), mean)
         signals = form_signals(text)
-        wanted = [plan.case.criteria[i] for i in positions]
+        questions = [payload.asked[i] for i in positions]
         criteria = [
-            make_criterion(one.text, payload.criteria[i], next(states), mean, idf)
-            for i, one in zip(positions, wanted, strict=True)
+            make_criterion(question.text, payload.criteria[i], next(states), mean, idf)
+            for i, question in zip(positions, questions, strict=True)
         ]
         pages = Pages.of(text, unit_spans(payload.report), self.model.tokenizer, signals)
         found = examine_all(report, criteria, idf)
-        return [
-            Pair(
-                report,
-                signals,
-                criterion,
-                one.is_negative,
-                evidence,
-                reading(one.text, pages, evidence.score, negative=one.is_negative),
-            )
-            for one, criterion, evidence in zip(wanted, criteria, found, strict=True)
+        readings = [
+            reading(question.text, pages, evidence.score, negative=question.negative)
+            for question, evidence in zip(questions, found, strict=True)
         ]
+        each = zip(criteria, questions, found, readings, strict=True)
+        return [Pair(report, signals, *one) for one in each]
 
     def _mixed(self, pairs: Sequence[Pair], logs: Floats) -> Floats:
-        rows = [figures(p.criterion.text, p.evidence, p.signals, negative=p.negative) for p in pairs]
-        return self.model.mix(logs, self.model.forest(np.stack(rows)), [pair.negative for pair in pairs])
+        rows = [figures(p.criterion.text, p.evidence, p.signals, negative=p.asked.negative) for p in pairs]
+        p = self.model.mix(logs, self.model.forest(np.stack(rows)), [pair.asked.negative for pair in pairs])
+        turned = np.array([pair.asked.is_turned for pair in pairs])
+        return np.where(turned[:, None], p[:, ::-1], p)
 
     def close(self) -> None:
         """Nothing is held but memory."""
@@ -176,11 +178,12 @@ class MiniEngine:
         tokens = len(pair.report.tokens)
         result: Probabilities | Unscored = Probabilities(*p)
         spans = quotable(pair.report.text, pair.report.tokens, pair.evidence.score)
-        demand = form_criterion(plan.case.criteria[position].text)
+        criterion = plan.case.criteria[position]
+        demand = form_criterion(criterion.text)
         sure = judge_form(demand, pair.signals) if demand is not None else None
         if sure is not None:  # counted, not read
             result, spans = Probabilities(1.0 - sure, 0.0, sure), ()
-        elif not self.judge_all and self._is_open(pair, Probabilities(*p)):
+        elif not self.judge_all and self._is_open(pair, Probabilities(*p), criterion.is_negative):
             result, spans = Unscored(Reason.NOT_JUDGEABLE, NOT_JUDGED), ()
         return Outcome(
             result=result,
@@ -189,11 +192,11 @@ class MiniEngine:
             shared_tokens=tokens,
         )
 
-    def _is_open(self, pair: Pair, p: Probabilities) -> bool:
+    def _is_open(self, pair: Pair, p: Probabilities, negative: bool) -> bool:
         calibration = self.calibration
-        threshold = calibration.negative_threshold if pair.negative else calibration.positive_threshold
-        margin = abs(p_satisfied(calibration.apply(p), negative=pair.negative) - threshold)
-        return self.model.judgeable.refuses(describe(pair.criterion, negative=pair.negative), margin)
+        threshold = calibration.negative_threshold if negative else calibration.positive_threshold
+        margin = abs(p_satisfied(calibration.apply(p), negative=negative) - threshold)
+        return self.model.judgeable.refuses(describe(pair.criterion, negative=pair.asked.negative), margin)
 
 
 def _payload(plan: Plan) -> Payload:

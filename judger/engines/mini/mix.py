@@ -1,4 +1,4 @@
-"""From what the reader and the trees say to probabilities: a logistic regression for each sign, fitted on held-out tasks.
+"""From what reader and trees say to probabilities: a logistic regression for each sign, fitted on held-out tasks.
 
 The strict bit comes from both; how what is left divides between the other two labels is the reader's alone.
 """

@@ -30,22 +30,23 @@ def quotable(text: str, tokens: Tokens, score: Floats) -> tuple[Span, ...]:
     """The sentence with the best unit that can be shown; nothing where there is none."""
     spans = unit_spans(tokens)
     outline = Outline.of(text, spans[:, 0])
-    ranges = sentences(plain(text))
+    clean = plain(text)
+    ranges = sentences(clean)
     starts = np.array([start for start, _ in ranges])
     order = [int(unit) for unit in np.argsort(-score, kind="stable")[:LOOKED_AT]]
     for unit in (u for u in order if not outline.is_heading[u]):
         at = max(int(np.searchsorted(starts, spans[unit, 0], side="right")) - 1, 0)
-        found = _trim(text, *ranges[at])
+        found = _trim(text, clean, *ranges[at])
         if found is not None:
             return (found,)
     return ()
 
 
-def _trim(text: str, start: int, end: int) -> Span | None:
+def _trim(text: str, clean: str, start: int, end: int) -> Span | None:
     """Without the marks that lead in and white space; with the whole of a link, an address or bold text that is cut."""
     lead = _LEAD.match(text, start, end)
     start = lead.end() if lead else start
-    while end > start and text[end - 1].isspace():
+    while end > start and clean[end - 1].isspace():  # and blanked marks of the next line
         end -= 1
     for whole in _WHOLE.finditer(text, max(0, start - REACH), min(len(text), end + REACH)):
         if whole.start() < start < whole.end():
