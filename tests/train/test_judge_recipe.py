@@ -21,7 +21,7 @@ from judger.engines.mini.model import collate
 from judger.engines.mini.passage import Reading
 from judger.verdict import Calibration
 from train.judge import mini, prepare
-from train.judge.calibrate import Held, fit_judgeable, fit_mix, fit_thresholds, hard_kinds, steadiest
+from train.judge.calibrate import Held, fit_judgeable, fit_mix, fit_thresholds, hard_kinds
 from train.judge.data import FULLY, NOT, LabelledCase, LabelledCriterion
 from train.judge.draw import Lesson, Older, Rubrics, rows
 from train.judge.evidence import Limits, Shard, Tools, choose, pages_of, read_shard, write_shard
@@ -192,15 +192,17 @@ def held(count: int = 600) -> Held:
     labels = np.where(truth, 2, 0)
     described = np.stack([(kinds == "tone").astype(float), rng.random(count)], 1).astype(np.float32)
     no = np.zeros(count, np.bool_)
-    return Held(np.log(rng.dirichlet(np.ones(3), count)), sure, labels, negative, kinds, described, no)
+    return Held(
+        np.log(rng.dirichlet(np.ones(3), count)), sure, labels, negative, kinds, described, no, np.full(count, "none")
+    )
 
 
 def test_who_is_right_weighs_more_and_probabilities_hold() -> None:
     rows_ = held()
     mix = fit_mix(rows_)
     assert mix.requirement[1] > 3 * mix.requirement[0] >= 0
-    p = mix(rows_.logs, rows_.trees, rows_.negative.tolist())
-    calibration = fit_thresholds(p, rows_, "toy")
+    p = rows_.mixed(mix)
+    calibration = fit_thresholds(rows_, "toy")
     found = agreement(p, rows_.labels, rows_.negative, calibration)
     assert found["balanced_accuracy"] > 0.75
     assert found["ece"] < 0.08
@@ -209,8 +211,8 @@ def test_who_is_right_weighs_more_and_probabilities_hold() -> None:
 def test_kinds_near_chance_are_left_open_where_the_judge_is_unsure_and_what_is_kept_is_better() -> None:
     rows_ = held()
     mix = fit_mix(rows_)
-    p = mix(rows_.logs, rows_.trees, rows_.negative.tolist())
-    calibration = fit_thresholds(p, rows_, "toy")
+    p = rows_.mixed(mix)
+    calibration = fit_thresholds(rows_, "toy")
     above = np.where(rows_.negative, p[:, 1] + p[:, 2], p[:, 2])
     hard = hard_kinds(above >= 0.5, rows_, 0.65)
     assert {kind.rstrip("+-") for kind in hard} == {"tone"}
@@ -237,11 +239,11 @@ def test_the_strict_bit_of_a_flaw_is_any_trace() -> None:
     assert of_requirement < -2
 
 
-def test_a_threshold_is_not_chosen_for_one_lucky_neighbourless_point() -> None:
-    grid = np.arange(20) / 20
-    scores = np.where((grid >= 0.5) & (grid <= 0.8), 0.7, 0.5)
-    scores[3] = 0.9
-    assert 0.5 < steadiest(grid, scores.tolist()) < 0.8
+def test_a_threshold_is_the_rate_of_its_sign() -> None:
+    rows_ = held()
+    found = fit_thresholds(rows_, "toy")
+    assert found.positive_threshold == pytest.approx(rows_.satisfied[~rows_.negative].mean(), abs=1e-3)
+    assert found.negative_threshold == pytest.approx(rows_.satisfied[rows_.negative].mean(), abs=1e-3)
 
 
 def test_calibration_error_is_zero_for_honest_and_large_for_boastful_confidence() -> None:
@@ -266,7 +268,7 @@ def test_saved_weights_come_back_as_they_were(tools: Tools, tmp_path: Path) -> N
             **{name: np.zeros(1, np.float32) for name in ("feature", "threshold", "left", "right", "value", "root")},
         }
     )
-    mix, open_ = Mix((1.0, 0.5, 0.1), (0.2, 0.3, 0.4)), Judgeable(np.ones(5, np.float32), 0.5, 0.1)
+    mix, open_ = Mix((1.0, 0.5, 0.0, 0.1), (0.2, 0.3, -0.5, 0.4)), Judgeable(np.ones(5, np.float32), 0.5, 0.1)
     save(tmp_path, tools.encoder, reader, forest, mix, open_, tools.tokenizer, tools.idf, tools.mean, hot, {})
     back = load(tmp_path)
     assert (back.calibration, back.mix, back.judgeable.config()) == (hot, mix, open_.config())

@@ -1,12 +1,11 @@
 """Stage five: how reader and trees are weighed, thresholds by sign, and what is left open; on tasks neither has seen.
 
-A logistic regression for each sign gives probabilities that hold at the rates of real rubrics; the threshold of a sign
-is where balanced accuracy is best, and steadily so.
+A logistic regression for each sign gives probabilities that hold at the rates of real rubrics. Thresholds are not
+searched for: of such probabilities the best one is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,9 +16,6 @@ from judger.engines.mini.mix import Mix, strict_logit
 from judger.verdict import Calibration
 from train.judge.draw import CLAIM_KINDS
 
-THRESHOLDS = np.round(np.arange(0.3, 0.701, 0.01), 2)
-SMOOTH = 4
-"""A threshold is as good as it and so many neighbours on either side are on average: less luck."""
 FEW = 20
 """A kind with fewer held-out rows says nothing of how well it is judged."""
 OPEN = 0.15
@@ -30,7 +26,7 @@ OPEN = 0.15
 class Held:
     """Rows that nothing was fitted on: logs (n, 3) of the reader, trees, labels, signs, kinds (n,), described (n, k).
 
-    turned (n,): asked as a requirement, and stated as a flaw.
+    turned (n,): asked as a requirement, and stated as a flaw; stances (n,): whether a claim, whether denied.
     """
 
     logs: np.ndarray
@@ -40,6 +36,7 @@ class Held:
     kinds: np.ndarray
     described: np.ndarray
     turned: np.ndarray
+    stances: np.ndarray
 
     @property
     def stated(self) -> Held:
@@ -50,6 +47,10 @@ class Held:
     def stated_p(self, p: np.ndarray) -> np.ndarray:
         """p (n, 3) of what was asked -> of what is stated."""
         return np.asarray(np.where(self.turned[:, None], p[:, ::-1], p))
+
+    def mixed(self, mix: Mix) -> np.ndarray:
+        """Probabilities (n, 3) of what is stated."""
+        return self.stated_p(mix(self.logs, self.trees, self.negative.tolist(), self.stances.tolist()))
 
     @property
     def satisfied(self) -> np.ndarray:
@@ -68,35 +69,32 @@ def groups(kinds: np.ndarray, negative: np.ndarray) -> np.ndarray:
 
 
 def fit_mix(held: Held) -> Mix:
-    """Weights for each sign, by likelihood; nothing negative, for both speak of the same."""
-    inputs = np.stack([strict_logit(held.logs, held.negative), held.trees], 1)
+    """Weights for each sign, by likelihood; a logit that would count against itself is left out."""
+    logits = np.stack([strict_logit(held.logs, held.negative), held.trees], 1)
+    inputs = np.concatenate([logits, (held.stances != "none")[:, None]], 1)
     weights = {}
     for name, side in (("requirement", ~held.negative), ("flaw", held.negative)):
         truth = held.satisfied[side]
         if not 0 < truth.sum() < len(truth):
-            weights[name] = (0.5, 0.5, 0.0)
+            weights[name] = (0.5, 0.5, 0.0, 0.0)
             continue
-        chosen = [0, 1]
+        used = [0, 1, 2]
         model = LogisticRegression(C=1.0).fit(inputs[side], truth)
-        if (model.coef_[0] < 0).any():
-            chosen = [int(model.coef_[0].argmax())]
-            model = LogisticRegression(C=1.0).fit(inputs[side][:, chosen], truth)
-        each = [0.0, 0.0]
-        for place, value in zip(chosen, model.coef_[0], strict=True):
-            each[place] = max(0.0, float(value))
-        weights[name] = (*each, float(model.intercept_[0]))
+        if (model.coef_[0, :2] < 0).any():
+            used = [int(model.coef_[0, :2].argmax()), 2]
+            model = LogisticRegression(C=1.0).fit(inputs[side][:, used], truth)
+        each = np.zeros(3)
+        each[used] = model.coef_[0]
+        weights[name] = (*map(float, each), float(model.intercept_[0]))
     return Mix(**weights)
 
 
-def fit_thresholds(p: np.ndarray, held: Held, fitted_on: str) -> Calibration:
-    """p (n, 3): mixed probabilities."""
-    above = np.where(held.negative, p[:, 1] + p[:, 2], p[:, 2])
+def fit_thresholds(held: Held, fitted_on: str) -> Calibration:
+    """The share of a sign's rows that are satisfied: where balanced accuracy is best for probabilities that hold."""
     found = {}
     for name, side in (("positive_threshold", ~held.negative), ("negative_threshold", held.negative)):
-        truth, value = held.satisfied[side], above[side]
-        if 0 < truth.sum() < len(truth):
-            scores = [balanced(value >= t, truth) for t in THRESHOLDS]
-            found[name] = steadiest(THRESHOLDS, scores)
+        if side.any():
+            found[name] = round(float(np.clip(held.satisfied[side].mean(), 0.3, 0.7)), 3)
     return Calibration(fitted_on=fitted_on, **found)
 
 
@@ -138,9 +136,3 @@ def margins(p: np.ndarray, negative: np.ndarray, calibration: Calibration) -> np
 def balanced(said: np.ndarray, truth: np.ndarray) -> float:
     """Mean of the two recalls."""
     return float(0.5 * (said[truth].mean() + (~said[~truth]).mean()))
-
-
-def steadiest(grid: np.ndarray, scores: Sequence[float]) -> float:
-    """The point of the grid that is best on average with its neighbours."""
-    padded = np.pad(scores, SMOOTH, mode="edge")
-    return float(grid[int(np.convolve(padded, np.ones(2 * SMOOTH + 1), "valid").argmax())])

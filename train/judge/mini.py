@@ -26,6 +26,7 @@ import torch
 
 from judger.engines.mini.checkpoint import save
 from judger.engines.mini.compute import read
+from judger.engines.mini.denial import stance
 from judger.engines.mini.forest import Forest
 from judger.engines.mini.mix import Mix
 from judger.engines.mini.model import Reader
@@ -50,12 +51,13 @@ HARD = 0.6
 
 @dataclass(slots=True)
 class Part:
-    """A shard with the reader's and the trees' say. where (n,): its rows."""
+    """A shard with the reader's and the trees' say. where (n,): its rows; stances (n,): of claims."""
 
     shard: Shard
     where: np.ndarray
     logs: np.ndarray
     trees: np.ndarray
+    stances: np.ndarray
 
     def held(self) -> Held:
         items = [self.shard.items[i] for i in self.where]
@@ -67,6 +69,7 @@ class Part:
             np.array([item["kind"] for item in items], np.str_),
             self.shard.described[self.where],
             np.array([item["turned"] for item in items], np.bool_),
+            self.stances,
         )
 
 
@@ -83,8 +86,15 @@ def asked(shard: Shard, where: np.ndarray, reader: Reader, forest: Forest, token
         for i in where
         for item in [shard.items[i]]
     ]
+    stances = [
+        stance(item["criterion"], item["negative"], page.text, page.spans, shard.scores(i))
+        for i in where
+        for item in [shard.items[i]]
+        for page in [pages[item["report"]]]
+    ]
     with torch.inference_mode():
-        return Part(shard, where, read(reader, readings, device), forest(shard.figures[where]))
+        logs = read(reader, readings, device)
+    return Part(shard, where, logs, forest(shard.figures[where]), np.array(stances, np.str_))
 
 
 def trees(shards: Mapping[str, Shard], rubrics: Sequence[str], growth: Growth, seed: int) -> Forest:
@@ -154,13 +164,10 @@ def run(
         if len(where)
     )
     mix = fit_mix(held)
-    stated, p = held.stated, held.stated_p(mix(held.logs, held.trees, held.negative.tolist()))
-    calibration = fit_thresholds(p, stated, "held-out tasks of the rubrics, natural rates")
+    stated, p = held.stated, held.mixed(mix)
+    calibration = fit_thresholds(stated, "held-out tasks of the rubrics, natural rates")
     hard = hard_kinds(margins(p, stated.negative, calibration) >= 0, stated, HARD)
-    every = _joined(
-        Part(shards[name], np.arange(len(shards[name])), np.zeros((len(shards[name]), 3)), np.zeros(len(shards[name])))
-        for name in rubrics or shards
-    )
+    every = _joined(_unasked(shards[name]) for name in rubrics or shards)
     is_hard = np.isin(every.stated.groups, sorted(hard))
     judgeable = fit_judgeable(p, stated, calibration, every.described, is_hard)
 
@@ -189,16 +196,22 @@ def run(
     return figures
 
 
+def _unasked(shard: Shard) -> Part:
+    """All rows of a shard, for what the criteria themselves tell."""
+    n = len(shard)
+    return Part(shard, np.arange(n), np.zeros((n, 3)), np.zeros(n), np.full(n, "none"))
+
+
 def _joined(parts: Any) -> Held:
     """The rows of several parts as one."""
     found = [part.held() for part in parts]
-    names = ("logs", "trees", "labels", "negative", "kinds", "described", "turned")
+    names = ("logs", "trees", "labels", "negative", "kinds", "described", "turned", "stances")
     return Held(*(np.concatenate([getattr(one, name) for one in found]) for name in names))
 
 
 def _figures(part: Part, mix: Mix, calibration: Any, hard: np.ndarray) -> dict[str, Any]:
     held = part.held()
-    stated, p = held.stated, held.stated_p(mix(held.logs, held.trees, held.negative.tolist()))
+    stated, p = held.stated, held.mixed(mix)
     found: dict[str, Any] = agreement(p, stated.labels, stated.negative, calibration)
     if any(stated.kinds):
         found["kinds"] = by_kind(p, stated.labels, stated.negative, stated.kinds, calibration)

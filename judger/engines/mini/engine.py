@@ -18,6 +18,7 @@ from torch import Tensor
 from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
 from judger.engines.mini.checkpoint import WEIGHTS, Model, load
 from judger.engines.mini.compute import encode, examine_all, read
+from judger.engines.mini.denial import stance
 from judger.engines.mini.features import Criterion, Evidence, Report, make_criterion, make_report
 from judger.engines.mini.figures import figures
 from judger.engines.mini.form import form_criterion, judge_form
@@ -167,7 +168,12 @@ class MiniEngine:
 
     def _mixed(self, pairs: Sequence[Pair], logs: Floats) -> Floats:
         rows = [figures(p.criterion.text, p.evidence, p.signals, negative=p.asked.negative) for p in pairs]
-        p = self.model.mix(logs, self.model.forest(np.stack(rows)), [pair.asked.negative for pair in pairs])
+        stances = [
+            stance(p.asked.text, p.asked.negative, p.report.text, unit_spans(p.report.tokens), p.evidence.score)
+            for p in pairs
+        ]
+        signs = [pair.asked.negative for pair in pairs]
+        p = self.model.mix(logs, self.model.forest(np.stack(rows)), signs, stances)
         turned = np.array([pair.asked.is_turned for pair in pairs])
         return np.where(turned[:, None], p[:, ::-1], p)
 

@@ -10,9 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from judger.engines.mini.denial import Stance
 from judger.engines.mini.text import Floats
 
-INPUTS = ("reader", "trees")
+INPUTS = ("reader", "trees", "claim")
+"""The two logits; and 1 for a flaw that is a claim: most claims that a rubric names are not made."""
+DENIED = 2.5
+"""How far the logit of a claim falls that the report denies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +31,14 @@ class Mix:
         """From config.json."""
         return cls(tuple(config["requirement"]), tuple(config["flaw"]))
 
-    def __call__(self, logs: Floats, trees: Floats, negative: Sequence[bool]) -> Floats:
+    def __call__(self, logs: Floats, trees: Floats, negative: Sequence[bool], stances: Sequence[Stance]) -> Floats:
         """logs (n, 3): the reader's log-probabilities; trees (n,): logits of the strict bit -> probabilities (n, 3)."""
         flaw = np.asarray(negative, np.bool_)
-        inputs = np.stack([strict_logit(logs, flaw), trees, np.ones(len(logs))], 1)
+        claim, denied = np.array([(s != "none", s == "denied") for s in stances], np.float64).reshape(-1, 2).T
+        inputs = np.stack([strict_logit(logs, flaw), trees, claim, np.ones(len(logs))], 1)
         weights = np.where(flaw[:, None], np.array([self.flaw]), np.array([self.requirement]))
-        bit = 1 / (1 + np.exp(-np.clip((inputs * weights).sum(1), -30, 30)))
+        logit = (inputs * weights).sum(1) - DENIED * denied
+        bit = 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
         p = np.exp(logs.astype(np.float64))
         # A requirement's bit is "fully", a flaw's anything but "not".
         sides = np.where(flaw[:, None], np.array([[0, 1, 1]]), np.array([[0, 0, 1]])).astype(np.bool_)
