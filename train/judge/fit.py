@@ -29,7 +29,7 @@ from train.judge.draw import Lesson
 class Recipe:
     """How a reader is trained in one stage. steps: updates of `batch` lessons each."""
 
-    steps: int = 1_360
+    steps: int = 1_300
     batch: int = 32
     learning_rate: float = 1.2e-4
     head_rate: float = 3.0

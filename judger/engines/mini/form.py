@@ -85,7 +85,9 @@ _VERB = re.compile(r"\b(response|report|answer|essay|document|text|article|it) (
 _LISTS = re.compile(r"^(?:lists?|links?(?: to)?|dates|titles) (?=\S+ \S)")
 """A verb, with what it lists behind it: "lists ten references" asks for no list item."""
 _ORDER = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•])\s+")
-_LIST_OF = re.compile(r"\b(?:an? )?lists? of (?=(?:at least|no fewer than|more than|\d|" + "|".join(_SMALL.split()) + r")\b|\d)")
+_LIST_OF = re.compile(
+    r"\b(?:an? )?lists? of (?=(?:at least|no fewer than|more than|" + "|".join(_SMALL.split()) + r")\b|\d)"
+)
 PLURAL = 1.5
 """What "includes links" asks for: two are enough, with one it is open."""
 ABOUT = 0.15

@@ -50,4 +50,4 @@ class Mix:
 def strict_logit(logs: Floats, negative: np.ndarray) -> np.ndarray:
     """logs (n, 3) -> (n,) log-odds of the strict bit: of a requirement "fully", of a flaw any trace."""
     low, mid, high = logs.astype(np.float64).T
-    return np.where(negative, np.logaddexp(mid, high) - low, high - np.logaddexp(low, mid))
+    return np.asarray(np.where(negative, np.logaddexp(mid, high) - low, high - np.logaddexp(low, mid)))
