@@ -6,4 +6,4 @@ from judger.cli import main
 from judger.demo import CASES
 
 if __name__ == "__main__":
-    sys.exit(main(["score", str(CASES), "--engine", "mini", *sys.argv[1:]]))
+    sys.exit(main(["score", str(CASES), "--engine", "mini", "--judge-all", *sys.argv[1:]]))

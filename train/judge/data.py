@@ -126,6 +126,7 @@ def read_cases(path: Path) -> Iterator[LabelledCase]:
 
 
 def _case(row: Mapping[str, Any], source: str) -> LabelledCase:
+    listed = row["criteria"]
     task = (row.get("meta") or {}).get("task")
     shared = {} if task is None else {"group": str(task)}
     criteria = tuple(
@@ -137,7 +138,7 @@ def _case(row: Mapping[str, Any], source: str) -> LabelledCase:
             role=str(c.get("role", "explicit")),
             meta=shared | (c.get("meta") or {}),
         )
-        for c in row["criteria"]
+        for c in listed
     )
     return LabelledCase(
         id=str(row["id"]),
