@@ -1,6 +1,6 @@
 """Changes to a report that leave what it says alone, for the benchmark of robustness.
 
-Independent of what training uses (`train.judge.augment`): another Markdown reader, other sentences, other cuts.
+Independent of what training uses (`train.judge.restate`): another Markdown reader, other sentences, other cuts.
 """
 
 from __future__ import annotations

@@ -190,7 +190,11 @@ async def open_judging(args: argparse.Namespace, stack: AsyncExitStack) -> Judgi
     from judger.judge import Judge
 
     judge = Judge(
-        build_engine(EngineConfig.model_validate({"engine": args.engine, "model": args.model, "threads": args.threads}))
+        build_engine(
+            EngineConfig.model_validate(
+                {"engine": args.engine, "model": args.model, "threads": args.threads, "judge_all": True}
+            )
+        )
     )
     stack.push_async_callback(judge.close)
     return InProcess(judge)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from judger.engines.mini import criterion as reading
+from judger.engines.mini.copies import copies
 from judger.engines.mini.features import (
     Criterion,
     Evidence,
@@ -18,6 +19,9 @@ from judger.engines.mini.features import (
 )
 from judger.engines.mini.selection import scores, select
 from judger.engines.mini.text import Floats, Ints, Tokens
+
+COPIED = -1.0
+"""The score of a unit that only repeats the criterion: it is never read."""
 
 
 def _shape(best: Floats, weight: Floats) -> list[float]:
@@ -43,6 +47,9 @@ def examine(report: Report, crit: Criterion, sims: Similarity, idf: Floats) -> E
     core = weight > 0
     unit_best = np.maximum.reduceat(sim, units[:, 0], axis=1)
     by_part = scores(unit_best, sims.parts, crit.parts)
+    copied = copies(crit.text, report.words)
+    if copied.any():  # what repeats the criterion bears on nothing
+        unit_best[:, copied], by_part[:, copied] = COPIED, COPIED
     score = by_part.max(0)
     chosen = select(score, units)
     best, second = chosen[0], chosen[min(1, len(chosen) - 1)]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from judger.engines.mini import criterion as reading
-from judger.engines.mini.text import Floats, Ints, Tokens
+from judger.engines.mini.copies import words
+from judger.engines.mini.text import Floats, Ints, Tokens, unit_spans
 
 Longs = NDArray[np.int64]
 BIGRAM = 1 << 16
@@ -57,12 +58,13 @@ class Criterion:
 
 @dataclass(slots=True)
 class Report:
-    """A report made ready. states (n, d) unit length; vectors (u, d) of units."""
+    """A report made ready. states (n, d) unit length; vectors (u, d) of units; words: of each unit, for `copies`."""
 
     text: str
     tokens: Tokens
     states: Tensor
     vectors: Tensor
+    words: list[str]
 
 
 @dataclass(slots=True)
@@ -145,6 +147,7 @@ def make_report(text: str, tokens: Tokens, raw: Tensor, mean: Tensor) -> Report:
         tokens,
         unit_length(raw - mean),
         unit_length(sums),
+        [words(text[start:end]) for start, end in unit_spans(tokens)],
     )
 
 

@@ -51,21 +51,24 @@ ALL_NAMES: tuple[str, ...] = (
     *(f"asks_{name}" for name in ASKS),
     *("is_flaw", "asked", "length", "has_number", "about_form"),
     *(f"units_{share}" for share in NEAR),
-    *("best", "fourth", "mean"),
+    *("best", "fourth"),
 )
 
 
 def figures(text: str, evidence: Evidence, signals: FormSignals, *, negative: bool) -> Floats:
     """One row, in the order of `ALL_NAMES`."""
     best = np.sort(evidence.score)[::-1]
+    about_form = ABOUT_FORM.search(text) is not None
+    # A longer report is no better answer to what is asked of its content.
+    form = signals.vector() if about_form else (0.0,) * len(VECTOR_NAMES)
     values = [
         *asks(text),
         *(float(negative), float(asked(text)), float(len(text)), float(_DIGIT.search(text) is not None)),
-        float(ABOUT_FORM.search(text) is not None),
+        float(about_form),
         *(float((best > best[0] * share).sum()) for share in NEAR),
-        *(float(best[0]), float(best[min(3, len(best) - 1)]), float(best.mean())),
+        *(float(best[0]), float(best[min(3, len(best) - 1)])),
     ]
-    return np.concatenate([evidence.values, signals.vector(), values]).astype(np.float32)
+    return np.concatenate([evidence.values, form, values]).astype(np.float32)
 
 
 def asks(text: str) -> list[float]:

@@ -25,6 +25,8 @@ HEADING_TOKENS = 14
 MISSES = 4
 """So many units that don't fit end the search; smaller ones after them bear less on the criterion."""
 FULL = 0.9
+NEVER = -0.99
+"""A unit of this score is not read, whatever room there is."""
 
 ABOUT_FORM = re.compile(
     r"\b(?:words?|tables?|lists?|listed|sections?|headings?|headers?|citations?|cit(?:e|es|ed|ing)|sources?|references?"
@@ -112,7 +114,7 @@ class Pages:
         used = misses = 0
         for unit in map(int, np.argsort(-score, kind="stable")):
             size, heading = len(self.unit(unit)) + 1, int(self.outline.heading[unit])
-            if self.outline.is_heading[unit] and size < 3:
+            if score[unit] <= NEVER or (self.outline.is_heading[unit] and size < 3):
                 continue
             is_new = heading >= 0 and heading not in headings and heading not in kept
             extra = len(self.unit(heading)[:HEADING_TOKENS]) + 1 if is_new else 0

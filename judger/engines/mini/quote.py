@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from judger.engines.mini.passage import Outline
+from judger.engines.mini.passage import NEVER, Outline
 from judger.engines.mini.text import Floats, Tokens, plain, sentences, unit_spans
 from judger.types import Span
 
@@ -34,7 +34,7 @@ def quotable(text: str, tokens: Tokens, score: Floats) -> tuple[Span, ...]:
     ranges = sentences(clean)
     starts = np.array([start for start, _ in ranges])
     order = [int(unit) for unit in np.argsort(-score, kind="stable")[:LOOKED_AT]]
-    for unit in (u for u in order if not outline.is_heading[u]):
+    for unit in (u for u in order if not outline.is_heading[u] and score[u] > NEVER):
         at = max(int(np.searchsorted(starts, spans[unit, 0], side="right")) - 1, 0)
         found = _trim(text, clean, *ranges[at])
         if found is not None:
