@@ -8,7 +8,7 @@ The judge knows no protobuf and no model. An engine is batched here (`judger.sch
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from judger.cache.verdicts import VerdictCache
@@ -87,7 +87,7 @@ class Judge:
         """
         options = options or Options()
         ticket = ticket or Ticket(options.lane)
-        tier = _tier(options)
+        tier = tier_of(options)
         with self._counted():
             ran = await self._outcomes(case, tier, ticket)
             flags = await self._flags.find(case)
@@ -140,10 +140,15 @@ class Judge:
 
     async def admit(self, cases: Sequence[Case], options: Options, ticket: Ticket) -> None:
         """Admits a group whole or not at all; what is known of it costs nothing. Raises Overloaded."""
-        tokens = 0
-        for case in cases:
-            known = await self.cache.look_up(case, _tier(options)) if self.cache is not None else {}
-            tokens += estimated_tokens(case) if len(known) < len(case.criteria) else 0
+        tier = tier_of(options)
+        known: Sequence[Mapping[int, object]] = [{}] * len(cases)
+        if self.cache is not None:
+            known = await asyncio.gather(*(self.cache.look_up(case, tier) for case in cases))
+        tokens = sum(
+            estimated_tokens(case, tier)
+            for case, of_it in zip(cases, known, strict=True)
+            if len(of_it) < len(case.criteria)
+        )
         if tokens:
             self.admission.check(tokens, ticket)
         ticket.admitted = True
@@ -167,7 +172,7 @@ class Judge:
 
     async def _run(self, case: Case, tier: Tier, ticket: Ticket) -> Ran:
         """One piece of work, for whoever asks for it."""
-        tokens = estimated_tokens(case)
+        tokens = estimated_tokens(case, tier)
         await self.admission.enter(tokens, ticket)
         with self.admission.holding(tokens, ticket.lane):
             ran = await self.work.run(case, tier, ticket, tokens)
@@ -211,7 +216,8 @@ class Judge:
             await self.cache.close()
 
 
-def _tier(options: Options) -> Tier:
+def tier_of(options: Options) -> Tier:
+    """How an engine is to judge."""
     return Tier(explain=options.explain, explain_margin=options.explain_margin, trials=options.trials)
 
 

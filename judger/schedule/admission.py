@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from judger.engines.base import VERDICT_TIER, Tier
 from judger.errors import Overloaded
-from judger.types import Case, Lane
+from judger.types import Case, Explain, Lane
 
 __all__ = ["LANE_WEIGHTS", "Admission", "Ticket", "estimated_tokens"]
 
@@ -28,6 +29,8 @@ SHORTEST_DELAY = 0.05
 """Seconds: nobody is told to come back sooner."""
 SMOOTHING = 0.2
 """The weight of the latest batch in the learned pace."""
+REASON_TOKENS = 128
+"""About what a written reason takes: half of what the engines let it have."""
 
 
 @dataclass(eq=False, slots=True)
@@ -143,6 +146,11 @@ class Admission:
         return max(SHORTEST_DELAY, seconds)
 
 
-def estimated_tokens(case: Case) -> int:
-    """Four characters a token, as a rule of thumb: enough to compare cases by."""
-    return (len(case.query) + len(case.report) + sum(len(one.text) for one in case.criteria)) // 4 + 1
+def estimated_tokens(case: Case, tier: Tier = VERDICT_TIER) -> int:
+    """Four characters a token, as a rule of thumb, and what is written: enough to compare cases by.
+
+    A reason is written for each criterion and in each trial. With `UNDER_MARGIN` nobody knows yet for which.
+    """
+    read = (len(case.query) + len(case.report) + sum(len(one.text) for one in case.criteria)) // 4 + 1
+    written = 0 if tier.explain is Explain.NEVER else REASON_TOKENS * len(case.criteria) * tier.trials
+    return read + written

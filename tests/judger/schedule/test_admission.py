@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judger.cache.verdicts import VerdictCache
+from judger.engines.base import Tier
 from judger.engines.scripted import ScriptedEngine
 from judger.errors import Overloaded
 from judger.judge import Judge
 from judger.schedule.admission import LANE_WEIGHTS, Admission, Ticket, estimated_tokens
 from judger.schedule.lanes import Lanes
-from judger.types import Case, Criterion, Lane, Options, Reason, Score, Unscored
+from judger.types import Case, Criterion, Explain, Lane, Options, Reason, Score, Unscored
 
 IN_TIME, BULK = Ticket(deadline=math.inf), Ticket(Lane.BULK)
 
@@ -226,3 +227,13 @@ async def test_a_group_is_admitted_whole_or_not_at_all_and_what_is_known_of_it_c
         await judge.admit(cases, Options(), ticket)
         assert ticket.admitted
     await judge.close()
+
+
+def test_what_is_written_is_part_of_the_estimate() -> None:
+    case = Case(id="a", query="", report="x" * 400, criteria=tuple(Criterion(id=str(i), text="text") for i in range(5)))
+    plain = estimated_tokens(case)
+    assert plain == estimated_tokens(case, Tier(trials=3))  # without a reason to write a trial adds none
+    always = [estimated_tokens(case, Tier(explain=Explain.ALWAYS, trials=trials)) - plain for trials in (1, 2, 3)]
+    assert always == [always[0], 2 * always[0], 3 * always[0]]
+    assert always[0] >= 5 * 100
+    assert estimated_tokens(case, Tier(explain=Explain.UNDER_MARGIN, explain_margin=0.1)) == plain + always[0]
