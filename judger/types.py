@@ -200,6 +200,10 @@ class Limits:
     query_bytes: int = 2**18
     criterion_bytes: int = 2**15
     trials: int = 32
+    in_flight_bytes: int = 64 * 2**20
+    """Of one caller's requests: whoever has as much in hand waits, or is told to come back."""
+    watches: int = 128
+    """Health.Watch streams of one host."""
 
 
 LIMITS = Limits()

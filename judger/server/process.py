@@ -10,15 +10,15 @@ import asyncio
 import ipaddress
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import start_http_server
 
 from judger.cache.redis import CacheRedis, check_redis
 from judger.cache.sqlite import CacheFile
@@ -34,13 +34,13 @@ from judger.observe.tracing import build_tracing, check_tracing
 from judger.schedule.admission import Admission
 from judger.server.callers import TokenFile
 from judger.server.exposure import Gate, check_exposure, server_credentials
+from judger.server.handlers import SERVICE, handlers
+from judger.server.health import Health
 from judger.server.rpcs import JudgerService
+from judger.server.scrape import serving_metrics
 from judger.types import LIMITS, Lane
-from judger.v1 import judger_pb2 as pb
-from judger.v1 import judger_pb2_grpc
 
 logger = logging.getLogger(__name__)
-SERVICE = pb.DESCRIPTOR.services_by_name["Judger"].full_name
 OPTIONS = (
     ("grpc.max_receive_message_length", LIMITS.message_bytes),
     ("grpc.max_send_message_length", LIMITS.message_bytes),
@@ -57,6 +57,7 @@ class Running:
     address: str
     judge: Judge
     metrics: Metrics
+    tokens: TokenFile | None = None
 
 
 @asynccontextmanager
@@ -74,17 +75,18 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
     check_tracing(config.otlp)
     check_redis(config.cache_redis)
     credentials = server_credentials(config)
-    gate = [Gate(TokenFile(config.tokens))] if config.tokens is not None else []
+    tokens = TokenFile(config.tokens) if config.tokens is not None else None
+    gate = [Gate(tokens)] if tokens is not None else []
     judge = await asyncio.get_running_loop().run_in_executor(None, assemble, config, engine)
     metrics = Metrics(judge)
     tracing = build_tracing(config.otlp, judge.judge_id)
     server = grpc.aio.server(interceptors=[*tracing.interceptors, *gate], options=OPTIONS)
     log = RequestLog(judge.judge_id, tracing, with_texts=config.log_texts)
     service = JudgerService(judge, metrics, log, stream_in_flight=config.stream_in_flight)
-    judger_pb2_grpc.add_JudgerServicer_to_server(service, server)
-    checks = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    server.add_generic_rpc_handlers((handlers(service),))
+    health = Health(SERVICE)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    reflection.enable_server_reflection((SERVICE, HEALTH_NAME, reflection.SERVICE_NAME), server)
     host = f"[{config.host}]" if ":" in config.host else config.host
     try:
         try:
@@ -92,20 +94,20 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
             port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
         except RuntimeError as error:
             raise InvalidRequest("port", f"{address} can't be listened on; is it taken?") from error
-        await report_health(checks, False)
+        await health.report(False)
         await server.start()
         await judge.warm_up()
-        await report_health(checks, True)
+        await health.report(True)
         reports: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references
 
         def on_change(up: bool) -> None:
-            reports.add(task := asyncio.ensure_future(report_health(checks, up)))
+            reports.add(task := asyncio.ensure_future(health.report(up)))
             task.add_done_callback(reports.discard)
 
         judge.work.keeper.on_change = on_change
-        yield Running(f"{host}:{port}", judge, metrics)
+        yield Running(f"{host}:{port}", judge, metrics, tokens)
     finally:
-        await checks.enter_graceful_shutdown()
+        await health.enter_graceful_shutdown()
         service.leave()
         if not await judge.drain(config.grace):
             logger.warning("%d cases are not done after %.0f s of grace", judge.num_in_flight, config.grace)
@@ -156,13 +158,6 @@ def with_fence_key(config: ServeConfig) -> ServeConfig:
     return config
 
 
-async def report_health(checks: health.aio.HealthServicer, up: bool) -> None:
-    """Sets the health of the service and of the server as a whole."""
-    status = health_pb2.HealthCheckResponse.SERVING if up else health_pb2.HealthCheckResponse.NOT_SERVING
-    for name in ("", SERVICE):
-        await checks.set(name, status)
-
-
 def is_loopback(host: str) -> bool:
     """True for addresses that only this machine reaches."""
     try:
@@ -178,26 +173,8 @@ async def serve(config: ServeConfig, *, on_ready: Callable[[Running], None] | No
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
     async with running(config) as server:
-        with serving_metrics(config, server.metrics):
+        with serving_metrics(config, server.metrics, server.tokens):
             if on_ready is not None:
                 on_ready(server)
             await stop.wait()
             logger.info("stopping: running work has %.0f s to finish", config.grace)
-
-
-@contextmanager
-def serving_metrics(config: ServeConfig, metrics: Metrics) -> Iterator[None]:
-    """Prometheus metrics over HTTP, where a port is set."""
-    if config.metrics_port is None:
-        yield
-        return
-    try:
-        httpd, thread = start_http_server(config.metrics_port, addr=config.host, registry=metrics.registry)
-    except OSError as error:
-        raise InvalidRequest("metrics_port", f"{config.host}:{config.metrics_port}: {error.strerror}") from error
-    try:
-        yield
-    finally:
-        httpd.shutdown()
-        httpd.server_close()
-        thread.join()

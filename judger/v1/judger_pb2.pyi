@@ -314,7 +314,7 @@ class GetJudgeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("report_bytes", "criteria", "message_bytes", "group_reports", "query_bytes", "criterion_bytes", "prompt_tokens")
+    __slots__ = ("report_bytes", "criteria", "message_bytes", "group_reports", "query_bytes", "criterion_bytes", "prompt_tokens", "in_flight_bytes", "watches")
     REPORT_BYTES_FIELD_NUMBER: _ClassVar[int]
     CRITERIA_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -322,6 +322,8 @@ class Limits(_message.Message):
     QUERY_BYTES_FIELD_NUMBER: _ClassVar[int]
     CRITERION_BYTES_FIELD_NUMBER: _ClassVar[int]
     PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    WATCHES_FIELD_NUMBER: _ClassVar[int]
     report_bytes: int
     criteria: int
     message_bytes: int
@@ -329,7 +331,9 @@ class Limits(_message.Message):
     query_bytes: int
     criterion_bytes: int
     prompt_tokens: int
-    def __init__(self, report_bytes: _Optional[int] = ..., criteria: _Optional[int] = ..., message_bytes: _Optional[int] = ..., group_reports: _Optional[int] = ..., query_bytes: _Optional[int] = ..., criterion_bytes: _Optional[int] = ..., prompt_tokens: _Optional[int] = ...) -> None: ...
+    in_flight_bytes: int
+    watches: int
+    def __init__(self, report_bytes: _Optional[int] = ..., criteria: _Optional[int] = ..., message_bytes: _Optional[int] = ..., group_reports: _Optional[int] = ..., query_bytes: _Optional[int] = ..., criterion_bytes: _Optional[int] = ..., prompt_tokens: _Optional[int] = ..., in_flight_bytes: _Optional[int] = ..., watches: _Optional[int] = ...) -> None: ...
 
 class Calibration(_message.Message):
     __slots__ = ("temperature", "bias", "positive_threshold", "negative_threshold", "partial_threshold", "fitted_on")

@@ -7,6 +7,7 @@ from judger.wire.as_json import to_json
 from judger.wire.requests import (
     MAX_TAG_BYTES,
     MAX_TRIALS,
+    parse,
     read_compare,
     read_group,
     read_request,
@@ -16,6 +17,7 @@ from judger.wire.requests import (
 )
 from judger.wire.responses import read_response, write_comparison, write_response
 from judger.wire.status import DETAILS_TRAILER, code_name, error_from_status, error_status
+from judger.wire.text import whole_text
 
 __all__ = [
     "DETAILS_TRAILER",
@@ -24,11 +26,13 @@ __all__ = [
     "code_name",
     "error_from_status",
     "error_status",
+    "parse",
     "read_compare",
     "read_group",
     "read_request",
     "read_response",
     "to_json",
+    "whole_text",
     "write_compare",
     "write_comparison",
     "write_group",

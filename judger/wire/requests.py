@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+from google.protobuf.message import DecodeError, Message
 
 from judger.errors import InvalidRequest
 from judger.types import LIMITS, Case, Criterion, Explain, Lane, Mapping, Options
@@ -31,7 +33,17 @@ REMEMBERED_BYTES = 2**15  # of a rubric
 MAX_TAG_BYTES = 1024  # of a request_id, a judge_id or a language
 
 
+M = TypeVar("M", bound=Message)
+
 # Requests, as a server reads them.
+
+
+def parse(kind: type[M], raw: bytes) -> M:
+    """The message of these bytes. Raises InvalidRequest where they are none, as with half a character in a text."""
+    try:
+        return kind.FromString(raw)
+    except DecodeError as error:
+        raise InvalidRequest("request", f"can't be read: {error}") from error
 
 
 def read_request(request: pb.JudgeRequest) -> tuple[Case, Options]:

@@ -7,12 +7,13 @@ from judger.pairwise import Comparison
 from judger.types import Case, Judgement, Reason, Reward, Score, Span, Unscored, Usage, Verdict
 from judger.v1 import judger_pb2 as pb
 from judger.wire.enums import LABEL_NUMBERS, LABELS, MAPPING_NUMBERS, MAPPINGS, REASON_NUMBERS, REASONS
+from judger.wire.text import whole_text
 
 
 def write_response(judgement: Judgement, *, index: int = 0) -> pb.JudgeResponse:
     """One judged case; `index` is its report's position in its group, or its request's in its stream."""
     response = pb.JudgeResponse(
-        request_id=judgement.case_id, index=index, judge_id=judgement.judge_id, flags=judgement.flags
+        request_id=judgement.case_id, index=index, judge_id=judgement.judge_id, flags=map(whole_text, judgement.flags)
     )
     add = response.verdicts.add
     for verdict in judgement.verdicts:
@@ -23,9 +24,9 @@ def write_response(judgement: Judgement, *, index: int = 0) -> pb.JudgeResponse:
             score.label, score.satisfied, score.margin = LABEL_NUMBERS[result.label], result.satisfied, result.margin
             score.p_not, score.p_partial, score.p_full = result.p_not, result.p_partial, result.p_full
         else:
-            message.unscored.reason, message.unscored.detail = REASON_NUMBERS[result.reason], result.detail
+            message.unscored.reason, message.unscored.detail = REASON_NUMBERS[result.reason], whole_text(result.detail)
         if verdict.rationale is not None:
-            message.rationale = verdict.rationale
+            message.rationale = whole_text(verdict.rationale)
         for span in verdict.evidence:
             evidence = message.evidence.add()
             evidence.start, evidence.end = span.start, span.end

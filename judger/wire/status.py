@@ -20,6 +20,7 @@ from judger.errors import (
     Unavailable,
     Unsupported,
 )
+from judger.wire.text import whole_text
 
 __all__ = ["DETAILS_TRAILER", "code_name", "error_from_status", "error_status"]
 
@@ -35,10 +36,12 @@ def code_name(error: JudgerError) -> str:
 
 def error_status(error: JudgerError) -> status_pb2.Status:
     """The Status of an error, with the details from which `error_from_status` makes it again."""
-    status = status_pb2.Status(code=code_pb2.Code.Value(code_name(error)), message=str(error))
+    status = status_pb2.Status(code=code_pb2.Code.Value(code_name(error)), message=whole_text(str(error)))
     match error:
         case InvalidRequest():
-            violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.reason)
+            violation = error_details_pb2.BadRequest.FieldViolation(
+                field=whole_text(error.field), description=whole_text(error.reason)
+            )
             status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
         case JudgeMismatch():
             pins = {"wanted": error.wanted, "actual": error.actual}

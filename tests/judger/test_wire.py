@@ -326,3 +326,25 @@ def test_json_of_a_refusal_shows_the_field() -> None:
     [detail] = json.loads(wire.to_json(response))["error"]["details"]
     [violation] = detail["field_violations"]
     assert (violation["field"], violation["description"]) == ("report", "is empty")
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("", ""),
+        ("ascii", "ascii"),
+        ("h\u00e4lfte \u6f22 \U0001f600", "h\u00e4lfte \u6f22 \U0001f600"),
+        ("cut \ud83d", "cut \ufffd"),
+        ("\ude00 cut", "\ufffd cut"),
+        ("\ud83d\ude00", "\U0001f600"),  # the halves of one character, decoded one by one
+        ("\ude00\ud83d \U0001f600", "\ufffd\ufffd \U0001f600"),
+    ],
+)
+def test_text_with_half_a_character_is_made_whole_and_other_text_is_left_alone(text: str, whole: str) -> None:
+    assert wire.whole_text(text) == whole
+    assert wire.whole_text(text).encode().decode() == whole
+
+
+def test_half_a_character_in_an_error_does_not_keep_it_from_being_told() -> None:
+    status = wire.error_status(InvalidRequest("criteria[\ud83d]", "is \ud83d"))
+    assert wire.error_from_status(status.code, status.message, status).args == ("criteria[\ufffd]: is \ufffd",)
