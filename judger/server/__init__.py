@@ -1,2 +1,3 @@
-"""The server: `process` (start, signals), `health`, `handlers` (bytes), `rpcs` (the service), `faults`, `info`
-(GetJudge), `exposure`, `callers` and `inhand` (who may call, how much), `scrape` (metrics), `pem` (certificates)."""
+"""The server: `process` (start, signals), `health`, `handlers` (bytes), `rpcs` and `stream` (the service), `faults`,
+`info` (GetJudge), `exposure`, `callers`, `inhand` (who may call, how much), `scrape` (metrics), `pem` (certificates).
+"""

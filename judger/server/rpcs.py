@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import ExitStack, aclosing
 from typing import Any, TypeVar
 
 import grpc
@@ -28,6 +28,7 @@ from judger.server.faults import own_faults, unjudged
 from judger.server.handlers import beside
 from judger.server.info import judge_info
 from judger.server.inhand import BytesInHand
+from judger.server.stream import Stream, end
 from judger.types import Case, Lane, Options
 from judger.v1 import judger_pb2 as pb
 from judger.wire.status import DETAILS_TRAILER, code_name, error_status
@@ -45,8 +46,7 @@ class JudgerService:
 
     Args:
         log: told of every request; has a line for each.
-        stream_in_flight: requests of one JudgeStream call judged at a time; the next is read only when one of them
-            has been answered, so that a slow reader holds back its own writer.
+        stream_in_flight: requests of one JudgeStream call judged at a time.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class JudgerService:
         self.stream_in_flight = stream_in_flight
         self.in_hand = BytesInHand()
         self._leaving = False
-        self._streams: set[asyncio.Queue[pb.JudgeResponse | JudgerError | None]] = set()
+        self._streams: set[Stream] = set()
 
     def leave(self) -> None:
         """From now on nothing new is taken; what was taken goes on."""
@@ -69,8 +69,8 @@ class JudgerService:
 
         What they were promised and not given is lost.
         """
-        for answers in self._streams:
-            answers.put_nowait(shutting_down())
+        for stream in self._streams:
+            stream.end(shutting_down())
         return len(self._streams)
 
     async def Judge(self, raw: bytes, context: RpcContext) -> pb.JudgeResponse:
@@ -105,11 +105,9 @@ class JudgerService:
                 await end(tasks)
 
     async def JudgeStream(self, requests: AsyncIterator[bytes], context: RpcContext) -> AsyncIterator[pb.JudgeResponse]:
-        permits = asyncio.Semaphore(self.stream_in_flight)
-        answers: asyncio.Queue[pb.JudgeResponse | JudgerError | None] = asyncio.Queue()
         caller = caller_key(context)
 
-        async def one(index: int, raw: bytes) -> None:
+        async def one(index: int, raw: bytes) -> pb.JudgeResponse:
             entry = self.log.open("JudgeStream", caller_name())
             try:
                 with own_faults(), self.in_hand.holding(caller, len(raw)):
@@ -123,36 +121,19 @@ class JudgerService:
             except asyncio.CancelledError:
                 self._end(entry, "CANCELLED")
                 raise
-            answers.put_nowait(response)
+            return response
 
-        async def read() -> None:
-            index = 0
-            try:
-                async with asyncio.TaskGroup() as group:
-                    await permits.acquire()
-                    await self.in_hand.wait(caller)
-                    async for raw in requests:
-                        group.create_task(one(index, raw))
-                        index += 1
-                        await asyncio.sleep(0)  # it begins, and what it has in hand is counted
-                        await permits.acquire()
-                        await self.in_hand.wait(caller)
-            finally:
-                answers.put_nowait(None)
-
-        self._streams.add(answers)
-        reader = asyncio.create_task(read())
+        stream = Stream(one, in_flight=self.stream_in_flight, in_hand=self.in_hand, caller=caller)
+        self._streams.add(stream)
         try:
-            while isinstance(answer := await answers.get(), pb.JudgeResponse):
-                yield answer
-                permits.release()
-            if answer is None:
-                await self._answer(self.log.open("JudgeStream", caller_name()), context, reader, is_last=False)
+            async with aclosing(stream.answers(requests)) as answers:
+                with own_faults():
+                    async for answer in answers:
+                        yield answer
+        except JudgerError as error:
+            self._refuse(self.log.open("JudgeStream", caller_name()), context, error)
         finally:
-            self._streams.discard(answers)
-            await end([reader])
-        if answer is not None:
-            self._refuse(self.log.open("JudgeStream", caller_name()), context, answer)
+            self._streams.discard(stream)
 
     async def Compare(self, raw: bytes, context: RpcContext) -> pb.CompareResponse:
         entry = self.log.open("Compare", caller_name())
@@ -293,10 +274,3 @@ def ticket_for(context: RpcContext, lane: Lane, *, patient: bool = False) -> Tic
     if left is None:
         return Ticket(lane, patient=patient)
     return Ticket(lane, time.monotonic() + left - min(RESERVE, 0.1 * left), patient=patient)
-
-
-async def end(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancels what is not done and waits for it. For generators, which a task group does not survive being left."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
