@@ -78,11 +78,11 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         reading = self._read_group(request, context, entry)
         if (read := await self._answer(entry, context, reading, is_last=False)) is None:
             return
-        cases, options, ticket = read
+        cases, options, tickets = read
 
         async def one(index: int, case: Case) -> pb.JudgeResponse:
             # A report that is late is unscored: it takes no finished sibling with it.
-            return wire.write_response(await self._judge(case, options, ticket, entry), index=index)
+            return wire.write_response(await self._judge(case, options, tickets[index], entry), index=index)
 
         tasks = [asyncio.create_task(one(index, case)) for index, case in enumerate(cases)]
         try:
@@ -94,6 +94,8 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         finally:
             self._end(entry, "CANCELLED")  # unless it has ended otherwise
             await end(tasks)
+            for ticket in tickets:  # a task that was cancelled before it began gave nothing back
+                ticket.give_back()
 
     async def JudgeStream(
         self, requests: AsyncIterator[pb.JudgeRequest], context: RpcContext
@@ -173,15 +175,15 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
 
     async def _read_group(
         self, request: pb.JudgeGroupRequest, context: RpcContext, entry: Request
-    ) -> tuple[list[Case], Options, Ticket]:
+    ) -> tuple[list[Case], Options, list[Ticket]]:
         self._check(request.judge_id)
         cases, options = wire.read_group(request)
         self.judge.check_options(options)
         entry.lane = options.lane
         ticket = ticket_for(context, options.lane)
         with paying(*cases):  # whole or not at all
-            await self.judge.admit(cases, options, ticket)
-        return cases, options, ticket
+            tickets = await self.judge.admit(cases, options, ticket)
+        return cases, options, tickets
 
     def _check(self, judge_id: str) -> None:
         if self._leaving:
@@ -198,8 +200,13 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
                 comparison = await self.judge.compare(case_a, case_b, ticket)
             return wire.write_comparison(comparison, case_a, self.judge.judge_id)
         with paying(case_a, case_b):
-            await self.judge.admit((case_a, case_b), options, ticket)
-        judged = await asyncio.gather(*(self._judge(case, options, ticket, entry) for case in (case_a, case_b)))
+            tickets = await self.judge.admit((case_a, case_b), options, ticket)
+        asked = zip((case_a, case_b), tickets, strict=True)
+        try:
+            judged = await asyncio.gather(*(self._judge(case, options, ticket, entry) for case, ticket in asked))
+        finally:
+            for ticket in tickets:
+                ticket.give_back()
         a, b = (wire.write_response(judgement, index=index) for index, judgement in enumerate(judged))
         response = pb.CompareResponse(request_id=request.request_id, a=a, b=b, judge_id=self.judge.judge_id)
         if a.reward.HasField("value") and b.reward.HasField("value"):

@@ -31,13 +31,19 @@ def within(seconds: float, lane: Lane = Lane.TRAINING) -> Ticket:
     return Ticket(lane, time.monotonic() + seconds)
 
 
+def taught(admission: Admission, tokens: int) -> Admission:
+    """With a pace of that many tokens a second."""
+    for _ in range(3):
+        admission.learn(tokens, 1.0)
+    return admission
+
+
 def test_a_full_lane_is_refused_with_the_time_until_there_is_room_and_the_others_are_not() -> None:
-    admission = Admission(1000)
-    admission.learn(100, 1.0)
-    with admission.holding(900, Lane.BULK):
-        with pytest.raises(Overloaded) as caught:
+    admission = taught(Admission(1000), 100)
+    with admission.holding(1000, Lane.BULK):
+        with pytest.raises(Overloaded, match="lane is full") as caught:
             admission.check(300, BULK)
-        assert caught.value.retry_after == pytest.approx(2.0)
+        assert caught.value.retry_after == pytest.approx(3.0)
         admission.check(300, IN_TIME)
     admission.check(300, BULK)
 
@@ -45,13 +51,12 @@ def test_a_full_lane_is_refused_with_the_time_until_there_is_room_and_the_others
 def test_a_case_larger_than_the_lane_is_taken_while_the_lane_is_empty() -> None:
     admission = Admission(1000)
     admission.check(5000, IN_TIME)
-    with admission.holding(1, Lane.TRAINING), pytest.raises(Overloaded):
+    with admission.holding(1000, Lane.TRAINING), pytest.raises(Overloaded):
         admission.check(5000, IN_TIME)
 
 
 def test_what_the_deadline_leaves_no_time_for_is_refused_and_the_rest_is_not() -> None:
-    admission = Admission(10**6)
-    admission.learn(1000, 1.0)
+    admission = taught(Admission(10**6), 1000)
     with admission.holding(4000, Lane.TRAINING):
         admission.check(1000, within(5.5))
         with pytest.raises(Overloaded, match=r"about 5\.00 s") as caught:
@@ -64,13 +69,11 @@ def test_before_the_pace_is_known_and_while_the_engine_is_idle_nothing_is_refuse
     admission = Admission(10**6)
     with admission.holding(10**5, Lane.TRAINING):
         admission.check(1, within(0.001))
-    admission.learn(10, 1.0)
-    admission.check(10**5, within(0.001))
+    taught(admission, 10).check(10**5, within(0.001))
 
 
 def test_a_training_request_does_not_wait_for_the_bulk_ahead_of_it() -> None:
-    admission = Admission(10**6)
-    admission.learn(1000, 1.0)
+    admission = taught(Admission(10**6), 1000)
     with admission.holding(60_000, Lane.BULK):
         assert admission.seconds_for(1000, Lane.TRAINING) == pytest.approx(7 / 6)
         assert admission.seconds_for(1000, Lane.BULK) == pytest.approx(61)
@@ -85,15 +88,16 @@ async def test_a_patient_ticket_waits_for_room_instead_of_being_refused() -> Non
         waiting = asyncio.ensure_future(admission.enter(50, Ticket(Lane.BULK, patient=True)))
         await asyncio.sleep(0)
         assert not waiting.done()
-    await waiting
+    with await waiting:
+        assert admission.held[Lane.BULK] == 50
+    assert admission.held[Lane.BULK] == 0
 
 
 async def test_patient_tickets_get_room_in_the_order_they_came_and_one_that_leaves_gives_its_turn_to_the_next() -> None:
     admission, patient, order = Admission(100), Ticket(Lane.BULK, patient=True), list[str]()
 
     async def wait(name: str) -> None:
-        await admission.enter(60, patient)
-        with admission.holding(60, Lane.BULK):
+        with await admission.enter(60, patient):
             order.append(name)
 
     with admission.holding(90, Lane.BULK):
@@ -217,12 +221,13 @@ async def test_a_group_is_admitted_whole_or_not_at_all_and_what_is_known_of_it_c
     cases = [case(f"g{i}") for i in range(10)]
     tokens = estimated_tokens(cases[0])
     judge = Judge(ScriptedEngine(), cache=VerdictCache, admission=Admission(5 * tokens))
+    with pytest.raises(Overloaded), judge.admission.holding(5 * tokens, Lane.TRAINING):
+        await judge.admit(cases, Options(), Ticket())
     with judge.admission.holding(1, Lane.TRAINING):
-        with pytest.raises(Overloaded):
-            await judge.admit(cases, Options(), Ticket())
         for one in cases[:6]:
             await judge.judge(one)
-        ticket = Ticket()
-        await judge.admit(cases, Options(), ticket)
-        assert ticket.admitted
+        tickets = await judge.admit(cases, Options(), Ticket())
+        assert judge.admission.held[Lane.TRAINING] == 4 * tokens + 1
+        await asyncio.gather(*map(judge.judge, cases, [Options()] * 10, tickets))
+        assert judge.admission.held[Lane.TRAINING] == 1
     await judge.close()
