@@ -46,8 +46,10 @@ class DaemonThreads:
                 continue
             try:
                 result = function()
-            except BaseException as error:  # noqa: BLE001 - whoever waits gets it, and the thread lives on
+            except Exception as error:  # noqa: BLE001 - whoever waits gets it, and the thread lives on
                 future.set_exception(error)
+            except BaseException as error:  # noqa: BLE001 - as it is it would end the event loop of whoever waits
+                future.set_exception(RuntimeError(f"raised in a thread: {error!r}"))
             else:
                 future.set_result(result)
             del job, future, function  # or the last batch would be held until the next

@@ -6,11 +6,14 @@ import asyncio
 import math
 import random
 import time
+from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from judger.cache.sqlite import CacheFile
 from judger.cache.verdicts import VerdictCache
 from judger.engines.scripted import ScriptedEngine
 from judger.errors import Overloaded
@@ -231,3 +234,122 @@ async def test_a_group_is_admitted_whole_or_not_at_all_and_what_is_known_of_it_c
         await asyncio.gather(*map(judge.judge, cases, [Options()] * 10, tickets))
         assert judge.admission.held[Lane.TRAINING] == 1
     await judge.close()
+
+
+async def test_groups_that_are_looked_up_at_the_same_time_hold_no_more_than_their_lane_has(tmp_path: Path) -> None:
+    groups = [[case(f"g{group}-{i}") for i in range(4)] for group in range(40)]
+    tokens = sum(map(estimated_tokens, groups[0]))
+    file = CacheFile(tmp_path / "cache", 2**20)
+    judge = Judge(
+        ScriptedEngine(), cache=partial(VerdictCache, memory_bytes=2**20, file=file), admission=Admission(5 * tokens)
+    )
+    most = 0
+
+    async def ask(cases: list[Case]) -> int:
+        nonlocal most
+        try:
+            tickets = await judge.admit(cases, Options(), Ticket())
+        except Overloaded:
+            return 0
+        most = max(most, judge.admission.held[Lane.TRAINING])
+        await asyncio.gather(*map(judge.judge, cases, [Options()] * 4, tickets))
+        return 1
+
+    async with asyncio.timeout(60):
+        judged = sum(await asyncio.gather(*map(ask, groups)))
+    assert most <= 5 * tokens
+    assert 5 <= judged < 40
+    assert judge.admission.held == judge.admission.promised == dict.fromkeys(Lane, 0)
+    await judge.close()
+
+
+async def test_what_a_group_holds_for_a_case_that_was_never_begun_can_be_given_back() -> None:
+    judge = Judge(ScriptedEngine(), admission=Admission(1000))
+    tickets = await judge.admit([case("a"), case("b")], Options(), Ticket())
+    assert judge.admission.held[Lane.TRAINING] > 0
+    for ticket in tickets * 2:  # twice is once
+        ticket.give_back()
+    assert judge.admission.held[Lane.TRAINING] == 0
+    await judge.close()
+
+
+async def test_large_work_that_waits_is_not_passed_by_whoever_comes_later() -> None:
+    admission, order = Admission(1000), list[str]()
+
+    async def work(name: str, tokens: int, ticket: Ticket) -> None:
+        with await admission.enter(tokens, ticket):
+            order.append(name)
+            await asyncio.sleep(0.001)
+
+    for patient in (True, False):
+        order.clear()
+        tasks = [asyncio.create_task(work(f"early{i}", 300, Ticket())) for i in range(2)]
+        await asyncio.sleep(0)
+        tasks.append(asyncio.create_task(work("large", 900, Ticket(patient=patient))))
+        await asyncio.sleep(0)
+        for i in range(20):  # each would fit in, as long as there is a place beside the early ones
+            tasks.append(asyncio.create_task(work(f"late{i}", 300, Ticket(patient=i % 2 == 0))))
+        async with asyncio.timeout(30):
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        refused = sum(isinstance(result, Overloaded) for result in results)
+        assert order.index("large") == 2
+        assert refused == (8 if patient else 10)  # what a stream waits for is not yet room that is taken
+        assert len(order) == 23 - refused
+        assert admission.held == admission.promised == dict.fromkeys(Lane, 0)
+
+
+async def test_large_work_is_let_in_as_readily_as_small_under_a_flood() -> None:
+    admission, chance = Admission(1000), random.Random(0)
+    let_in, refused = dict.fromkeys((90, 950), 0), dict.fromkeys((90, 950), 0)
+
+    async def asker(tokens: int) -> None:
+        while let_in[950] < 20:
+            try:
+                with await admission.enter(tokens, Ticket()):
+                    let_in[tokens] += 1
+                    await asyncio.sleep(0)
+            except Overloaded:
+                refused[tokens] += 1
+            for _ in range(chance.randint(1, 9)):
+                await asyncio.sleep(0)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*map(asker, [90] * 60 + [950]))
+    small, large = (let_in[tokens] / (let_in[tokens] + refused[tokens]) for tokens in (90, 950))
+    assert small < 0.8  # the lane was full
+    assert large > small / 2
+
+
+async def test_who_waits_for_room_and_leaves_holds_up_nobody_and_holds_nothing() -> None:
+    admission = Admission(1000)
+    room = admission.holding(900, Lane.TRAINING)
+    large = asyncio.create_task(admission.enter(900, Ticket(patient=True)))
+    await asyncio.sleep(0)
+    small = [asyncio.create_task(admission.enter(50, Ticket(patient=True))) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in small)
+    large.cancel()
+    await asyncio.gather(large, return_exceptions=True)
+    rooms = await asyncio.gather(*small)
+    assert admission.held[Lane.TRAINING] == 1000
+    for one in (room, *rooms):
+        one.give_back()
+    room = admission.holding(1000, Lane.TRAINING)
+    called = asyncio.create_task(admission.enter(50, Ticket(patient=True)))
+    await asyncio.sleep(0)
+    room.give_back()
+    called.cancel()  # its room has come, and it has not yet taken it
+    await asyncio.gather(called, return_exceptions=True)
+    assert admission.held == admission.promised == dict.fromkeys(Lane, 0)
+
+
+async def test_the_time_that_work_takes_includes_what_waits_for_room_before_it() -> None:
+    admission = taught(Admission(1000), 100)
+    with admission.holding(900, Lane.TRAINING):
+        waiting = asyncio.create_task(admission.enter(900, Ticket(patient=True)))
+        await asyncio.sleep(0)
+        assert admission.seconds_for(100, Lane.TRAINING) == pytest.approx(19)
+        with pytest.raises(Overloaded):
+            await admission.enter(50, within(10))
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
