@@ -143,12 +143,16 @@ class Batcher:
             raise self.keeper.down()
 
     async def _serve(self) -> None:
+        ended = 0.0
+        was_full = False
         while True:
             batch = await self._next_batch()
             if not batch:
                 continue
             is_full = len(self._queue) > 0
             started = time.monotonic()
+            # What lies between two batches while others wait is the pace's, too.
+            since = ended if was_full else started
             plans = [one.plan for one in batch]
             for one in batch:
                 one.ticket.in_engine = True
@@ -162,16 +166,18 @@ class Batcher:
                 outcomes, lost = [failed(error, one.plan.case) for one in batch], True
                 self._device.close()
                 self._device = DaemonThreads("judger-device")  # the old one is stuck, and ends with its run, if ever
-            seconds = time.monotonic() - started
+            ended, was_full = time.monotonic(), is_full
+            seconds = ended - started
             self.on_batch(sum(plan.tokens for plan in plans))
             if not any(map(is_failed, outcomes)):  # what fails is run again, or ends before its time
                 tokens = sum(map(judged_tokens, outcomes, (one.estimate for one in batch)))
-                self.admission.learn(tokens, seconds, is_full=is_full)
+                self.admission.learn(tokens, ended - since, is_full=is_full)
             for waiting, result in zip(batch, outcomes, strict=True):
                 if not waiting.future.done():
                     waited = waiting.waited + started - waiting.since
                     waiting.future.set_result(Ran(result, waited, waiting.planned_in + seconds))
             if lost or all(is_failed(result) for result in outcomes):
+                was_full = False
                 await self._revive(lost)
 
     async def _revive(self, dead: bool) -> None:

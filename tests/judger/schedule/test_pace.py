@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -92,14 +93,13 @@ class Stalling(ScriptedEngine):
 
 @pytest.mark.parametrize("stall_first", [True, False])
 async def test_after_a_stall_what_has_time_is_not_refused(stall_first: bool) -> None:
-    judge = Judge(Stalling(pace=100_000), max_batch_tokens=500, admission=Admission(10**9))
+    judge = Judge(Stalling(pace=500_000), max_batch_tokens=500, admission=Admission(10**9))
     before = [] if stall_first else [case(f"before{i}") for i in range(40)]
     await asyncio.gather(*map(judge.judge, [*before, case("stall"), *[case(f"with{i}") for i in range(6)]]))
-    asked = [
-        judge.judge(case(f"after{i}"), None, Ticket(deadline=asyncio.get_running_loop().time() + 60)) for i in range(40)
-    ]
+    cases = [case(f"after{i}", report="words " * 400) for i in range(40)]  # at the pace of the stall: a minute
+    ticket = Ticket(deadline=time.monotonic() + 15)
     async with asyncio.timeout(60):
-        results = await asyncio.gather(*asked, return_exceptions=True)
+        results = await asyncio.gather(*[judge.judge(one, None, ticket) for one in cases], return_exceptions=True)
     assert [result for result in results if isinstance(result, Exception)] == []
     await judge.close()
 
