@@ -99,7 +99,7 @@ class Batcher:
         if self._runner is None and not self._pending.is_closed:
             self._runner = asyncio.get_running_loop().create_task(self._serve(), name="judger-batcher")
             self._runner.add_done_callback(self._died)
-        planned = await self._planners.plan(self.keeper.engine, case, tier, ticket)
+        planned = await self._planners.plan(self.keeper.engine, case, tier, ticket, estimate)
         plan = planned.plan
         if isinstance(plan, Exception):
             logger.warning("a case could not be planned: %r", plan, exc_info=plan)
