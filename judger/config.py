@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Weight = Annotated[float, Field(ge=1e-3, le=1e3, allow_inf_nan=False)]
+"""A lane's share. Without one it would never have its turn."""
 EngineName = Literal["mini", "torch", "vllm", "openai", "scripted"]
 
 
@@ -51,7 +53,7 @@ class ServeConfig(EngineConfig):
     cache_redis: str | None = Field(None, description="a Redis that several servers share: redis://HOST:PORT")
     cache_memory_mb: int = Field(64, ge=0, description="megabytes of verdicts kept in memory; 0 keeps none")
     max_queued_tokens: int = Field(4_000_000, ge=1, description="a lane's tokens in the queue; more are refused")
-    lane_weights: tuple[float, float, float] = Field(
+    lane_weights: tuple[Weight, Weight, Weight] = Field(
         (6.0, 3.0, 1.0), description="shares of training, evaluation and bulk while all have work"
     )
     engine_timeout: float = Field(600.0, gt=0, description="seconds after which a batch that still runs is given up")

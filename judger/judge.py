@@ -8,8 +8,10 @@ The judge knows no protobuf and no model. An engine is batched here (`judger.sch
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from judger.cache.verdicts import VerdictCache
 from judger.engines.base import PAIR_TIER, Engine, SelfBatching, Tier
@@ -24,6 +26,11 @@ from judger.schedule.isolation import Ran
 from judger.steering import FlagFinder, prepare
 from judger.types import Case, Judgement, Options, Reason, Unscored, Usage
 from judger.verdict import Calibration, verdict
+
+logger = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 10.0
+"""That the cache may take to write what is pending."""
 
 
 class Judge:
@@ -57,11 +64,18 @@ class Judge:
         self.num_in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._inflight = InFlight(self._run)
+        self._inflight = InFlight(self._run, self.admission.weights)
         self._flags = FlagFinder()
         self.work: Batcher | Direct
         if isinstance(engine, SelfBatching):
-            self.work = Direct(engine, rebuild=rebuild, engine_timeout=engine_timeout, backoff=backoff)
+            self.work = Direct(
+                engine,
+                max_batch_tokens=max_batch_tokens,
+                admission=self.admission,
+                rebuild=rebuild,
+                engine_timeout=engine_timeout,
+                backoff=backoff,
+            )
         else:
             self.work = Batcher(
                 engine,
@@ -89,7 +103,10 @@ class Judge:
         ticket = ticket or Ticket(options.lane)
         tier = tier_of(options)
         with self._counted():
-            ran = await self._outcomes(case, tier, ticket)
+            try:
+                ran = await self._outcomes(case, tier, ticket)
+            finally:
+                ticket.give_back()  # the room of a group's case that was known, or others' work
             flags = await self._flags.find(case)
         verdicts = tuple(
             verdict(
@@ -138,20 +155,28 @@ class Judge:
             found.append(result)
         return compared(found[0], found[1])
 
-    async def admit(self, cases: Sequence[Case], options: Options, ticket: Ticket) -> None:
-        """Admits a group whole or not at all; what is known of it costs nothing. Raises Overloaded."""
+    async def admit(self, cases: Sequence[Case], options: Options, ticket: Ticket) -> list[Ticket]:
+        """Admits a group whole or not at all; what is known of it costs nothing.
+
+        Returns:
+            A ticket for each case, with the room that is held for it until it is judged or given back.
+
+        Raises:
+            Overloaded: there is no room for it, or no time.
+        """
         tier = tier_of(options)
         known: Sequence[Mapping[int, object]] = [{}] * len(cases)
         if self.cache is not None:
             known = await asyncio.gather(*(self.cache.look_up(case, tier) for case in cases))
-        tokens = sum(
-            estimated_tokens(case, tier)
+        sizes = [
+            estimated_tokens(case, tier) if len(of_it) < len(case.criteria) else 0
             for case, of_it in zip(cases, known, strict=True)
-            if len(of_it) < len(case.criteria)
-        )
-        if tokens:
-            self.admission.check(tokens, ticket)
-        ticket.admitted = True
+        ]
+        if any(sizes):
+            room = await self.admission.enter(sum(sizes), ticket)
+        else:
+            room = self.admission.holding(0, ticket.lane)
+        return [replace(ticket, room=room.part(size)) for size in sizes]
 
     async def _outcomes(self, case: Case, tier: Tier, ticket: Ticket) -> Joined:
         """What is known of a case, and what the engine says of the rest."""
@@ -173,8 +198,7 @@ class Judge:
     async def _run(self, case: Case, tier: Tier, ticket: Ticket) -> Ran:
         """One piece of work, for whoever asks for it."""
         tokens = estimated_tokens(case, tier)
-        await self.admission.enter(tokens, ticket)
-        with self.admission.holding(tokens, ticket.lane):
+        with ticket.room or await self.admission.enter(tokens, ticket) as room, ticket.followed(room.move):
             ran = await self.work.run(case, tier, ticket, tokens)
         if self.cache is not None:  # here, where nobody can come between its end and its being known
             self.cache.keep(case, tier, ran.outcomes)
@@ -210,10 +234,14 @@ class Judge:
         return True
 
     async def close(self) -> None:
-        """Whoever still waits is told UNAVAILABLE; then engine and cache are closed."""
+        """Whoever still waits is told UNAVAILABLE; then engine and cache are closed, or left behind."""
         await self.work.close()
         if self.cache is not None:
-            await self.cache.close()
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self.cache.close()
+            except TimeoutError:
+                logger.warning("the verdict cache has not closed after %.0f s and is left behind", CLOSE_SECONDS)
 
 
 def tier_of(options: Options) -> Tier:

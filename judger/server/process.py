@@ -10,8 +10,8 @@ import asyncio
 import ipaddress
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,12 +26,13 @@ from judger.cache.verdicts import VerdictCache
 from judger.config import ServeConfig
 from judger.engines import build_engine
 from judger.engines.base import Engine, SelfBatching
-from judger.errors import InvalidRequest
+from judger.errors import EngineError, InvalidRequest
 from judger.judge import Judge
 from judger.observe.metrics import Metrics
 from judger.observe.requestlog import RequestLog
 from judger.observe.tracing import build_tracing, check_tracing
 from judger.schedule.admission import Admission
+from judger.schedule.device import run_in_daemon
 from judger.server.callers import TokenFile
 from judger.server.exposure import Gate, check_exposure, server_credentials
 from judger.server.handlers import SERVICE, handlers
@@ -48,6 +49,8 @@ OPTIONS = (
 )
 LAST_WORDS = 1.0
 """Seconds for answers and refusals to be written before the connections are closed."""
+PATIENCE = 10.0
+"""Seconds that anything else may take at the end; then the process ends without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
 
     Raises:
         InvalidRequest: a setting is wrong, the port is taken.
-        EngineError: the engine could not be loaded, or gave no warm-up verdict.
+        EngineError: the engine could not be loaded, gave no warm-up verdict, or the judge has died of a fault of ours,
+            which ends the block.
     """
     check_exposure(config, loopback=is_loopback(config.host))
     check_tracing(config.otlp)
@@ -105,7 +109,8 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
             task.add_done_callback(reports.discard)
 
         judge.work.keeper.on_change = on_change
-        yield Running(f"{host}:{port}", judge, metrics, tokens)
+        with ended_by_death(judge):
+            yield Running(f"{host}:{port}", judge, metrics, tokens)
     finally:
         await health.enter_graceful_shutdown()
         service.leave()
@@ -114,8 +119,38 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
         await judge.close()
         if service.end_streams():  # a socket closed on a writer in full flow takes the last answer with it
             await asyncio.sleep(LAST_WORDS)
-        await server.stop(LAST_WORDS)
-        await asyncio.to_thread(tracing.close)
+        stopping = asyncio.ensure_future(server.stop(LAST_WORDS))
+        await asyncio.wait([stopping], timeout=PATIENCE)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await run_in_daemon(tracing.close)
+        except TimeoutError:
+            logger.warning("the last spans could not be sent within %.0f s", PATIENCE)
+
+
+@contextmanager
+def ended_by_death(judge: Judge) -> Iterator[None]:
+    """The block ends with EngineError when the judge dies: a server without one has nothing to say."""
+    owner, causes = asyncio.current_task(), list[BaseException]()
+
+    def on_death(error: BaseException) -> None:
+        causes.append(error)
+        judge.work.keeper.on_change(False)
+        if owner is not None:
+            owner.cancel()
+
+    judge.work.on_death = on_death
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not causes:
+            raise
+    finally:
+        judge.work.on_death = lambda error: None
+    if causes:
+        if owner is not None and owner.uncancel():  # somebody else ends it, too
+            raise asyncio.CancelledError
+        raise EngineError(f"the judge has died of a fault of its own: {causes[0]!r}") from causes[0]
 
 
 def assemble(config: ServeConfig, engine: Engine | SelfBatching | None = None) -> Judge:

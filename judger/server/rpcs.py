@@ -88,11 +88,11 @@ class JudgerService:
             reading = self._read_group(raw, context, entry, held)
             if (read := await self._answer(entry, context, reading, is_last=False)) is None:
                 return
-            cases, options, ticket = read
+            cases, options, tickets = read
             # A report that is late is unscored: it takes no finished sibling with it.
             tasks = [
                 asyncio.create_task(self._judge(case, options, ticket, entry, index))
-                for index, case in enumerate(cases)
+                for index, (case, ticket) in enumerate(zip(cases, tickets, strict=True))
             ]
             try:
                 for finished in asyncio.as_completed(tasks):
@@ -103,6 +103,8 @@ class JudgerService:
             finally:
                 self._end(entry, "CANCELLED")  # unless it has ended otherwise
                 await end(tasks)
+                for ticket in tickets:  # a task that was cancelled before it began gave nothing back
+                    ticket.give_back()
 
     async def JudgeStream(self, requests: AsyncIterator[bytes], context: RpcContext) -> AsyncIterator[pb.JudgeResponse]:
         caller = caller_key(context)
@@ -191,7 +193,7 @@ class JudgerService:
 
     async def _read_group(
         self, raw: bytes, context: RpcContext, entry: Request, held: ExitStack
-    ) -> tuple[list[Case], Options, Ticket]:
+    ) -> tuple[list[Case], Options, list[Ticket]]:
         held.enter_context(self.in_hand.holding(caller_key(context), len(raw)))
         request = await beside(len(raw), wire.parse, pb.JudgeGroupRequest, raw)
         self._check(request, entry)
@@ -200,8 +202,8 @@ class JudgerService:
         entry.lane = options.lane
         ticket = ticket_for(context, options.lane)
         with paying(tier_of(options), *cases):  # whole or not at all
-            await self.judge.admit(cases, options, ticket)
-        return cases, options, ticket
+            tickets = await self.judge.admit(cases, options, ticket)
+        return cases, options, tickets
 
     def _check(self, request: Any, entry: Request) -> None:
         """What can be said of any request once it is read."""
@@ -221,9 +223,15 @@ class JudgerService:
                 comparison = await self.judge.compare(case_a, case_b, ticket)
             return wire.write_comparison(comparison, case_a, self.judge.judge_id)
         with paying(tier_of(options), case_a, case_b):
-            await self.judge.admit((case_a, case_b), options, ticket)
-        judging = (self._judge(case, options, ticket, entry, index) for index, case in enumerate((case_a, case_b)))
-        a, b = await asyncio.gather(*judging)
+            tickets = await self.judge.admit((case_a, case_b), options, ticket)
+        asked = enumerate(zip((case_a, case_b), tickets, strict=True))
+        try:
+            a, b = await asyncio.gather(
+                *(self._judge(case, options, ticket, entry, index) for index, (case, ticket) in asked)
+            )
+        finally:
+            for ticket in tickets:
+                ticket.give_back()
         response = pb.CompareResponse(request_id=request.request_id, a=a, b=b, judge_id=self.judge.judge_id)
         if a.reward.HasField("value") and b.reward.HasField("value"):
             response.difference = a.reward.value - b.reward.value

@@ -48,7 +48,7 @@ def serving_metrics(config: ServeConfig, metrics: Metrics, tokens: TokenFile | N
     finally:
         httpd.shutdown()
         httpd.server_close()
-        thread.join()
+        thread.join(PATIENCE)
 
 
 def _known_only(app: App, tokens: TokenFile) -> App:

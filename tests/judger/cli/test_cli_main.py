@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from conftest import JUDGER, SCRIPTED, case, write
@@ -153,10 +154,11 @@ def judger(*argv: object, **keywords) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path):
+@pytest.mark.parametrize("flag", ["--json", ""])
+def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path, flag):
     path = write(tmp_path / "c.jsonl", *(case(f"a{i}", "x", report="word " * 500) for i in range(300)))
-    command = f"{' '.join(JUDGER)} score {path} --engine scripted --json | head -1; echo ${{PIPESTATUS[0]}} >&2"
-    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    command = f"{' '.join(JUDGER)} score {path} --engine scripted {flag} | head -1; echo ${{PIPESTATUS[0]}} >&2"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=100)
     assert ran.stdout.count("\n") == 1
     assert ran.stderr == "141\n"
 
@@ -171,15 +173,22 @@ def test_a_full_disk_is_one_line(tmp_path):
     assert (ran.returncode, ran.stderr) == (2, "judger: No space left on device\n")
 
 
-def test_ctrl_c_ends_with_130_and_without_a_traceback(tmp_path):
+@pytest.mark.parametrize("command", ["score", "filter"])
+def test_ctrl_c_ends_with_130_and_without_a_traceback(tmp_path, command):
     path = write(tmp_path / "c.jsonl", *(case(f"a{i}", f"{i} [[slow=0.5]]") for i in range(100)))
-    command = [*JUDGER, "score", str(path), *SCRIPTED, "--json", "--max-batch-tokens", "10"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    out = tmp_path / "out.jsonl"
+    flags = ["--json"] if command == "score" else ["-o", str(out), "--min-reward", "-1"]
+    argv = [*JUDGER, command, str(path), *SCRIPTED, *flags, "--max-batch-tokens", "10"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            process.stdout.readline()
+            if command == "score":
+                process.stdout.readline()
+            until = time.monotonic() + 60
+            while command == "filter" and not (out.exists() and out.read_text()) and time.monotonic() < until:
+                time.sleep(0.05)
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 130

@@ -27,7 +27,15 @@ def test_a_port_that_is_taken_is_one_line():
     assert "Traceback" not in ran.stderr
 
 
-@pytest.mark.parametrize("flags", [["--port", "99999"], ["--host", "0.0.0.0"], ["--grace", "-1"]])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--port", "99999"],
+        ["--host", "0.0.0.0"],
+        ["--grace", "-1"],
+        *(["--lane-weights", weights] for weights in ("6,3,0", "6,3,-1", "6,3,nan", "6,3,inf", "6,3,1e-320", "6,3")),
+    ],
+)
 def test_a_setting_that_can_not_be_is_one_line(run, flags):
     ran = run("serve", *SCRIPTED, *flags)
     assert ran.code == 2
