@@ -26,6 +26,10 @@ __all__ = [
 ]
 
 
+WEIGHT_RATIO = 2.0**53
+"""Of all weights together to the smallest: what a double still tells apart."""
+
+
 def role_and_weight(role: Role | None, weight: float | None) -> tuple[Role, float]:
     """The defaults where one or both are left out: a flaw weighs -1, anything else 1, and the sign tells the role."""
     if weight is None:
@@ -65,7 +69,7 @@ def criteria_faults(criteria: Sequence[Criterion], limits: Limits = LIMITS) -> I
         yield "criteria", fault
         return
     seen: dict[str, int] = {}
-    positive = total = 0.0
+    sizes: list[float] = []
     for i, criterion in enumerate(criteria):
         identifier, weight = criterion.id, criterion.weight
         if fault := text_fault(identifier, limits.criterion_bytes):
@@ -85,13 +89,13 @@ def criteria_faults(criteria: Sequence[Criterion], limits: Limits = LIMITS) -> I
         elif weight > 0 and criterion.role is Role.NEGATIVE:
             yield f"criteria[{i}].weight", f"is positive ({weight:g}), but the role is negative"
         else:
-            total += abs(weight)
-            positive += max(weight, 0.0)
+            sizes.append(abs(weight))
         if criterion.fatal and criterion.role is not Role.NEGATIVE:
             yield f"criteria[{i}].fatal", f"only a negative criterion can be fatal, but the role is {criterion.role}"
-    # Each weight may be finite and the reward, a ratio of their sums, still not.
-    if total and not math.isfinite(total / (positive or total)):
-        yield "criteria", "the weights differ by so many orders of magnitude that no finite reward exists"
+    # The reward is a ratio of their sums, over whichever of them were scored: beyond this a sum loses the smallest, and
+    # farther out the ratio is infinite.
+    if sizes and not (math.isfinite(total := sum(sizes)) and total / min(sizes) <= WEIGHT_RATIO):
+        yield "criteria", f"the weights differ too much: their sum is more than {WEIGHT_RATIO:.0e} times the smallest"
 
 
 def text_faults(query: str, reports: Mapping[str, str], limits: Limits = LIMITS) -> Iterator[tuple[str, str]]:
