@@ -87,7 +87,7 @@ class Judge:
         """
         options = options or Options()
         ticket = ticket or Ticket(options.lane)
-        tier = _tier(options)
+        tier = self._tier(options)
         with self._counted():
             ran = await self._outcomes(case, tier, ticket)
             flags = await self._flags.find(case)
@@ -140,9 +140,9 @@ class Judge:
 
     async def admit(self, cases: Sequence[Case], options: Options, ticket: Ticket) -> None:
         """Admits a group whole or not at all; what is known of it costs nothing. Raises Overloaded."""
-        tokens = 0
+        tokens, tier = 0, self._tier(options)
         for case in cases:
-            known = await self.cache.look_up(case, _tier(options)) if self.cache is not None else {}
+            known = await self.cache.look_up(case, tier) if self.cache is not None else {}
             tokens += estimated_tokens(case) if len(known) < len(case.criteria) else 0
         if tokens:
             self.admission.check(tokens, ticket)
@@ -174,6 +174,14 @@ class Judge:
         if self.cache is not None:  # here, where nobody can come between its end and its being known
             self.cache.keep(case, tier, ran.outcomes)
         return ran
+
+    def _tier(self, options: Options) -> Tier:
+        return Tier(
+            explain=options.explain,
+            explain_margin=options.explain_margin,
+            trials=options.trials,
+            calibration=self.calibration,
+        )
 
     def check_pin(self, judge_id: str) -> None:
         """Raises JudgeMismatch where a request pins another judge; an empty pin takes any."""
@@ -209,10 +217,6 @@ class Judge:
         await self.work.close()
         if self.cache is not None:
             await self.cache.close()
-
-
-def _tier(options: Options) -> Tier:
-    return Tier(explain=options.explain, explain_margin=options.explain_margin, trials=options.trials)
 
 
 def no_verdict(why: Unscored) -> JudgerError:
