@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from judger.cache.verdicts import VerdictCache
 from judger.engines.base import PAIR_TIER, Engine, SelfBatching, Tier
 from judger.errors import DeadlineExceeded, EngineError, JudgeMismatch, JudgerError, TooLarge, Unsupported
-from judger.pairwise import Comparison, compared, duels
+from judger.pairwise import Contest, compared, duels
 from judger.reward import reward
 from judger.schedule.admission import Admission, Ticket, estimated_tokens
 from judger.schedule.batcher import Batcher
@@ -117,7 +117,7 @@ class Judge:
             flags=flags,
         )
 
-    async def compare(self, a: Case, b: Case, ticket: Ticket) -> Comparison:
+    async def compare(self, a: Case, b: Case, ticket: Ticket) -> Contest:
         """Which of two reports on one query is better, without criteria.
 
         Raises:

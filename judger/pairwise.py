@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 
 from judger.types import Case, Criterion, Probabilities
 
-__all__ = ["Comparison", "compared", "duels"]
+__all__ = ["Contest", "compared", "duels"]
 
 TIE = 1e-9
 """Two reports whose probability differs from a half by less are equal: the rest is rounding."""
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Contest:
     """P(a is better), and how far above a half P(the first one is better) lies in the mean of both orders."""
 
     p_a: float
@@ -39,7 +39,7 @@ def duels(a: Case, b: Case) -> tuple[Case, Case]:
     return duel(a, b), duel(b, a)
 
 
-def compared(a_first: Probabilities, b_first: Probabilities) -> Comparison:
-    """The comparison from the verdicts of `duels`; a tie counts half for either."""
+def compared(a_first: Probabilities, b_first: Probabilities) -> Contest:
+    """The contest from the verdicts of `duels`; a tie counts half for either."""
     first_ab, first_ba = (p.p_full + p.p_partial / 2 for p in (a_first, b_first))
-    return Comparison(p_a=(first_ab + 1 - first_ba) / 2, position_bias=(first_ab + first_ba) / 2 - 0.5)
+    return Contest(p_a=(first_ab + 1 - first_ba) / 2, position_bias=(first_ab + first_ba) / 2 - 0.5)

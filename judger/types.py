@@ -222,7 +222,9 @@ class Judgement:
         if self.reward.raw is None:
             return {}
         if len(self.criteria) != len(self.verdicts):
-            raise ValueError("criteria: this judgement does not know its rubric; ask with judge(), not with judge_raw()")
+            raise ValueError(
+                "criteria: this judgement does not know its rubric; ask with judge(), not with judge_raw()"
+            )
         sums: dict[Role, list[float]] = {role: [] for role in Role}
         for criterion, verdict in zip(self.criteria, self.verdicts, strict=True):
             if isinstance(verdict.result, Score):
@@ -232,7 +234,7 @@ class Judgement:
         return {role: math.fsum(parts) / total for role, parts in sums.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values under the names of `judger score --json`, for logs and tables; None where something is absent."""
+        """Plain values under the names of `judger score --json`, for logs and tables; None where it leaves one out."""
         return {
             "request_id": self.case_id,
             "verdicts": [_verdict_as_dict(verdict) for verdict in self.verdicts],
@@ -241,6 +243,31 @@ class Judgement:
             "usage": dataclasses.asdict(self.usage),
             "flags": list(self.flags),
         }
+
+
+class Preference(enum.StrEnum):
+    """Which of two reports is better."""
+
+    A = "a"
+    B = "b"
+    TIE = "tie"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two reports compared: by their rewards where there are criteria, else by P(a is better) in both orders."""
+
+    case_id: str
+    preference: Preference | None
+    """None: no preference can be given, a criterion is unscored."""
+    judge_id: str
+    difference: float | None = None
+    """Reward of a - reward of b; with criteria only, as are `a` and `b`."""
+    a: Judgement | None = None
+    b: Judgement | None = None
+    p_a: float | None = None
+    """Without criteria only, as is `position_bias`: P(first is better) in the mean of both orders, minus a half."""
+    position_bias: float | None = None
 
 
 def _verdict_as_dict(verdict: Verdict) -> dict[str, Any]:

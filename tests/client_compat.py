@@ -72,7 +72,7 @@ def inside(address: str) -> None:
             assert all(isinstance(answer, Judgement) for answer in answers.values())
             assert sorted(answers) == list(range(20))
             comparison = await client.compare("", "an apple", "a pear", ["apple"])
-            assert comparison.preference == pb.CompareResponse.A
+            assert comparison.preference == "a"
             raw = await client.judge_raw(pb.JudgeRequest(report="r", criteria=[pb.Criterion(text="[[not]]")]))
             printed = json.loads(wire.to_json(raw))
             assert (printed["index"], printed["verdicts"][0]["score"]["satisfied"]) == (0, False)

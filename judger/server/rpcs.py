@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import grpc
 
 from judger import wire
-from judger.errors import DeadlineExceeded, JudgerError
+from judger.errors import DeadlineExceeded, InvalidRequest, JudgerError, Overloaded, Unavailable
 from judger.judge import Judge
 from judger.observe.metrics import Metrics
 from judger.observe.requestlog import Request, RequestLog
@@ -80,7 +80,9 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
             return
         cases, options, ticket = read
 
-        async def one(index: int, case: Case) -> pb.JudgeResponse:
+        async def one(index: int, case: Case | InvalidRequest) -> pb.JudgeResponse:
+            if isinstance(case, InvalidRequest):
+                return pb.JudgeResponse(request_id=request.request_id, index=index, error=error_status(case))
             # A report that is late is unscored: it takes no finished sibling with it.
             return wire.write_response(await self._judge(case, options, ticket, entry), index=index)
 
@@ -106,7 +108,8 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
             try:
                 response = await self._judge_one(request, context, entry, index, patient=True)
                 self._end(entry, "OK")
-            except JudgerError as error:
+            except JudgerError as refused:
+                error = in_time(refused, context)
                 response = pb.JudgeResponse(request_id=request.request_id, index=index, error=error_status(error))
                 self._end(entry, code_name(error), str(error))
             except asyncio.CancelledError:
@@ -173,14 +176,16 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
 
     async def _read_group(
         self, request: pb.JudgeGroupRequest, context: RpcContext, entry: Request
-    ) -> tuple[list[Case], Options, Ticket]:
+    ) -> tuple[list[Case | InvalidRequest], Options, Ticket]:
         self._check(request.judge_id)
         cases, options = wire.read_group(request)
         self.judge.check_options(options)
         entry.lane = options.lane
         ticket = ticket_for(context, options.lane)
-        with paying(*cases):  # whole or not at all
-            await self.judge.admit(cases, options, ticket)
+        entry.refused = sum(isinstance(case, InvalidRequest) for case in cases)
+        sound = [case for case in cases if isinstance(case, Case)]
+        with paying(*sound):  # whole or not at all
+            await self.judge.admit(sound, options, ticket)
         return cases, options, ticket
 
     def _check(self, judge_id: str) -> None:
@@ -232,6 +237,7 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
     def _refuse(self, entry: Request, context: RpcContext, error: JudgerError) -> None:
         # Not `context.abort`: what it raises holds the frames that hold the context that holds it, and with them the
         # request's texts, until the garbage collector comes by.
+        error = in_time(error, context)
         status = error_status(error)
         context.set_code(grpc.StatusCode[code_name(error)])
         context.set_details(status.message)
@@ -253,6 +259,14 @@ def ticket_for(context: RpcContext, lane: Lane, *, patient: bool = False) -> Tic
     if left is None:
         return Ticket(lane, patient=patient)
     return Ticket(lane, time.monotonic() + left - min(RESERVE, 0.1 * left), patient=patient)
+
+
+def in_time(error: JudgerError, context: RpcContext) -> JudgerError:
+    """The error as it is; without its RetryInfo where the call's deadline has passed by then."""
+    if not isinstance(error, Overloaded | Unavailable) or error.retry_after is None:
+        return error
+    left = context.time_remaining()
+    return error if left is None or error.retry_after < left else error.without_retry()
 
 
 def _is_late(result: Score | Unscored) -> bool:

@@ -50,7 +50,7 @@ async def test_every_method_answers_as_the_async_one_does(client: BlockingClient
         assert sorted(index for index, _ in client.judge_group("q", ["a", "b", "c"], ["x"])) == [0, 1, 2]
         in_order = client.judge_group_all("q", ["an apple", "a pear"], ["apple"])
         assert [judgement.reward.value for judgement in in_order] == [1.0, 0.0]
-        assert client.compare("q", "a pear", "an apple", ["apple"]).preference == pb.CompareResponse.B
+        assert client.compare("q", "a pear", "an apple", ["apple"]).preference == "b"
         answers = dict(client.judge_stream(iter(cases(50)), in_flight=8))
         assert sorted(answers) == list(range(50))
         assert all(isinstance(answer, Judgement) for answer in answers.values())
@@ -61,9 +61,10 @@ async def test_every_method_answers_as_the_async_one_does(client: BlockingClient
 async def test_errors_are_those_of_the_async_client(client: BlockingClient, unused_address: str) -> None:
     def program() -> None:
         with pytest.raises(InvalidRequest, match=r"^report: is empty"):
-            client.judge("", "", ["x"])
-        with pytest.raises(InvalidRequest, match=r"^reports\[0\]"):
-            client.judge_group_all("", [""], ["x"])
+            client.judge_raw(pb.JudgeRequest(criteria=[pb.Criterion(text="x")]))
+        [refused] = client.judge_group_all("", ["\ud800"], ["x"])
+        assert isinstance(refused, InvalidRequest)
+        assert refused.field == "reports[0]"
         with (
             connect_blocking(unused_address, max_attempts=1) as lonely,
             pytest.raises(Unavailable, match="judger serve"),
