@@ -16,7 +16,7 @@ from judger.validate import text_fault
 
 PREFIX = "JUDGER_"
 FILES = ("token", "root_certificates", "certificate", "private_key")
-TARGET = re.compile(r"(?:dns:(?://[^/]*/)?|ipv[46]:)?(?P<host>\[[^\]]*\]|[^:]*)(?::\d+)?")
+TARGET = re.compile(r"(?:dns:(?:///)?|ipv[46]:)?(?P<host>\[[^\]]*\]|[^:]*)(?::\d+)?")
 TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -75,8 +75,8 @@ class Settings:
         if not (self.is_encrypted or self.allow_insecure_token or is_loopback(self.address)):
             raise InvalidRequest(
                 "token",
-                f"would cross the network to {self.address} in clear: encrypt (tls, root_certificates), or say "
-                "allow_insecure_token where the network itself is trusted",
+                f"would cross the network to {self.address} in clear: use TLS (root_certificates or tls; --ca), or "
+                "allow_insecure_token (--allow-insecure-token) where the network itself is trusted",
             )
 
     @property
@@ -91,7 +91,7 @@ class Settings:
 
 
 def settings_from_env(environ: Mapping[str, str], given: Mapping[str, object]) -> Settings:
-    """The settings of the JUDGER_ variables, `given` ones first. Raises InvalidRequest with the variable's name.
+    """The settings of the JUDGER_ variables, `given` ones first. Raises InvalidRequest with the name.
 
     Each setting has its name in capitals. Files are named: JUDGER_TOKEN_FILE, JUDGER_ROOT_CERTIFICATES_FILE,
     JUDGER_CERTIFICATE_FILE, JUDGER_PRIVATE_KEY_FILE; the token may also stand in JUDGER_TOKEN itself.
@@ -134,7 +134,7 @@ def check_address(address: object) -> None:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether what is sent there stays on this machine. A host's name is looked up by nobody here: only localhost is."""
+    """Whether what is sent there stays on this machine; of names only localhost, as none is looked up here."""
     if address.startswith(("unix:", "unix-abstract:")):
         return True
     match = TARGET.fullmatch(address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from judger.engines.scripted import ScriptedEngine
-from judger.errors import InvalidRequest
+from judger.errors import InvalidRequest, JudgerError, Unavailable
 from judger.server.process import SERVICE, Running
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
@@ -305,3 +306,26 @@ async def test_a_refused_request_is_gone_with_its_answer_and_waits_for_no_garbag
     finally:
         gc.enable()
     assert left < 15 * calls  # gRPC's own are five a call; the frames of a raised abort would be fifty more
+
+
+async def test_when_to_come_back_is_said_only_where_that_is_before_the_deadline(
+    stub: Any, scripted_server: Running
+) -> None:
+    async def error(timeout: float | None) -> JudgerError:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Judge(request(), timeout=timeout)
+        details = dict(caught.value.trailing_metadata()).get("grpc-status-details-bin")
+        return error_from_status(caught.value.code().name, caught.value.details(), details)
+
+    keeper = scripted_server.judge.work.keeper
+    keeper._back_at = time.monotonic() + 60.0  # as while an engine is being loaded
+    for timeout, is_told in ((None, True), (600.0, True), (20.0, False)):
+        away = await error(timeout)
+        assert isinstance(away, Unavailable)
+        assert (away.retry_after is not None) is is_told
+    requests = [request(report="A report.") for _ in range(3)]
+    call = stub.JudgeStream(iter(requests), timeout=20.0)
+    errors = [response.error async for response in call]
+    assert [list(one.details) for one in errors] == [[]] * 3  # no RetryInfo in a stream either
+    keeper._back_at = None
+    assert (await stub.Judge(request())).reward.value == 1.0
