@@ -122,7 +122,7 @@ async def test_a_server_that_says_when_to_come_back_is_asked_until_the_deadline(
 
 
 async def test_an_engine_that_is_loaded_anew_is_waited_for() -> None:
-    """The same with a real judge, whose engine dies and takes longer to come back than all unasked attempts together."""
+    """The same with a real judge, whose engine takes longer to come back than all unasked attempts together."""
     engine = ScriptedEngine()
     config = ServeConfig(engine="scripted", port=0, grace=1.0)
     async with running(config, engine) as server:

@@ -311,16 +311,16 @@ async def test_a_refused_request_is_gone_with_its_answer_and_waits_for_no_garbag
 async def test_when_to_come_back_is_said_only_where_that_is_before_the_deadline(
     stub: Any, scripted_server: Running
 ) -> None:
-    async def error(timeout: float | None) -> JudgerError:
+    async def error(seconds: float | None) -> JudgerError:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await stub.Judge(request(), timeout=timeout)
+            await stub.Judge(request(), timeout=seconds)
         details = dict(caught.value.trailing_metadata()).get("grpc-status-details-bin")
         return error_from_status(caught.value.code().name, caught.value.details(), details)
 
     keeper = scripted_server.judge.work.keeper
     keeper._back_at = time.monotonic() + 60.0  # as while an engine is being loaded
-    for timeout, is_told in ((None, True), (600.0, True), (20.0, False)):
-        away = await error(timeout)
+    for seconds, is_told in ((None, True), (600.0, True), (20.0, False)):
+        away = await error(seconds)
         assert isinstance(away, Unavailable)
         assert (away.retry_after is not None) is is_told
     requests = [request(report="A report.") for _ in range(3)]
