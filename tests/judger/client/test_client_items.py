@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import judger.client
 from judger import wire
 from judger.client import Client, connect, connect_blocking, rewards
 from judger.errors import InvalidRequest, JudgerError, Unavailable
@@ -16,6 +20,7 @@ from judger.server.process import Running
 from judger.types import Case, Criterion, Judgement, Mapping, Reason, Role, Unscored
 from judger.v1 import judger_pb2 as pb
 
+ROOT = Path(__file__).parents[3]
 RUBRIC = ["apple", {"text": "[[partially]]", "weight": -0.5}]
 BAD = ("x" * 3_000_000, "half an emoji \ud83d", None, 7)
 
@@ -171,9 +176,23 @@ async def test_a_judgement_of_the_wire_alone_does_not_know_its_components(client
         wire.read_response(raw).components()
 
 
-async def test_the_blocking_client_answers_item_by_item_too(scripted_server: Running) -> None:
-    import asyncio
+@pytest.mark.parametrize("page", ["README.md", "docs/client.md"])
+async def test_the_reward_function_of_the_pages_works_as_trl_calls_it(page: str, scripted_server: Running) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    [code] = [block for block in blocks if "async def checklist_reward" in block]
+    names: dict[str, Any] = {"judger": judger}
+    exec(code.replace("localhost:50051", scripted_server.address), names)
+    found = await names["checklist_reward"](
+        prompts=["q"] * 4,
+        completions=["an apple", "", "a pear", "an apple"],
+        completion_ids=[[1], [], [2], [3]],
+        rubric=[RUBRIC, RUBRIC, json.dumps(RUBRIC), ["[[unscored=too_long]]"]],
+    )
+    assert found == [0.5, None, -0.5, None]
+    await names["judge"].close()
 
+
+async def test_the_blocking_client_answers_item_by_item_too(scripted_server: Running) -> None:
     def program() -> None:
         with connect_blocking(scripted_server.address, timeout=20.0) as client:
             assert shown(client.judge_group_all("", ["an apple", "", "\ud800"], ["apple"], blank=0)) == [
