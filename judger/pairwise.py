@@ -1,4 +1,4 @@
-"""Which of two reports is better, asked in both orders, because judges favour a place. Pure.
+"""Which of two reports is better; without criteria asked in both orders, because judges favour a place. Pure.
 
 Averaging over both orders cancels the preference for a place, and their difference measures it (Zheng and others 2023,
 arXiv 2306.05685, section 3.4).
@@ -6,14 +6,40 @@ arXiv 2306.05685, section 3.4).
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, replace
 
-from judger.types import Case, Criterion, Probabilities
+from judger.types import Case, Criterion, Judgement, Probabilities
 
-__all__ = ["Contest", "compared", "duels"]
+__all__ = ["Comparison", "Contest", "Preference", "compared", "duels"]
 
 TIE = 1e-9
 """Two reports whose probability differs from a half by less are equal: the rest is rounding."""
+
+
+class Preference(enum.StrEnum):
+    """Which of two reports is better."""
+
+    A = "a"
+    B = "b"
+    TIE = "tie"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two reports compared: by their rewards where there are criteria, else by P(a is better) in both orders."""
+
+    case_id: str
+    preference: Preference | None
+    """None: no preference can be given, a criterion is unscored."""
+    judge_id: str
+    difference: float | None = None
+    """Reward of a - reward of b; with criteria only, as are `a` and `b`."""
+    a: Judgement | None = None
+    b: Judgement | None = None
+    p_a: float | None = None
+    """Without criteria only, as is `position_bias`: P(first is better) in the mean of both orders, minus a half."""
+    position_bias: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

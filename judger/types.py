@@ -245,31 +245,6 @@ class Judgement:
         }
 
 
-class Preference(enum.StrEnum):
-    """Which of two reports is better."""
-
-    A = "a"
-    B = "b"
-    TIE = "tie"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """Two reports compared: by their rewards where there are criteria, else by P(a is better) in both orders."""
-
-    case_id: str
-    preference: Preference | None
-    """None: no preference can be given, a criterion is unscored."""
-    judge_id: str
-    difference: float | None = None
-    """Reward of a - reward of b; with criteria only, as are `a` and `b`."""
-    a: Judgement | None = None
-    b: Judgement | None = None
-    p_a: float | None = None
-    """Without criteria only, as is `position_bias`: P(first is better) in the mean of both orders, minus a half."""
-    position_bias: float | None = None
-
-
 def _verdict_as_dict(verdict: Verdict) -> dict[str, Any]:
     result = verdict.result
     return {

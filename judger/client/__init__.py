@@ -41,7 +41,8 @@ from judger.client.blocking import BlockingClient
 from judger.client.cases import CaseLike, CriterionLike, OptionKeywords, RubricLike, make_case, make_criteria
 from judger.client.info import JudgeInfo
 from judger.client.settings import Settings, settings_from_env
-from judger.types import Case, Comparison, Criterion, Judgement, Options
+from judger.pairwise import Comparison, Preference
+from judger.types import Case, Criterion, Judgement, Options
 
 __all__ = [
     "BlockingClient",
@@ -58,6 +59,7 @@ __all__ = [
     "NamedCallKeywords",
     "OptionKeywords",
     "Options",
+    "Preference",
     "RubricLike",
     "Settings",
     "connect",

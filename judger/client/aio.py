@@ -4,16 +4,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Self, Unpack
 
 from judger import wire
 from judger.client.answers import check_blank, check_case, check_tags, read_answer, refused_report, unsent
-from judger.client.calls import unary
 from judger.client.cases import (
     CaseLike,
     OptionKeywords,
@@ -24,16 +22,12 @@ from judger.client.cases import (
     make_options,
     make_reports,
 )
-from judger.client.channel import Link
-from judger.client.group import group
 from judger.client.info import JudgeInfo, read_info
-from judger.client.ready import wait_ready
-from judger.client.retry import Attempts
-from judger.client.settings import Settings, check_seconds
-from judger.client.stream import Pipeline
-from judger.client.values import expect, plain
+from judger.client.rpcs import Rpcs
+from judger.client.settings import Settings
 from judger.errors import InvalidRequest, JudgerError
-from judger.types import LIMITS, Case, Comparison, Criterion, Judgement, Options
+from judger.pairwise import Comparison
+from judger.types import LIMITS, Case, Criterion, Judgement, Options
 from judger.v1 import judger_pb2 as pb
 from judger.validate import check_compare, count_fault
 
@@ -68,7 +62,7 @@ class Client:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._link = Link(settings)
+        self._rpcs = Rpcs(settings)
 
     def __reduce__(self) -> tuple[type[Client], tuple[Settings]]:
         return type(self), (self.settings,)
@@ -83,7 +77,7 @@ class Client:
 
     async def close(self) -> None:
         """Ends what is in flight in this process. Later calls raise Unavailable."""
-        self._link.close()
+        self._rpcs.close()
 
     async def judge(
         self,
@@ -117,7 +111,7 @@ class Client:
 
     async def judge_raw(self, request: pb.JudgeRequest, *, timeout: float | None = None) -> pb.JudgeResponse:
         """The same in protobuf. The request is sent as it is: the server validates it."""
-        response: pb.JudgeResponse = await self._unary("Judge", request, timeout)
+        response: pb.JudgeResponse = await self._rpcs.unary("Judge", request, timeout)
         return response
 
     async def judge_group(
@@ -181,11 +175,7 @@ class Client:
         self, request: pb.JudgeGroupRequest, *, timeout: float | None = None
     ) -> AsyncGenerator[pb.JudgeResponse, None]:
         """The same in protobuf. After a break only the reports without an answer are sent again."""
-
-        def start(left: pb.JudgeGroupRequest, attempts: Attempts) -> Callable[[], Any]:
-            return self._starter("JudgeGroup", left, attempts)
-
-        async with aclosing(group(self._link, request, self._attempts(timeout), start)) as responses:
+        async with aclosing(self._rpcs.group(request, timeout)) as responses:
             async for response in responses:
                 yield response
 
@@ -238,7 +228,7 @@ class Client:
                     yield request
                     index += 1
 
-        async with aclosing(self._pipeline(in_flight, timeout).run(requests())) as answers:
+        async with aclosing(self._rpcs.pipeline(in_flight, timeout).run(requests())) as answers:
             async for index, answer in answers:
                 criteria = rubrics.pop(index, ())
                 yield index, read_answer(answer, criteria) if isinstance(answer, pb.JudgeResponse) else answer
@@ -251,7 +241,7 @@ class Client:
         timeout: float | None = None,
     ) -> AsyncGenerator[tuple[int, pb.JudgeResponse | JudgerError], None]:
         """The same in protobuf. An error among the requests is passed on as that request's answer."""
-        async with aclosing(self._pipeline(in_flight, timeout).run(requests)) as answers:
+        async with aclosing(self._rpcs.pipeline(in_flight, timeout).run(requests)) as answers:
             async for index, answer in answers:
                 assert not isinstance(answer, Judgement)  # there was none among the requests
                 yield index, answer
@@ -274,18 +264,18 @@ class Client:
         check_compare(query, report_a, report_b, a.criteria)
         check_tags(a)
         request = wire.write_compare(a, b, make_options(keywords), self.settings.judge_id or "")
-        found = wire.read_comparison(await self._unary("Compare", request, timeout))
+        found = wire.read_comparison(await self._rpcs.unary("Compare", request, timeout))
         if found.a is None or found.b is None:
             return found
         return replace(found, a=replace(found.a, criteria=a.criteria), b=replace(found.b, criteria=a.criteria))
 
     async def get_judge(self, *, timeout: float | None = None) -> JudgeInfo:
         """Who is judging, under which limits, with how much to do."""
-        return read_info(await self._unary("GetJudge", pb.GetJudgeRequest(), timeout))
+        return read_info(await self._rpcs.unary("GetJudge", pb.GetJudgeRequest(), timeout))
 
     async def wait_ready(self, timeout: float | None = None) -> None:
         """Returns once the server says that it serves. Raises Unavailable, with what it last said, after `timeout`."""
-        await wait_ready(self._link, self._timeout(timeout))
+        await self._rpcs.wait_ready(timeout)
 
     def _unsent(self, case: Case, options: Options, blank: float | None) -> Judgement | None:
         return unsent(case, blank, options.mapping, self.settings.judge_id or "")
@@ -293,40 +283,3 @@ class Client:
     def _request(self, case: Case, options: Options) -> pb.JudgeRequest:
         check_case(case)
         return wire.write_request(case, options, self.settings.judge_id or "")
-
-    def _pipeline(self, in_flight: int, timeout: float | None) -> Pipeline:
-        number = plain(in_flight)
-        expect("in_flight", number, int, "an integer")
-        if number < 1:
-            raise InvalidRequest("in_flight", f"must be at least 1, not {number}")
-        return Pipeline(self._link, number, self._timeout(timeout))
-
-    async def _unary(self, method: str, request: Any, timeout: float | None) -> Any:
-        attempts = self._attempts(timeout)
-        while True:
-            try:
-                return await unary(self._link, self._starter(method, request, attempts, future=True))
-            except JudgerError as error:
-                await asyncio.sleep(attempts.pause(error))
-
-    def _starter(self, method: str, request: Any, attempts: Attempts, *, future: bool = False) -> Callable[[], Any]:
-        def start() -> Any:
-            call = getattr(self._link.stub, method)
-            return (call.future if future else call)(
-                request, timeout=attempts.remaining, metadata=self.settings.metadata
-            )
-
-        return start
-
-    def _attempts(self, timeout: float | None) -> Attempts:
-        return Attempts(self.settings, self._timeout(timeout))
-
-    def _timeout(self, timeout: float | None) -> float:
-        return self.settings.timeout if timeout is None else check_seconds("timeout", timeout)
-
-
-def _read(response: pb.JudgeResponse, criteria: tuple[Criterion, ...]) -> Judgement | JudgerError:
-    """An answer in our types."""
-    if response.HasField("error"):
-        return wire.error_from_status(response.error.code, response.error.message, response.error)
-    return replace(wire.read_response(response), criteria=criteria)

@@ -14,7 +14,8 @@ from judger.client.cases import CaseLike, RubricLike, members
 from judger.client.info import JudgeInfo
 from judger.client.settings import Settings
 from judger.errors import JudgerError
-from judger.types import Comparison, Judgement, Options
+from judger.pairwise import Comparison
+from judger.types import Judgement, Options
 from judger.v1 import judger_pb2 as pb
 
 T = TypeVar("T")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from judger.errors import EngineError
-from judger.pairwise import Contest
+from judger.pairwise import Comparison, Contest, Preference
 from judger.types import (
     Case,
-    Comparison,
     Judgement,
-    Preference,
     Reason,
     Reward,
     Score,

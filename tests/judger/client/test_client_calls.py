@@ -15,8 +15,9 @@ from judger.client import Client, connect
 from judger.config import ServeConfig
 from judger.engines.scripted import ScriptedEngine
 from judger.errors import DeadlineExceeded, InvalidRequest, JudgeMismatch, Unavailable, Unsupported
+from judger.pairwise import Preference
 from judger.server.process import Running, running
-from judger.types import Case, Criterion, Judgement, Label, Mapping, Options, Preference, Reason, Role, Score, Unscored
+from judger.types import Case, Criterion, Judgement, Label, Mapping, Options, Reason, Role, Score, Unscored
 from judger.v1 import judger_pb2 as pb
 
 

@@ -17,10 +17,10 @@ from judger.engines.torch.engine import TorchEngine
 from judger.engines.torch.load import prepare
 from judger.errors import InvalidRequest, TooLarge
 from judger.judge import Judge
-from judger.pairwise import compared, duels
+from judger.pairwise import Preference, compared, duels
 from judger.schedule.admission import Ticket
 from judger.server.process import running
-from judger.types import Case, Lane, Preference, Probabilities
+from judger.types import Case, Lane, Probabilities
 from tests.judger.engines.generative import tiny
 from tests.judger.engines.generative.endpoint import Endpoint, completion, serving
 
