@@ -42,6 +42,14 @@ class CallKeywords(OptionKeywords, total=False):
     timeout: float | None
 
 
+class CompareKeywords(OptionKeywords, total=False):
+    """The keywords of a comparison."""
+
+    request_id: str
+    language: str
+    timeout: float | None
+
+
 class NamedCallKeywords(CallKeywords, total=False):
     """The same, where the case is made of its parts."""
 

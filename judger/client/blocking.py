@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from judger.client.aio import IN_FLIGHT, CallKeywords, Client, NamedCallKeywords
+from judger.client.aio import IN_FLIGHT, CallKeywords, Client, CompareKeywords, NamedCallKeywords
 from judger.client.background import BACKGROUND
 from judger.client.cases import CaseLike, RubricLike, members
 from judger.client.info import JudgeInfo
@@ -97,7 +97,7 @@ class BlockingClient:
         report_a: str,
         report_b: str,
         criteria: RubricLike = (),
-        **keywords: Any,
+        **keywords: Unpack[CompareKeywords],
     ) -> Comparison:
         """Which of two reports is better: by their rewards, or without criteria by a pairwise prompt."""
         return BACKGROUND.run(self._client.compare(query, report_a, report_b, criteria, **keywords))

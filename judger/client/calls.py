@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 
 from judger.client.channel import Closed, Link
+from judger.client.readers import READERS
 from judger.errors import Unsupported
 
 
@@ -52,7 +53,7 @@ async def stream(link: Link, start: Callable[[], Any], window: int) -> AsyncGene
         except grpc.RpcError as error:
             _post(loop, answers.put_nowait, error)
 
-    threading.Thread(target=read, name="judger-stream", daemon=True).start()
+    READERS.run(read)
     try:
         while (answer := await answers.get()) is not None:
             if isinstance(answer, grpc.RpcError):

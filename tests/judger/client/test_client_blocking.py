@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import pytest
 
 from judger.client import BlockingClient, connect_blocking
 from judger.client.background import BACKGROUND
+from judger.client.readers import READERS
 from judger.errors import InvalidRequest, Unavailable
 from judger.server.process import Running
 from judger.types import Case, Criterion, Judgement
@@ -100,10 +100,10 @@ async def test_an_iterator_that_is_left_early_ends_its_call(client: BlockingClie
         group = client.judge_group("", ["a"] * 50, ["x"])
         next(group)
         group.close()
-        for thread in threading.enumerate():
-            if thread.name == "judger-stream":
-                thread.join(10.0)
-                assert not thread.is_alive()
+        ends = time.monotonic() + 10.0
+        while READERS.num_busy and time.monotonic() < ends:
+            time.sleep(0.001)
+        assert not READERS.num_busy
         assert client.judge_case(cases(1)[0]).reward.value == 1.0
 
     await apart(program)

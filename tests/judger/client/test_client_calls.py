@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from judger.client import Client, connect
+from judger.client.readers import READERS
 from judger.config import ServeConfig
 from judger.engines.scripted import ScriptedEngine
 from judger.errors import DeadlineExceeded, InvalidRequest, JudgeMismatch, Unavailable, Unsupported
@@ -230,12 +231,23 @@ async def test_leaving_a_stream_or_a_group_early_leaves_nothing_behind(client: C
         async for _ in answers:
             break
         await answers.aclose()
-        for thread in threading.enumerate():
-            if thread.name == "judger-stream":
-                await asyncio.to_thread(thread.join, 10.0)
-                assert not thread.is_alive()
+        async with asyncio.timeout(10.0):
+            while READERS.num_busy:  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0.001)
     assert [task for task in asyncio.all_tasks() if "Pipeline" in repr(task.get_coro())] == []
     assert (await client.judge("", "A report.", ["[[fully]]"])).reward.value == 1.0
+
+
+async def test_groups_that_follow_each_other_share_their_thread_and_those_at_once_do_not_wait(client: Client) -> None:
+    def readers() -> int:
+        return sum(thread.name == "judger-reader" for thread in threading.enumerate())
+
+    before = readers()
+    for _ in range(40):
+        assert len(await client.judge_group_all("", ["a", "b"], ["x"])) == 2
+    assert readers() - before <= 10  # one that is not back yet is not waited for
+    slow = [client.judge_group_all("", ["a"], [f"[[slow=0.2]] {number}"]) for number in range(30)]
+    assert len(await asyncio.gather(*slow)) == 30
 
 
 async def test_two_reports_are_compared_by_their_rewards(client: Client) -> None:
