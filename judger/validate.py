@@ -7,12 +7,15 @@ The server (`judger.wire`), the client and the file loader share them, so a faul
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
 
 from judger.errors import InvalidRequest
-from judger.types import LIMITS, Criterion, Limits, Role
+from judger.types import LIMITS, Criterion, Label, Limits, Role
 
 __all__ = [
+    "CASE_KEYS",
+    "CRITERION_KEYS",
     "check",
     "check_compare",
     "check_criteria",
@@ -20,6 +23,10 @@ __all__ = [
     "check_texts",
     "count_fault",
     "criteria_faults",
+    "full_text",
+    "looks_like",
+    "misspelt",
+    "misspelt_reason",
     "role_and_weight",
     "text_fault",
     "text_faults",
@@ -144,3 +151,53 @@ def check_compare(
 
 def _shown(text: str, width: int = 60) -> str:
     return repr(text if len(text) <= width else text[: width - 3] + "...")
+
+
+# Keys: a misspelt `wieght` would be carried along unread, and its criterion weigh 1.
+
+CRITERION_KEYS = ("text", "weight", "role", "axis", "fatal")
+CASE_KEYS = ("query", "report", "criteria", "language")
+OTHER_KEYS = frozenset(
+    "id label criterion points tags description explanation source meta topic domain prompt rubrics rubric reports "
+    "completion".split()
+)
+"""What is read in some format, or carried along so often that it is no slip."""
+
+LIKENESS = 0.8
+
+
+def misspelt(values: Mapping[str, object], names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(key, the name that it looks like) for keys that nobody reads, where that name itself is missing."""
+    strange = [key for key in values if isinstance(key, str) and key not in OTHER_KEYS]
+    names = tuple(names)
+    for name in names:
+        if name not in values:
+            yield from ((key, name) for key in strange if key not in names and looks_like(key, name))
+
+
+def looks_like(key: str, name: str) -> bool:
+    """Whether a key is a name of ours but for its case, a letter or two, or their order."""
+    key = key.strip().lower()
+    if abs(len(key) - len(name)) > 2:
+        return False
+    return key == name or SequenceMatcher(None, key, name, autojunk=False).ratio() >= LIKENESS
+
+
+def misspelt_reason(name: str) -> str:
+    """What is said of such a key."""
+    return f"is not read; is {name} meant? (with a {name} beside it this key is carried along)"
+
+
+def full_text(text: str, values: Mapping[str, object], label: Label | None = None) -> str:
+    """A criterion's text with the `description` or `explanation` beside it: a title alone says little.
+
+    Where there is no text it is the text. Beside a label an explanation may be the labeller's reason, and is not read.
+    """
+    told = (values.get(name) for name in ("description",) + (("explanation",) if label is None else ()))
+    more = next((value.strip() for value in told if isinstance(value, str) and value.strip()), "")
+    title = text.strip()
+    if not more or more == title:
+        return text
+    if not title:
+        return more
+    return f"{title}{'' if title.endswith(('.', ':', '?', '!', '。', '：')) else ':'} {more}"

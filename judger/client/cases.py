@@ -14,10 +14,9 @@ from typing import Any, TypedDict, TypeVar
 
 from judger.client.values import expect, plain
 from judger.errors import InvalidRequest
-from judger.rubric.keys import CASE_KEYS, CRITERION_KEYS, full_text, misspelt, misspelt_reason
 from judger.types import Case, Criterion, Explain, Label, Lane, Options, Role
 from judger.types import Mapping as RewardMapping
-from judger.validate import role_and_weight
+from judger.validate import CASE_KEYS, CRITERION_KEYS, full_text, misspelt, misspelt_reason, role_and_weight
 from judger.wire import MAX_TRIALS
 
 CriterionLike = Criterion | Mapping[str, object] | str

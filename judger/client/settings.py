@@ -11,8 +11,7 @@ from pathlib import Path
 
 from judger.client.values import expect, plain
 from judger.errors import InvalidRequest
-from judger.rubric.keys import looks_like
-from judger.validate import text_fault
+from judger.validate import looks_like, text_fault
 
 PREFIX = "JUDGER_"
 FILES = ("token", "root_certificates", "certificate", "private_key")

@@ -6,9 +6,9 @@ import enum
 from collections.abc import Iterable
 from typing import TypeGuard, TypeVar
 
-from judger.rubric.keys import misspelt, misspelt_reason
 from judger.rubric.place import Place, shown
 from judger.rubric.strict_json import REFUSED
+from judger.validate import misspelt, misspelt_reason
 
 NAMES: dict[type, str] = {
     bool: "a boolean",

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from judger.rubric.fields import Fields, is_object
-from judger.rubric.keys import CRITERION_KEYS, full_text
 from judger.rubric.place import Place, shown
 from judger.types import LIMITS, Criterion, Label, Role
-from judger.validate import criteria_faults, role_and_weight
+from judger.validate import CRITERION_KEYS, criteria_faults, full_text, role_and_weight
 
 CRITERION_PATH = re.compile(r"criteria\[(\d+)\](?:\.(\w+))?")
 

@@ -176,7 +176,7 @@ def test_what_stands_beside_the_text_says_what_is_meant() -> None:
             {"description": "names a price"},
             {"text": "names a price", "explanation": ""},
             {"text": "names a price", "explanation": "it says 3 euros", "label": "fully_satisfied"},
-            {"text": "names a price", "description": ["not", "a", "text"]},
+            {"text": "names a price", "description": np.array(["not", "a", "text"])},
         ]
     )
     assert [one.text for one in made] == [

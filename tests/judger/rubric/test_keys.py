@@ -11,7 +11,7 @@ import pytest
 from judger.cli import main
 from judger.errors import InvalidFile
 from judger.rubric import read_cases, read_rubric, read_rubrics
-from judger.rubric.keys import looks_like, misspelt
+from judger.validate import looks_like, misspelt
 
 CASE = {"id": "a", "query": "q", "report": "r", "criteria": [{"text": "x"}]}
 
