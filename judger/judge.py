@@ -16,7 +16,7 @@ from dataclasses import replace
 from judger.cache.verdicts import VerdictCache
 from judger.engines.base import PAIR_TIER, Engine, SelfBatching, Tier
 from judger.errors import DeadlineExceeded, EngineError, JudgeMismatch, JudgerError, TooLarge, Unsupported
-from judger.pairwise import Comparison, compared, duels
+from judger.pairwise import Contest, compared, duels
 from judger.reward import reward
 from judger.schedule.admission import Admission, Ticket, estimated_tokens
 from judger.schedule.batcher import Batcher
@@ -101,7 +101,7 @@ class Judge:
         """
         options = options or Options()
         ticket = ticket or Ticket(options.lane)
-        tier = tier_of(options)
+        tier = self.tier(options)
         with self._counted():
             try:
                 ran = await self._outcomes(case, tier, ticket)
@@ -134,7 +134,7 @@ class Judge:
             flags=flags,
         )
 
-    async def compare(self, a: Case, b: Case, ticket: Ticket) -> Comparison:
+    async def compare(self, a: Case, b: Case, ticket: Ticket) -> Contest:
         """Which of two reports on one query is better, without criteria.
 
         Raises:
@@ -164,7 +164,7 @@ class Judge:
         Raises:
             Overloaded: there is no room for it, or no time.
         """
-        tier = tier_of(options)
+        tier = self.tier(options)
         known: Sequence[Mapping[int, object]] = [{}] * len(cases)
         if self.cache is not None:
             known = await asyncio.gather(*(self.cache.look_up(case, tier) for case in cases))
@@ -204,6 +204,15 @@ class Judge:
             self.cache.keep(case, tier, ran.outcomes)
         return ran
 
+    def tier(self, options: Options) -> Tier:
+        """How the engine is to judge."""
+        return Tier(
+            explain=options.explain,
+            explain_margin=options.explain_margin,
+            trials=options.trials,
+            calibration=self.calibration,
+        )
+
     def check_pin(self, judge_id: str) -> None:
         """Raises JudgeMismatch where a request pins another judge; an empty pin takes any."""
         if judge_id and judge_id != self.judge_id:
@@ -242,11 +251,6 @@ class Judge:
                     await self.cache.close()
             except TimeoutError:
                 logger.warning("the verdict cache has not closed after %.0f s and is left behind", CLOSE_SECONDS)
-
-
-def tier_of(options: Options) -> Tier:
-    """How an engine is to judge."""
-    return Tier(explain=options.explain, explain_margin=options.explain_margin, trials=options.trials)
 
 
 def no_verdict(why: Unscored) -> JudgerError:

@@ -45,7 +45,7 @@ def inside(address: str) -> None:
     from importlib.metadata import version
 
     from judger import wire
-    from judger.client import connect, connect_blocking
+    from judger.client import connect, connect_blocking, rewards
     from judger.errors import InvalidRequest, JudgeMismatch, JudgerError
     from judger.types import Case, Criterion, Judgement
     from judger.v1 import judger_pb2 as pb
@@ -67,12 +67,15 @@ def inside(address: str) -> None:
             assert (await client.get_judge()).engine == "scripted"
             judgement = await client.judge("", "an apple", ["apple", {"text": "[[partially]]", "weight": -1.0}])
             assert judgement.reward.value == 0.0
-            assert len(await client.judge_group_all("", ["a", "b"], ["x"])) == 2
+            group = await client.judge_group_all("", ["an apple", "", "half \ud83d", "a pear"], ["apple"], blank=-1.0)
+            assert rewards(group) == [1.0, -1.0, None, 0.0]
+            many = await client.judge_many([case, {"report": "an apple", "criteria": '[{"text": "pear"}]'}, None])
+            assert rewards(many) == [1.0, 0.0, None]
             answers = dict([pair async for pair in client.judge_stream([case] * 20, in_flight=4)])
             assert all(isinstance(answer, Judgement) for answer in answers.values())
             assert sorted(answers) == list(range(20))
             comparison = await client.compare("", "an apple", "a pear", ["apple"])
-            assert comparison.preference == pb.CompareResponse.A
+            assert comparison.preference == "a"
             raw = await client.judge_raw(pb.JudgeRequest(report="r", criteria=[pb.Criterion(text="[[not]]")]))
             printed = json.loads(wire.to_json(raw))
             assert (printed["index"], printed["verdicts"][0]["score"]["satisfied"]) == (0, False)

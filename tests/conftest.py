@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -23,3 +24,11 @@ async def scripted_server() -> AsyncIterator[Running]:
     """A server with the scripted engine, on the test's own event loop."""
     async with running(SERVE, ScriptedEngine()) as server:
         yield server
+
+
+@pytest.fixture
+def unused_address() -> str:
+    """Where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"

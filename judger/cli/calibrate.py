@@ -17,12 +17,10 @@ from judger.cli.labelled import judge_labelled
 from judger.cli.options import check_judge, judge_flags, judging_flags, output_flags
 from judger.cli.table import decimal
 from judger.types import Unscored
-from judger.verdict import Calibration
 
 if TYPE_CHECKING:
     from judger.agreement.figures import Row
     from judger.calibration.calibrate import Report
-    from judger.v1 import judger_pb2 as pb
 
 SHOWN = {"balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1", "ternary_macro_f1": "macro-F1, three labels"}
 SHOWN |= {"kappa": "kappa", "ece": "ECE", "positive_rate": "passed", "human_positive_rate": "passed by people"}
@@ -55,7 +53,7 @@ async def run(args: argparse.Namespace) -> int:
     session, observations = await judge_labelled(args)
     from judger.calibration.calibrate import fit_report, labelled, save_calibration
 
-    current = calibration_of(session.info.calibration)
+    current = session.info.calibration
     report = fit_report(
         labelled(observations, current), current=current, fitted_on=", ".join(observations), seed=args.seed
     )
@@ -98,16 +96,3 @@ def cell(mean: Row, name: str) -> str:
     figure = mean.figures[name]
     interval = "" if figure.low is None else f"  {decimal(figure.low)}–{decimal(figure.high)}"
     return f"{decimal(figure.value)}{interval}"
-
-
-def calibration_of(message: pb.Calibration) -> Calibration:
-    """The calibration that GetJudge states."""
-    to_not, to_partial, to_full = message.bias
-    return Calibration(
-        temperature=message.temperature,
-        bias=(to_not, to_partial, to_full),
-        positive_threshold=message.positive_threshold,
-        negative_threshold=message.negative_threshold,
-        partial_threshold=message.partial_threshold,
-        fitted_on=message.fitted_on,
-    )

@@ -38,7 +38,7 @@ ENGINE_FLAGS = (
     "calibration",
 )
 
-OF_A_SERVER = ("token_file", "ca", "cert", "key")
+OF_A_SERVER = ("token_file", "allow_insecure_token", "ca", "cert", "key")
 
 
 def engine_flags() -> argparse.ArgumentParser:
@@ -74,6 +74,9 @@ def judge_flags() -> argparse.ArgumentParser:
     group = parent.add_argument_group("the judge, on a server (instead)")
     group.add_argument("--addr", type=address, metavar="HOST:PORT", help="a running judger serve")
     group.add_argument("--token-file", type=Path, metavar="FILE", help="the server's bearer token, in its first line")
+    group.add_argument(
+        "--allow-insecure-token", action="store_true", default=None, help="send it without TLS to another machine, too"
+    )
     trusted = "check the server's TLS certificate by it"
     group.add_argument("--ca", "--root-certificates", dest="ca", type=Path, metavar="PEM", help=trusted)
     group.add_argument("--cert", type=Path, metavar="PEM", help="this client's own certificate (mutual TLS)")
@@ -159,9 +162,12 @@ def check_judge(args: argparse.Namespace) -> None:
 
 def connection(args: argparse.Namespace) -> dict[str, Any]:
     """How to reach the server of `--addr`: the client's settings. Raises InvalidRequest."""
+    from judger.client.settings import Settings
+
     settings: dict[str, Any] = {"judge_id": args.judge_id or None}
     if args.token_file is not None:
         settings["token"] = _first_line("--token-file", args.token_file)
+        settings["allow_insecure_token"] = bool(args.allow_insecure_token)
     if (args.cert is None) != (args.key is None):
         raise InvalidRequest("--cert", "certificate and key go together: give --cert and --key")
     for flag, path, name in (
@@ -171,6 +177,11 @@ def connection(args: argparse.Namespace) -> dict[str, Any]:
     ):
         if path is not None:
             settings[name] = read_pem(flag, path)
+    try:
+        Settings(address=args.addr or "localhost:1", **settings)
+    except InvalidRequest as error:
+        flag = "--token-file" if error.field == "token" else f"--{error.field.replace('_', '-')}"
+        raise InvalidRequest(flag, error.reason) from error
     return settings
 
 

@@ -19,8 +19,7 @@ from judger.rubric import Record
 from judger.types import Case, Explain, Judgement, Options, Reason, Unscored, Verdict
 
 if TYPE_CHECKING:
-    from judger.client import Client
-    from judger.v1 import judger_pb2 as pb
+    from judger.client import Client, JudgeInfo
 
 WINDOW = 128
 """Cases between the one that is read and the one that is given out: bounds memory where a slow case holds up others."""
@@ -31,7 +30,7 @@ class Session:
     """A judge that answers, and who it is."""
 
     client: Client
-    info: pb.JudgeInfo
+    info: JudgeInfo
     """What GetJudge says."""
     timeout: float
     """The longest silence of the server, in seconds."""

@@ -18,7 +18,6 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from judger.reward import credit
 from judger.types import Case, Criterion, Judgement, Label, Mapping, Score, Unscored, Verdict
 from judger.verdict import p_satisfied
 
@@ -122,7 +121,7 @@ def reward_lines(case: Case, judgement: Judgement) -> Text:
     gained = lost = 0.0
     for criterion, verdict in zip(case.criteria, judgement.verdicts, strict=True):
         if not isinstance(verdict.result, Unscored):
-            points = criterion.weight * credit(verdict.result, negative=criterion.is_negative, mapping=reward.mapping)
+            points = criterion.weight * verdict.result.credit(reward.mapping, negative=criterion.is_negative)
             gained, lost = gained + max(points, 0), lost + min(points, 0)
     text.append(f"reward {decimal(reward.value)}", style=f"bold {_colour(reward.value)}")
     divisor = reward.positive_weight or -reward.negative_weight
@@ -203,7 +202,7 @@ def _cells(criterion: Criterion, verdict: Verdict, mapping: Mapping) -> tuple[Te
     words, colour = (FLAW if criterion.is_negative else REQUIREMENT)[score.label]
     close = "~" if score.margin < CLOSE else ""
     percent = math.floor(100 * confidence(criterion, score) + 0.5)
-    points = criterion.weight * credit(score, negative=criterion.is_negative, mapping=mapping)
+    points = criterion.weight * score.credit(mapping, negative=criterion.is_negative)
     return (
         weight,
         Text(words, style=colour),

@@ -61,6 +61,8 @@ class Tier:
     trials: int = 1
     is_pairwise: bool = False
     """The criteria's texts are other reports. Fully: the case's own is better than this one; partially: neither is."""
+    calibration: Calibration = IDENTITY
+    """The judge's, which may be another than the engine's own: UNDER_MARGIN goes by the margins that are given out."""
 
 
 VERDICT_TIER = Tier()

@@ -129,7 +129,6 @@ def mean_outcome(trials: Sequence[Outcome]) -> Outcome:
 async def judge_in_tiers(
     case: Case,
     tier: Tier,
-    calibration: Calibration,
     *,
     read: Callable[[int], Awaitable[Outcome]],
     explain: Callable[[int, int], Awaitable[Outcome]],
@@ -155,7 +154,7 @@ async def judge_in_tiers(
         close = [
             index
             for index in everything
-            if is_close(outcomes[index], case.criteria[index].is_negative, tier.explain_margin, calibration)
+            if is_close(outcomes[index], case.criteria[index].is_negative, tier.explain_margin, tier.calibration)
         ]
         for index, outcome in zip(
             close, await together([partial(explained, index) for index in close], lead), strict=True

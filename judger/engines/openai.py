@@ -96,7 +96,6 @@ class OpenAIEngine:
         return await judge_in_tiers(
             case,
             tier,
-            self.calibration,
             read=lambda index: self._ask(case, text, index, explain=False, trials=1, trial=0),
             explain=lambda index, trial: self._ask(
                 case, explained, index, explain=True, trials=tier.trials, trial=trial

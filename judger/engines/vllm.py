@@ -114,7 +114,6 @@ class VllmEngine:
         return await judge_in_tiers(
             case,
             tier,
-            self.calibration,
             read=lambda index: self._read(tree.lone(index), labels, copy),
             explain=lambda index, trial: self._explain(case, explained, index, trial, tier.trials, copy),
             lead=True,

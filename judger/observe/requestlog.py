@@ -38,6 +38,8 @@ class Request:
     criteria: int = 0
     cached: int = 0
     joined: int = 0
+    refused: int = 0
+    """Reports of a group that could not be judged: blank, too large."""
     queue_seconds: float = 0.0
     engine_seconds: float = 0.0
     """The longest of its cases; so is `queue_seconds`."""
@@ -108,5 +110,11 @@ class RequestLog:
             "joined": entry.joined,
             "judge_id": self.judge_id,
         }
-        more = {"caller": entry.caller, "reason": reason, "unscored": dict(entry.unscored), "texts": entry.texts}
+        more = {
+            "caller": entry.caller,
+            "reason": reason,
+            "refused": entry.refused,
+            "unscored": dict(entry.unscored),
+            "texts": entry.texts,
+        }
         return fields | {key: value for key, value in more.items() if value} | dict(self.tracing.ids())

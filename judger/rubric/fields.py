@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from typing import TypeGuard, TypeVar
 
 from judger.rubric.place import Place, shown
 from judger.rubric.strict_json import REFUSED
+from judger.validate import misspelt, misspelt_reason
 
 NAMES: dict[type, str] = {
     bool: "a boolean",
@@ -75,6 +77,11 @@ class Fields:
         except ValueError:
             self.place.fault(f"must be one of {', '.join(menu)}, not {shown(value)}", key)
             return None
+
+    def check_spelling(self, names: Iterable[str]) -> None:
+        """A fault for each key that looks like one of these names, where the name itself is missing."""
+        for key, name in misspelt(self.values, names):
+            self.place.fault(misspelt_reason(name), key)
 
     def _of_type(self, key: str, kind: type[Kind], name: str, *, required: bool = False) -> Kind | None:
         if key not in self.values:

@@ -35,6 +35,7 @@ def read_rubric_object(values: dict[str, object], place: Place) -> Rubric:
     """The rubric of one object of any shape but the meta-evaluation's."""
     shape = shape_of(values)
     fields = Fields(values, place)
+    fields.check_spelling([shape.query])
     raw = fields.items(shape.criteria)
     criteria = () if raw is None else read_criteria(raw, place.at(shape.criteria), shape)
     domain = values.get(shape.domain)
@@ -54,6 +55,7 @@ def read_case_objects(
     """The cases of one object: one, or one per report of a task. With a `rubric` that one counts, not the object's."""
     shape = shape_of(values)
     fields = Fields(values, place)
+    fields.check_spelling([shape.query, "language", *([] if rubric is not None else [shape.criteria])])
     identifier = fields.text(shape.id, required=True)
     if identifier is not None and (reason := text_fault(identifier, LIMITS.criterion_bytes)):
         place.fault(reason, shape.id)

@@ -107,7 +107,7 @@ class Admission:
             if seconds > left:
                 raise Overloaded(
                     f"the {ticket.lane} lane needs about {seconds:.2f} s, the deadline leaves {max(0.0, left):.2f} s",
-                    self._delay(seconds - left),
+                    self._delay(seconds),  # when it would be this one's turn; sooner is no use, whatever the deadline
                 )
 
     async def enter(self, tokens: int, ticket: Ticket) -> Room:

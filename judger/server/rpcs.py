@@ -15,8 +15,8 @@ import grpc
 
 from judger import wire
 from judger.engines.base import PAIR_TIER
-from judger.errors import DeadlineExceeded, EngineError, JudgerError
-from judger.judge import Judge, tier_of
+from judger.errors import DeadlineExceeded, EngineError, InvalidRequest, JudgerError, Overloaded, Unavailable
+from judger.judge import Judge
 from judger.observe.metrics import Metrics
 from judger.observe.requestlog import Request, RequestLog
 from judger.observe.tracing import NoTracing
@@ -36,6 +36,8 @@ from judger.wire.status import DETAILS_TRAILER, code_name, error_status
 RpcContext = Any  # a grpc.aio.ServicerContext; grpc has no types
 
 T = TypeVar("T")
+Asked = tuple[Case, Ticket] | InvalidRequest
+"""A report of a group: its case and its turn, or why it is refused."""
 
 RESERVE = 0.1
 """Seconds of a deadline kept for the answer's way back (at most a tenth of it)."""
@@ -88,11 +90,10 @@ class JudgerService:
             reading = self._read_group(raw, context, entry, held)
             if (read := await self._answer(entry, context, reading, is_last=False)) is None:
                 return
-            cases, options, tickets = read
+            asked, options = read
             # A report that is late is unscored: it takes no finished sibling with it.
             tasks = [
-                asyncio.create_task(self._judge(case, options, ticket, entry, index))
-                for index, (case, ticket) in enumerate(zip(cases, tickets, strict=True))
+                asyncio.create_task(self._judge_of_group(index, one, options, entry)) for index, one in enumerate(asked)
             ]
             try:
                 for finished in asyncio.as_completed(tasks):
@@ -103,8 +104,9 @@ class JudgerService:
             finally:
                 self._end(entry, "CANCELLED")  # unless it has ended otherwise
                 await end(tasks)
-                for ticket in tickets:  # a task that was cancelled before it began gave nothing back
-                    ticket.give_back()
+                for one in asked:  # a task that was cancelled before it began gave nothing back
+                    if not isinstance(one, InvalidRequest):
+                        one[1].give_back()
 
     async def JudgeStream(self, requests: AsyncIterator[bytes], context: RpcContext) -> AsyncIterator[pb.JudgeResponse]:
         caller = caller_key(context)
@@ -117,7 +119,8 @@ class JudgerService:
                     raw = b""  # its texts are the case's now
                     response = await self._judge_one(case, options, context, entry, index, patient=True)
                 self._end(entry, "OK")
-            except JudgerError as error:
+            except JudgerError as refused:
+                error = in_time(refused, context)
                 response = pb.JudgeResponse(request_id=entry.asked_id, index=index, error=error_status(error))
                 self._end(entry, code_name(error), str(error))
             except asyncio.CancelledError:
@@ -168,7 +171,7 @@ class JudgerService:
         patient: bool = False,
     ) -> pb.JudgeResponse:
         ticket = ticket_for(context, options.lane, patient=patient)
-        with paying(tier_of(options), case):
+        with paying(self.judge.tier(options), case):
             response = await self._judge(case, options, ticket, entry, index)
         if all(one.unscored.reason == pb.Unscored.DEADLINE for one in response.verdicts):
             raise DeadlineExceeded("not one criterion could be judged before the deadline")
@@ -186,14 +189,20 @@ class JudgerService:
             judgement = unjudged(case, options, self.judge.judge_id, str(error))
             response = wire.write_response(judgement, index=index)
         if judgement.usage.cached_criteria == len(case.criteria):
-            give_back(tier_of(options), case)
+            give_back(self.judge.tier(options), case)
         self.metrics.observe(case, judgement)
         self.log.judged(entry, case, judgement)
         return response
 
+    async def _judge_of_group(self, index: int, asked: Asked, options: Options, entry: Request) -> pb.JudgeResponse:
+        if isinstance(asked, InvalidRequest):  # takes no sibling with it
+            return pb.JudgeResponse(request_id=entry.asked_id, index=index, error=error_status(asked))
+        case, ticket = asked
+        return await self._judge(case, options, ticket, entry, index)
+
     async def _read_group(
         self, raw: bytes, context: RpcContext, entry: Request, held: ExitStack
-    ) -> tuple[list[Case], Options, list[Ticket]]:
+    ) -> tuple[list[Asked], Options]:
         held.enter_context(self.in_hand.holding(caller_key(context), len(raw)))
         request = await beside(len(raw), wire.parse, pb.JudgeGroupRequest, raw)
         self._check(request, entry)
@@ -201,9 +210,11 @@ class JudgerService:
         self.judge.check_options(options)
         entry.lane = options.lane
         ticket = ticket_for(context, options.lane)
-        with paying(tier_of(options), *cases):  # whole or not at all
-            tickets = await self.judge.admit(cases, options, ticket)
-        return cases, options, tickets
+        sound = [case for case in cases if isinstance(case, Case)]
+        entry.refused = len(cases) - len(sound)
+        with paying(self.judge.tier(options), *sound):  # whole or not at all
+            tickets = iter(await self.judge.admit(sound, options, ticket))
+        return [(case, next(tickets)) if isinstance(case, Case) else case for case in cases], options
 
     def _check(self, request: Any, entry: Request) -> None:
         """What can be said of any request once it is read."""
@@ -222,7 +233,7 @@ class JudgerService:
             with paying(PAIR_TIER, *duels(case_a, case_b)):
                 comparison = await self.judge.compare(case_a, case_b, ticket)
             return wire.write_comparison(comparison, case_a, self.judge.judge_id)
-        with paying(tier_of(options), case_a, case_b):
+        with paying(self.judge.tier(options), case_a, case_b):
             tickets = await self.judge.admit((case_a, case_b), options, ticket)
         asked = enumerate(zip((case_a, case_b), tickets, strict=True))
         try:
@@ -261,6 +272,7 @@ class JudgerService:
     def _refuse(self, entry: Request, context: RpcContext, error: JudgerError) -> None:
         # Not `context.abort`: what it raises holds the frames that hold the context that holds it, and with them the
         # request's texts, until the garbage collector comes by.
+        error = in_time(error, context)
         status = error_status(error)
         context.set_code(grpc.StatusCode[code_name(error)])
         context.set_details(status.message)
@@ -282,3 +294,11 @@ def ticket_for(context: RpcContext, lane: Lane, *, patient: bool = False) -> Tic
     if left is None:
         return Ticket(lane, patient=patient)
     return Ticket(lane, time.monotonic() + left - min(RESERVE, 0.1 * left), patient=patient)
+
+
+def in_time(error: JudgerError, context: RpcContext) -> JudgerError:
+    """The error as it is; without its RetryInfo where the call's deadline has passed by then."""
+    if not isinstance(error, Overloaded | Unavailable) or error.retry_after is None:
+        return error
+    left = context.time_remaining()
+    return error if left is None or error.retry_after < left else error.without_retry()

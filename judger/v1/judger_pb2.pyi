@@ -175,12 +175,14 @@ class Unscored(_message.Message):
         DEADLINE: _ClassVar[Unscored.Reason]
         UNSUPPORTED_LANGUAGE: _ClassVar[Unscored.Reason]
         ENGINE_ERROR: _ClassVar[Unscored.Reason]
+        NOT_JUDGEABLE: _ClassVar[Unscored.Reason]
     UNSPECIFIED: Unscored.Reason
     TOO_LONG: Unscored.Reason
     UNPARSABLE: Unscored.Reason
     DEADLINE: Unscored.Reason
     UNSUPPORTED_LANGUAGE: Unscored.Reason
     ENGINE_ERROR: Unscored.Reason
+    NOT_JUDGEABLE: Unscored.Reason
     REASON_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     reason: Unscored.Reason

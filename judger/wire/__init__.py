@@ -15,7 +15,7 @@ from judger.wire.requests import (
     write_group,
     write_request,
 )
-from judger.wire.responses import read_response, write_comparison, write_response
+from judger.wire.responses import read_comparison, read_response, write_comparison, write_response
 from judger.wire.status import DETAILS_TRAILER, code_name, error_from_status, error_status
 from judger.wire.text import whole_text
 
@@ -28,6 +28,7 @@ __all__ = [
     "error_status",
     "parse",
     "read_compare",
+    "read_comparison",
     "read_group",
     "read_request",
     "read_response",

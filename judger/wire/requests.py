@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -53,14 +54,18 @@ def read_request(request: pb.JudgeRequest) -> tuple[Case, Options]:
     return _case(request, report, _read_rubric(request.criteria)), _read_options(request)
 
 
-def read_group(request: pb.JudgeGroupRequest) -> tuple[list[Case], Options]:
-    """One case per report, in order, all with the request's id. Raises InvalidRequest."""
+def read_group(request: pb.JudgeGroupRequest) -> tuple[list[Case | InvalidRequest], Options]:
+    """For each report, in order, its case with the request's id, or why it is refused. Raises InvalidRequest for the
+    rest: what all reports share."""
     if fault := count_fault(len(request.reports), LIMITS.group_reports):
         raise InvalidRequest("reports", fault)
-    reports = list(request.reports)
-    check_texts(request.query, {f"reports[{i}]": report for i, report in enumerate(reports)})
-    criteria = _read_rubric(request.criteria)
-    return [_case(request, report, criteria) for report in reports], _read_options(request)
+    check_texts(request.query, {})
+    shared = _case(request, "-", _read_rubric(request.criteria))
+    cases: list[Case | InvalidRequest] = []
+    for i, report in enumerate(request.reports):
+        fault = text_fault(report, LIMITS.report_bytes)
+        cases.append(replace(shared, report=report) if fault is None else InvalidRequest(f"reports[{i}]", fault))
+    return cases, _read_options(request)
 
 
 def read_compare(request: pb.CompareRequest) -> tuple[Case, Case, Options]:

@@ -152,15 +152,20 @@ def requests(data: bytes) -> None:
         assert isinstance(error_from_status("INVALID_ARGUMENT", str(refused), error_status(refused)), InvalidRequest)
         return
     case, options = (found[0][0] if how % 3 == 1 else found[0]), found[-1]
+    if isinstance(case, InvalidRequest):  # the first report of a group
+        return
     outcomes = (Probabilities(0.2, 0.3, 0.5), Unscored(Reason.TOO_LONG, "n"))
     verdicts = tuple(verdict(one, outcomes[i % 2 if how & 128 else 0]) for i, one in enumerate(case.criteria))
     mapping, allowed = options.mapping, options.allow_unscored
     earned = reward(case.criteria, verdicts, mapping=mapping, allow_unscored=allowed) if verdicts else None
     if earned is None:  # a comparison without criteria
         return
-    whole = allowed or not any(isinstance(one.result, Unscored) for one in verdicts)
-    assert (earned.value is not None) == whole
-    assert earned.value is None or math.isfinite(earned.value)
+    missing = {one.criterion_id for one in verdicts if isinstance(one.result, Unscored)}
+    decisive = {one.id for one in case.criteria if one.weight > 0} or {one.id for one in case.criteria}
+    decided = decisive <= missing or any(one.fatal and one.id in missing for one in case.criteria)
+    assert (earned.value is not None) == (not missing or (allowed and not decided))
+    for number in (earned.value, earned.raw, earned.normalized, earned.clamped):
+        assert number is None or math.isfinite(number)
     judged = Judgement(
         case_id=case.id, verdicts=verdicts, reward=earned, judge_id="j", usage=Usage(), flags=find_flags(case)
     )

@@ -95,6 +95,16 @@ def test_weights_of_which_no_finite_reward_can_be_made_are_refused() -> None:
     assert [line.partition(":")[0] for line in found(criteria=(tiny, huge))] == ["criteria"]
     both = tuple(dataclasses.replace(GOOD, id=f"c{i}", weight=1.7e308) for i in range(2))
     assert [line.partition(":")[0] for line in found(criteria=both)] == ["criteria"]
+    # What is left of these when the first is unscored has no finite ratio either.
+    assert found(criteria=(dataclasses.replace(GOOD, id="big", weight=1e300), tiny, huge))[0].startswith("criteria: ")
+
+
+@pytest.mark.parametrize(
+    ("pair", "refused"), [((1e-300, 1e-300), False), ((1e300, 1e300), False), ((1.0, 1e6), False), ((1.0, 1e20), True)]
+)
+def test_a_weight_of_any_size_is_taken_beside_its_like(pair: tuple[float, float], refused: bool) -> None:
+    criteria = tuple(dataclasses.replace(GOOD, id=f"c{i}", weight=w) for i, w in enumerate(pair))
+    assert [line.partition(":")[0] for line in found(criteria=criteria)] == ["criteria"] * refused
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False).filter(bool), min_size=1, max_size=8))

@@ -181,12 +181,14 @@ def test_an_empty_request_a_group_and_a_comparison_name_their_fields_too() -> No
     assert fault(pb.JudgeRequest(report="x")) == "criteria"
     for message, field in (
         (pb.JudgeGroupRequest(criteria=[pb.Criterion(text="x")]), "reports"),
-        (pb.JudgeGroupRequest(criteria=[pb.Criterion(text="x")], reports=["a", ""]), "reports[1]"),
         (pb.JudgeGroupRequest(criteria=[pb.Criterion(text="x")], reports=["a"] * 1025), "reports"),
     ):
         with pytest.raises(InvalidRequest) as caught:
             wire.read_group(message)
         assert caught.value.field == field
+    (case, refused), _ = wire.read_group(pb.JudgeGroupRequest(criteria=[pb.Criterion(text="x")], reports=["a", ""]))
+    assert isinstance(case, Case)
+    assert str(refused) == "reports[1]: is empty"
     with pytest.raises(InvalidRequest, match=r"^report_b: is empty"):
         wire.read_compare(pb.CompareRequest(report_a="a"))
 
@@ -258,6 +260,7 @@ ERRORS = [
     InvalidRequest("criteria[3].weight", "must not be zero"),
     JudgeMismatch("mini-1", "mini-2"),
     Overloaded("the queue is full", 1.25),
+    Overloaded("not before this deadline"),
     TooLarge("more than the queue ever takes"),
     DeadlineExceeded("too late"),
     Unsupported("no explanations"),

@@ -158,7 +158,7 @@ class TorchEngine:
             if index not in plan.refused
             and (
                 tier.explain is Explain.ALWAYS
-                or is_close(plain[index], criterion.is_negative, tier.explain_margin, self.calibration)
+                or is_close(plain[index], criterion.is_negative, tier.explain_margin, tier.calibration)
             )
         ]
         more = self._reason_tokens + len(self._prompter.labels.cue)  # the reason, and the cue behind it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,10 +18,12 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from judger.config import ServeConfig
 from judger.engines.base import Outcome, Plan
 from judger.engines.scripted import ScriptedEngine
+from judger.errors import InvalidRequest, JudgerError, Unavailable
 from judger.server.process import SERVICE, Running, running
 from judger.types import Probabilities, Unscored
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
+from judger.wire.status import error_from_status
 
 
 @pytest.fixture
@@ -134,18 +137,48 @@ async def test_a_group_answers_each_report_under_its_index(stub: Any) -> None:
     assert {response.request_id for response in responses} == {"g"}
 
 
-async def test_a_group_with_one_bad_report_is_refused_whole_before_any_work(
-    stub: Any, scripted_server: Running
-) -> None:
+async def test_a_report_that_is_refused_is_an_error_in_its_place_and_its_group_is_judged(stub: Any) -> None:
+    reports = ["alpha", "", "x" * 3_000_000, " \n", "alpha"]
+    group = pb.JudgeGroupRequest(request_id="g", reports=reports, criteria=[pb.Criterion(text="alpha")])
+    found = {response.index: response async for response in stub.JudgeGroup(group)}
+    assert sorted(found) == [0, 1, 2, 3, 4]
+    assert (found[0].reward.value, found[4].reward.value) == (1.0, 1.0)
+    for index in (1, 2, 3):
+        assert found[index].request_id == "g"
+        assert not found[index].verdicts
+        assert not found[index].reward.HasField("value")
+        error = error_from_status(found[index].error.code, found[index].error.message, found[index].error)
+        assert isinstance(error, InvalidRequest)
+        assert error.field == f"reports[{index}]"
+
+
+async def test_a_group_of_refused_reports_alone_costs_no_work(stub: Any, scripted_server: Running) -> None:
     engine = scripted_server.judge.engine
     assert isinstance(engine, ScriptedEngine)
     before = len(engine.batches)
-    group = pb.JudgeGroupRequest(reports=["fine", ""], criteria=[pb.Criterion(text="alpha")])
+    group = pb.JudgeGroupRequest(reports=["", " "], criteria=[pb.Criterion(text="alpha")])
+    assert sorted([response.index async for response in stub.JudgeGroup(group) if response.HasField("error")]) == [0, 1]
+    assert len(engine.batches) == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"reports": []}, "reports"),
+        ({"reports": ["r"] * 1025}, "reports"),
+        ({"criteria": []}, "criteria"),
+        ({"criteria": [pb.Criterion(text=" ")]}, "criteria[0].text"),
+        ({"query": "x" * 300_000}, "query"),
+        ({"request_id": "x" * 2000}, "request_id"),
+        ({"trials": 1000}, "trials"),
+    ],
+)
+async def test_what_a_group_shares_is_refused_with_the_group(stub: Any, fields: dict[str, Any], field: str) -> None:
+    group = pb.JudgeGroupRequest(**{"reports": ["", "fine"], "criteria": [pb.Criterion(text="alpha")], **fields})
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         [response async for response in stub.JudgeGroup(group)]
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert violation(caught.value).field == "reports[1]"
-    assert len(engine.batches) == before
+    assert violation(caught.value).field == field
 
 
 async def test_a_stream_answers_every_request_and_a_bad_one_does_not_end_it(stub: Any) -> None:
@@ -363,3 +396,26 @@ async def test_a_message_that_is_none_is_refused_and_ends_no_stream(channel: grp
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await anext(aiter(channel.unary_stream("/judger.v1.Judger/JudgeGroup")(bad)))
     assert caught.value.code() is refused
+
+
+async def test_when_to_come_back_is_said_only_where_that_is_before_the_deadline(
+    stub: Any, scripted_server: Running
+) -> None:
+    async def error(seconds: float | None) -> JudgerError:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Judge(request(), timeout=seconds)
+        details = dict(caught.value.trailing_metadata()).get("grpc-status-details-bin")
+        return error_from_status(caught.value.code().name, caught.value.details(), details)
+
+    keeper = scripted_server.judge.work.keeper
+    keeper._back_at = time.monotonic() + 60.0  # as while an engine is being loaded
+    for seconds, is_told in ((None, True), (600.0, True), (20.0, False)):
+        away = await error(seconds)
+        assert isinstance(away, Unavailable)
+        assert (away.retry_after is not None) is is_told
+    requests = [request(report="A report.") for _ in range(3)]
+    call = stub.JudgeStream(iter(requests), timeout=20.0)
+    errors = [response.error async for response in call]
+    assert [list(one.details) for one in errors] == [[]] * 3  # no RetryInfo in a stream either
+    keeper._back_at = None
+    assert (await stub.Judge(request())).reward.value == 1.0

@@ -14,7 +14,9 @@ from judger.engines.base import VERDICT_TIER, SelfBatching, Tier
 from judger.engines.explained import TRIAL_TEMPERATURE
 from judger.engines.openai import OpenAIEngine
 from judger.errors import EngineError
-from judger.types import Case, Criterion, Explain, Probabilities, Reason, Unscored
+from judger.judge import Judge
+from judger.types import Case, Criterion, Explain, Options, Probabilities, Reason, Unscored
+from judger.verdict import Calibration
 from tests.judger.engines.generative.endpoint import Endpoint, Reply, completion, failure, serving
 
 
@@ -198,3 +200,19 @@ async def test_only_close_verdicts_are_explained_under_a_margin(endpoint: Endpoi
     assert sure.rationale is None
     assert close.rationale == "So."
     assert close.result == Probabilities(1.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(("fully", "is_explained"), [(0.70, True), (0.52, False)])
+async def test_what_is_under_the_margin_is_told_by_the_judges_calibration_and_not_the_engines_own(
+    endpoint: Endpoint, engine: OpenAIEngine, fully: float, is_explained: bool
+) -> None:
+    def answer(request: dict[str, Any]) -> Reply:
+        if "Quote:" in request["messages"][1]["content"]:
+            return completion("Reason: So.\nQuote: none\nVerdict: fully")
+        return completion("fully", [("fully", {"fully": fully, "not": 1.0 - fully})])
+
+    endpoint.answer = answer
+    judge = Judge(engine, calibration=Calibration(positive_threshold=0.69))  # 0.70 lies 0.01 above it, 0.52 far below
+    judgement = await judge.judge(case(), Options(explain=Explain.UNDER_MARGIN, explain_margin=0.05))
+    assert (judgement.verdicts[0].rationale == "So.") is is_explained
+    await judge.close()
