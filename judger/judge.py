@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from judger.cache.verdicts import VerdictCache
 from judger.engines.base import PAIR_TIER, Engine, SelfBatching, Tier
+from judger.engines.mass import LabelMass
 from judger.errors import DeadlineExceeded, EngineError, JudgeMismatch, JudgerError, TooLarge, Unsupported
 from judger.pairwise import Comparison, compared, duels
 from judger.reward import reward
@@ -54,6 +55,7 @@ class Judge:
         self.judge_id = engine.identity.judge_id(self.calibration)
         self.cache = cache(self.judge_id) if cache is not None else None
         self.admission = admission or Admission(2**62)
+        self.label_mass = LabelMass()
         self.num_in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -171,6 +173,7 @@ class Judge:
         await self.admission.enter(tokens, ticket)
         with self.admission.holding(tokens, ticket.lane):
             ran = await self.work.run(case, tier, ticket, tokens)
+        self.label_mass.add(ran.outcomes)
         if self.cache is not None:  # here, where nobody can come between its end and its being known
             self.cache.keep(case, tier, ran.outcomes)
         return ran
@@ -189,7 +192,7 @@ class Judge:
         """Judges one small case, past cache and queue. Raises EngineError where no verdict comes of it."""
         await asyncio.to_thread(prepare)  # or the first reports would hold up the loop
         try:
-            await self.work.prove()
+            self.label_mass.add(await self.work.prove())
         except JudgerError:
             raise
         except Exception as error:
