@@ -38,7 +38,10 @@ QUOTE_SIMILARITY = 90.0
 TRIAL_TEMPERATURE = 0.7
 """Of several trials; a single one is greedy. Greedy trials on one engine would all be the same."""
 
-REASON = r" [^\n]{1,600}\nQuote: [^\n]{1,400}\n"
+LONGEST_REASON, LONGEST_QUOTE = 600, 400
+"""Characters of the two lines: a model that would never end one is held to the next."""
+
+REASON = rf" [^\n]{{1,{LONGEST_REASON}}}\nQuote: [^\n]{{1,{LONGEST_QUOTE}}}\n"
 """What guided decoding lets a model write between `Reason:` and the verdict's cue."""
 
 REPLY = re.compile(

@@ -1,4 +1,4 @@
-"""How much of a model's distribution lies on the labels: whether it answers at all in the words that are read off it."""
+"""How much of a model's distribution lies on the labels: whether it answers in the words that are read at all."""
 
 from __future__ import annotations
 

@@ -57,8 +57,9 @@ class VllmEngine:
         bars: bool = False,
     ) -> None:
         """Loads `model`, a folder or a hub name: a minute or more. `reason_tokens`: budget of a written reason.
-        `min_label_mass`: below it a verdict is UNPARSABLE. `engine_args` go to vLLM's AsyncEngineArgs as they are. `fence`: see `Prompter`.
-        `bars`: of progress, on standard error. Raises EngineError, and InvalidRequest for what is no model."""
+        `min_label_mass`: below it a verdict is UNPARSABLE. `engine_args` go to vLLM's AsyncEngineArgs as they are.
+        `fence`: see `Prompter`. `bars`: of progress, on standard error. Raises EngineError, and InvalidRequest for what
+        is no model."""
         check_model(model)
         show_bars(bars)
         from transformers import AutoTokenizer

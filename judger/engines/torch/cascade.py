@@ -90,7 +90,8 @@ class Cascade:
         """Token ids that the model writes after each wanted branch, all branches a token at a time together.
 
         A branch ends when `guide` says so of what it wrote, or after `max_tokens`, which hold what the guide puts in,
-        too. Greedy at temperature 0; else sampled, each branch by a generator of its own: a trial is repeatable, and the same in any company.
+        too. Greedy at temperature 0; else sampled, each branch by a generator of its own: a trial is repeatable, and
+        the same in any company.
         """
         forest = plant([(tree, wanted)])
         (leaves,) = forest.leaves

@@ -20,6 +20,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 EXACT_LAYERS = ("full_attention", "sliding_attention")
 MOVING_ROPE = ("dynamic", "longrope")
 
+
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model ready for the cascade."""

@@ -1,7 +1,8 @@
 """Holds what a model writes of a criterion to its form: a line of reason, a line of quote, and nothing behind them.
 
-The engine writes `Quote:` as it writes `Verdict:`; the model fills the lines. A line ends with a line break, or where
-the model ends its turn: left alone, many go on with the next turn, in a chat of their own invention.
+The engine writes `Quote:` as it writes `Verdict:`; the model fills the lines. A line ends with a line break, where the
+model ends its turn (left alone, many go on with the next one, in a chat of their own invention), or at a length that
+guided decoding has, too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from judger.engines.explained import LONGEST_QUOTE, LONGEST_REASON
 from judger.engines.tokens import Prompter
 
 __all__ = ["ReasonWriter"]
@@ -29,10 +31,11 @@ class ReasonWriter:
         is_over = written[-1] in self.ends
         lines = self._lines(written)
         if len(lines) > 1 and lines[1].startswith(QUOTE):
-            return None if is_over or len(lines) > 2 else written[-1:]
+            is_over = is_over or len(lines) > 2 or len(lines[1]) >= len(QUOTE) + LONGEST_QUOTE
+            return None if is_over else written[-1:]
         if not lines[0]:  # nothing is said yet
             return None if is_over else written[-1:]
-        if len(lines) == 1 and not is_over:
+        if len(lines) == 1 and not is_over and len(lines[0]) < LONGEST_REASON:
             return written[-1:]
         before = self._lines(written[:-1])[0]
         rest = lines[0][len(before) :] if lines[0].startswith(before) else ""  # "so.\n" may be one token

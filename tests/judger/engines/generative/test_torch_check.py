@@ -58,9 +58,12 @@ def test_a_wrong_mask_is_found_in_any_precision(dtype: torch.dtype, monkeypatch:
     def leaking(model: Any, tree: Any, columns: list[int], trim: bool) -> Any:
         """As if a branch saw one more token than its own path."""
         grown = tuple((polarity, (7, *ids)) for polarity, ids in tree.branches)
-        return together(model, type(tree)(
-            shared=tree.shared, report=tree.report, polarities=tree.polarities, branches=grown
-        ), columns, trim)
+        return together(
+            model,
+            type(tree)(shared=tree.shared, report=tree.report, polarities=tree.polarities, branches=grown),
+            columns,
+            trim,
+        )
 
     monkeypatch.setattr(check, "together", leaking)
     with pytest.raises(EngineError, match="can't be judged in one pass"):
