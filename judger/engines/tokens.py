@@ -188,7 +188,7 @@ def end_of_turn(tokenizer: Any) -> int | None:
 
     They differ where a tokenizer came without its settings: then a text ends where the template never says so.
     """
-    end = tokenizer.eos_token_id
+    end: int | None = tokenizer.eos_token_id
     if not getattr(tokenizer, "chat_template", None):
         return end
     chat = [{"role": "user", "content": "."}, {"role": "assistant", "content": SLOT}]

@@ -122,7 +122,8 @@ def shown(raw: bytes) -> str:
 def read_reply(case: Case, words: LabelWords | PairWords, found: Completion, *, explain: bool, way: Way) -> Outcome:
     """The outcome in a completion that was asked for in this way."""
     answer = found.answer
-    if way == "structured":
+    # The prompt itself asks for the three lines of a reason: an endpoint that minds no schema may well give them.
+    if way == "structured" and not (explain and answer.lstrip()[:1] != "{"):
         fields = json_fields(answer, explain)
         if isinstance(fields, Unscored):
             return Outcome(result=fields)
