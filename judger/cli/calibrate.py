@@ -16,6 +16,7 @@ from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.labelled import judge_labelled
 from judger.cli.options import check_judge, judge_flags, judging_flags, output_flags
 from judger.cli.table import decimal
+from judger.errors import Unsupported
 from judger.types import Unscored
 
 if TYPE_CHECKING:
@@ -51,11 +52,17 @@ async def run(args: argparse.Namespace) -> int:
     check_judge(args)
     check_writable(args.output, *args.files)
     session, observations = await judge_labelled(args)
+    if not session.info.model_id:
+        raise Unsupported("--addr: the server doesn't say which model it is, and a calibration names it: update it")
     from judger.calibration.calibrate import fit_report, labelled, save_calibration
 
     current = session.info.calibration
     report = fit_report(
-        labelled(observations, current), current=current, fitted_on=", ".join(observations), seed=args.seed
+        labelled(observations, current),
+        current=current,
+        fitted_on=", ".join(observations),
+        fitted_for=session.info.model_id,
+        seed=args.seed,
     )
     save_calibration(report.calibration, args.output)
     if args.json:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from judger.config import EngineConfig, EngineName, ServeConfig
+from judger.config import PROMPTED, EngineConfig, EngineName, Reading, ServeConfig, user_key_file
 from judger.errors import InvalidRequest
+from judger.prompt.fence import make_user_key
 from judger.server.pem import read_pem
 from judger.types import LIMITS, Explain, Lane, Mapping, Options
 
@@ -33,6 +35,8 @@ ENGINE_FLAGS = (
     "tensor_parallel_size",
     "data_parallel_size",
     "base_url",
+    "reading",
+    "min_label_mass",
     "api_key_file",
     "fence_key_file",
     "calibration",
@@ -62,6 +66,8 @@ def engine_flags() -> argparse.ArgumentParser:
     group.add_argument("--tensor-parallel-size", type=int, metavar="N", help=help_of["tensor_parallel_size"])
     group.add_argument("--data-parallel-size", type=int, metavar="N", help=help_of["data_parallel_size"])
     group.add_argument("--base-url", metavar="URL", help=help_of["base_url"])
+    group.add_argument("--reading", choices=get_args(Reading), help=help_of["reading"])
+    group.add_argument("--min-label-mass", type=float, metavar="P", help=help_of["min_label_mass"])
     group.add_argument("--api-key-file", type=Path, metavar="FILE", help=help_of["api_key_file"])
     group.add_argument("--fence-key-file", type=Path, metavar="FILE", help=help_of["fence_key_file"])
     group.add_argument("--calibration", type=Path, metavar="FILE", help=help_of["calibration"])
@@ -200,6 +206,16 @@ def serve_config(settings: dict[str, Any]) -> ServeConfig:
         first = error.errors()[0]
         flag = "--" + str(first["loc"][0]).replace("_", "-")
         raise InvalidRequest(flag, f"{first['msg']}, not {first['input']!r}") from error
+
+
+def with_user_key(config: ServeConfig) -> ServeConfig:
+    """The same with the user's own fence key, where the engine has one and no file was named: one judge_id a machine.
+
+    Raises InvalidRequest where the user's file holds no key.
+    """
+    if config.engine not in PROMPTED or config.fence_key_file is not None:
+        return config
+    return config.model_copy(update={"fence_key_file": make_user_key(user_key_file(os.environ))})
 
 
 def address(text: str) -> str:

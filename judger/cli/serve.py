@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from judger.cli.exits import OK
-from judger.cli.options import engine_flags, engine_settings, serve_config
+from judger.cli.options import engine_flags, engine_settings, serve_config, with_user_key
 from judger.config import ServeConfig
 from judger.observe.logs import FORMATS, in_background
 
@@ -65,7 +65,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 async def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     settings = {name: getattr(args, name) for name in SERVER_FLAGS if getattr(args, name) is not None}
-    config = serve_config(engine_settings(args) | settings)
+    config = with_user_key(serve_config(engine_settings(args) | settings | {"bars": sys.stderr.isatty()}))
     from judger.server.process import serve
 
     def on_ready(server: Running) -> None:

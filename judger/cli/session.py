@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from judger.cli.console import loading
-from judger.cli.options import connection, engine_settings, serve_config
+from judger.cli.options import connection, engine_settings, serve_config, with_user_key
 from judger.errors import JudgeMismatch, JudgerError, Unsupported
 from judger.rubric import Record
 from judger.types import Case, Explain, Judgement, Options, Reason, Unscored, Verdict
@@ -100,6 +100,7 @@ async def judge_session(args: argparse.Namespace, options: Options) -> AsyncIter
                 from judger.server.process import running
 
                 config = serve_config(engine_settings(args) | {"host": "127.0.0.1", "port": 0, "grace": 0.0})
+                config = with_user_key(config)
                 address = (await stack.enter_async_context(running(config))).address
             client = await stack.enter_async_context(connect(address, **settings))
             session = Session(client, await client.get_judge(), args.timeout)

@@ -27,6 +27,10 @@ class JudgeInfo:
     """A digest of everything that can change a verdict: pin it with `connect(..., judge_id=...)`."""
     engine: str
     model: str
+    model_id: str
+    """A digest of the model without its calibration: what a calibration is fitted for."""
+    label_mass: float | None
+    """Share of the model's distribution on the label words; None for judges that read no words."""
     version: str
     precision: str
     languages: tuple[str, ...]
@@ -49,6 +53,8 @@ def read_info(message: pb.JudgeInfo) -> JudgeInfo:
         judge_id=message.judge_id,
         engine=message.engine,
         model=message.model,
+        model_id=message.model_id,
+        label_mass=message.label_mass if message.HasField("label_mass") else None,
         version=message.version,
         precision=message.precision,
         languages=tuple(message.languages),
@@ -75,6 +81,7 @@ def _calibration(message: pb.Calibration) -> Calibration:
             negative_threshold=message.negative_threshold,
             partial_threshold=message.partial_threshold,
             fitted_on=message.fitted_on,
+            fitted_for=message.fitted_for,
         )
     except ValueError as error:
         raise EngineError(f"the server states a calibration that is none: {error}") from error

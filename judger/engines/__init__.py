@@ -40,8 +40,10 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 step_bytes=config.step_mb * MIB,
                 cache_bytes=config.kv_cache_mb * MIB,
                 reason_tokens=config.reason_tokens or 256,
+                min_label_mass=config.min_label_mass,
                 deterministic=config.deterministic,
                 fence=open_fence_key(config.fence_key_file),
+                bars=config.bars,
             )
         case "openai":
             from judger.engines.openai import OpenAIEngine
@@ -51,6 +53,8 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 base_url=needed(config.base_url, "base_url", "the openai engine"),
                 api_key=read_key(config.api_key_file),
                 reason_tokens=config.reason_tokens or 512,
+                reading=config.reading,
+                min_label_mass=config.min_label_mass,
                 fence=open_fence_key(config.fence_key_file),
             )
         case "vllm":
@@ -64,7 +68,9 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 data_parallel_size=config.data_parallel_size,
                 max_prompt_tokens=config.max_prompt_tokens or 0,
                 reason_tokens=config.reason_tokens or 256,
+                min_label_mass=config.min_label_mass,
                 fence=open_fence_key(config.fence_key_file),
+                bars=config.bars,
             )
 
 

@@ -22,6 +22,7 @@ import time
 from collections.abc import Sequence
 
 from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
+from judger.engines.code import code_digest
 from judger.types import Case, Criterion, Probabilities, Reason, Span, Unscored
 from judger.verdict import IDENTITY, Calibration
 from judger.version import __version__
@@ -67,6 +68,7 @@ class ScriptedEngine:
             weights="none",
             tokenizer="words",
             prompt="none",
+            code=code_digest("engines/scripted.py"),
         )
         self.calibration = calibration
         self.capabilities = Capabilities()

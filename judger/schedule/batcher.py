@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from judger.engines.base import VERDICT_TIER, Engine, SelfBatching, Tier
+from judger.engines.base import VERDICT_TIER, Engine, Outcome, SelfBatching, Tier
 from judger.errors import EngineError
 from judger.schedule.admission import Admission, Ticket
 from judger.schedule.device import DaemonThreads
@@ -111,9 +111,9 @@ class Batcher:
             self._arrived.set()
             return await self._pending.until(future)
 
-    async def prove(self) -> None:
-        """Raises where the engine gives no verdict."""
-        await self.keeper.prove()
+    async def prove(self) -> list[Outcome]:
+        """The outcomes of a warm-up. Raises where the engine gives no verdict."""
+        return await self.keeper.prove()
 
     async def close(self, patience: float = 5.0) -> None:
         """Ends the task, the threads and the engine; whoever still waits is told UNAVAILABLE at once.
@@ -207,10 +207,10 @@ class Batcher:
                 break
         return self._queue.take(self.max_batch_tokens, self.admission.pace)
 
-    async def _prove(self, engine: Engine) -> None:
+    async def _prove(self, engine: Engine) -> list[Outcome]:
         proof = self._device.submit(lambda: engine.run([engine.plan(WARM_UP, VERDICT_TIER)])[0])
         async with asyncio.timeout(self.engine_timeout):
-            check_proof(await asyncio.wrap_future(proof))
+            return check_proof(await asyncio.wrap_future(proof))
 
     async def _rebuild(self, old: Engine) -> Engine:
         assert self._build is not None

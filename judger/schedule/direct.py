@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from judger.engines.base import VERDICT_TIER, Engine, SelfBatching, Tier
+from judger.engines.base import VERDICT_TIER, Engine, Outcome, SelfBatching, Tier
 from judger.errors import EngineError
 from judger.schedule.admission import Admission, Ticket
 from judger.schedule.device import run_in_daemon
@@ -87,9 +87,9 @@ class Direct:
         finally:
             self._turns.leave(estimate)
 
-    async def prove(self) -> None:
-        """Raises where the engine gives no verdict."""
-        await self.keeper.prove()
+    async def prove(self) -> list[Outcome]:
+        """The outcomes of a warm-up. Raises where the engine gives no verdict."""
+        return await self.keeper.prove()
 
     async def close(self, patience: float = 5.0) -> None:
         """Whoever still waits is told UNAVAILABLE at once; then the engine is closed, or left behind."""
@@ -148,9 +148,9 @@ class Direct:
         self._pending.close()
         self.on_death(error)
 
-    async def _prove(self, engine: SelfBatching) -> None:
+    async def _prove(self, engine: SelfBatching) -> list[Outcome]:
         async with asyncio.timeout(self.engine_timeout):
-            check_proof(await engine.judge(WARM_UP, VERDICT_TIER))
+            return check_proof(await engine.judge(WARM_UP, VERDICT_TIER))
 
     async def _rebuild(self, old: SelfBatching) -> SelfBatching:
         assert self._build is not None

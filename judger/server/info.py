@@ -37,9 +37,12 @@ def judge_info(judge: Judge) -> pb.JudgeInfo:
             negative_threshold=judge.calibration.negative_threshold,
             partial_threshold=judge.calibration.partial_threshold,
             fitted_on=whole_text(judge.calibration.fitted_on),
+            fitted_for=whole_text(judge.calibration.fitted_for),
         ),
         load=pb.Load(requests_in_flight=judge.num_in_flight, queued_criteria=criteria, queued_tokens=tokens),
         can_explain=engine.capabilities.can_explain,
         can_compare=engine.capabilities.can_compare,
         precision=engine.identity.precision,
+        model_id=engine.identity.model_id,
+        label_mass=judge.label_mass.mean,
     )

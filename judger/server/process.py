@@ -155,11 +155,9 @@ def ended_by_death(judge: Judge) -> Iterator[None]:
 
 def assemble(config: ServeConfig, engine: Engine | SelfBatching | None = None) -> Judge:
     """The judge that the configuration describes. Blocking: seconds to minutes. Raises InvalidRequest, EngineError."""
-    if engine is None:
-        config = with_fence_key(config)
     calibration = None
     if config.calibration is not None:
-        from judger.calibration.file import load_calibration
+        from judger.calibration.file import check_fit, load_calibration
 
         calibration = load_calibration(config.calibration)
     file = CacheFile(config.cache, config.cache_mb * 2**20) if config.cache is not None else None
@@ -168,8 +166,11 @@ def assemble(config: ServeConfig, engine: Engine | SelfBatching | None = None) -
     weights = dict(zip(Lane, config.lane_weights, strict=True))
     # An engine that was handed in can't be made again; it may recover.
     rebuild = partial(build_engine, config) if engine is None else None
+    engine = engine or build_engine(config)
+    if calibration is not None:
+        check_fit(calibration, engine.identity.model_id)
     return Judge(
-        engine or build_engine(config),
+        engine,
         calibration=calibration,
         cache=partial(VerdictCache, memory_bytes=memory, file=file, shared=shared)
         if memory or file or shared
@@ -181,16 +182,6 @@ def assemble(config: ServeConfig, engine: Engine | SelfBatching | None = None) -
         engine_timeout=config.engine_timeout,
         backoff=config.restart_backoff,
     )
-
-
-def with_fence_key(config: ServeConfig) -> ServeConfig:
-    """The same with a file for the fence key beside the verdicts', which are worth nothing under another key."""
-    if config.engine in ("mini", "scripted") or config.fence_key_file is not None:
-        return config
-    if config.cache is not None:
-        return config.model_copy(update={"fence_key_file": config.cache.with_name(f"{config.cache.name}.fence-key")})
-    logger.info("no fence_key_file: the judge_id holds until this process ends, and on this replica only")
-    return config
 
 
 def is_loopback(host: str) -> bool:

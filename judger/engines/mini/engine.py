@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
+from judger.engines.code import code_digest, versions
 from judger.engines.mini.checkpoint import WEIGHTS, Model, load
 from judger.engines.mini.compute import Pair, encode, examine_all, read
 from judger.engines.mini.features import Criterion, Report, make_criterion, make_report
@@ -22,10 +23,9 @@ from judger.engines.mini.signals import form_signals
 from judger.engines.mini.text import Tokens, tokenize
 from judger.errors import EngineError, InvalidRequest
 from judger.types import Case, Probabilities, Reason, Span, Unscored
-from judger.version import __version__
 
-CODE = "features-2"
-"""Changes with anything in this folder that changes a verdict; stands for the prompt in `judge_id`."""
+LIBRARIES = ("torch", "tokenizers", "numpy", "py3langid")
+"""Those whose arithmetic, tables or splitting of words a verdict depends on."""
 
 
 @dataclass(slots=True)
@@ -47,10 +47,12 @@ class MiniEngine:
         self.identity = Identity(
             engine="mini",
             model=str(model.config.get("name", "mini")),
-            engine_version=__version__,
+            engine_version=versions(*LIBRARIES),
             weights=model.digests["model.safetensors"],
             tokenizer=model.digests["tokenizer.json"],
-            prompt=f"{CODE}-{model.digests['config.json']}",
+            prompt=model.digests["config.json"],
+            code=code_digest("engines/mini"),
+            device=torch.device(device).type,
         )
 
     @classmethod

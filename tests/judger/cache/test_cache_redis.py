@@ -209,10 +209,11 @@ async def test_a_group_of_any_size_is_looked_up_in_few_exchanges_and_over_two_co
         await shared.written()
         client.config_resetstat()
         judge = Judge(ScriptedEngine(), cache=lambda judge_id: VerdictCache("judge", shared=shared))
-        await judge.admit(cases, Options(), ticket := Ticket())
-        assert ticket.admitted
+        tickets = await judge.admit(cases, Options(), Ticket())
         known = await asyncio.gather(*(judge.cache.look_up(one, VERDICT_TIER) for one in cases))
         assert {len(one) for one in known} == {2}
+        assert len(tickets) == 300
+        assert not any(judge.admission.held.values())  # what is known takes no room
         assert faults == []
         assert shared.is_up
         assert client.info("clients")["connected_clients"] <= before + 2

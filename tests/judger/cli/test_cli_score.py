@@ -8,6 +8,10 @@ import json
 import pytest
 from conftest import SCRIPTED, case, write
 
+from judger.calibration.file import save_calibration
+from judger.engines.scripted import ScriptedEngine
+from judger.verdict import Calibration
+
 TWO = (
     case("a", "The sky is blue [[fully]]", {"text": "Wrong colours [[not]]", "weight": -1.0}),
     case("b", {"text": "Grass [[partially]]", "weight": 2.0}, "Sky [[fully]]"),
@@ -118,9 +122,21 @@ def test_a_calibration_changes_the_judge_and_its_probabilities(run, cases, tmp_p
                 "negative_threshold": 0.5,
                 "partial_threshold": 0.5,
                 "fitted_on": "a test",
+                "fitted_for": ScriptedEngine().identity.model_id,
             }
         )
     )
     raw, calibrated = (run("score", cases, *SCRIPTED, "--json", *f).lines[0] for f in ([], ["--calibration", path]))
     assert calibrated["judge_id"] != raw["judge_id"]
     assert calibrated["verdicts"][0]["score"]["p_full"] < raw["verdicts"][0]["score"]["p_full"]
+
+
+@pytest.mark.parametrize("whose", ["torch-0123456789abcdef", ""])
+def test_a_calibration_of_another_judge_is_refused_and_both_are_named(run, cases, tmp_path, whose):
+    path = tmp_path / "calibration.json"
+    save_calibration(Calibration(temperature=2.0, fitted_on="a test", fitted_for=whose), path)
+    ran = run("score", cases, *SCRIPTED, "--calibration", path)
+    assert ran.code == 2
+    assert ScriptedEngine().identity.model_id in ran.err
+    assert (whose or "no model that it names") in ran.err
+    assert ran.out == ""
