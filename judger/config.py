@@ -43,6 +43,11 @@ class ServeConfig(EngineConfig):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(50051, ge=0, le=65535, description="0 takes a free one")
+    http_port: int | None = Field(None, ge=0, le=65535, description="the same judge in JSON over HTTP; none: not served")
+    unscored: float | None = Field(
+        None, allow_inf_nan=False, description="what a bare-number HTTP route says where there is no reward; none: 422"
+    )
+    keep_reasoning: bool = Field(False, description="judge <think>...</think> of HTTP's reward routes, too")
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Prometheus metrics; none: not served")
     grace: float = Field(30.0, ge=0, description="seconds that running work gets to finish after SIGTERM")
     stream_in_flight: int = Field(64, ge=1, description="requests of one JudgeStream call judged at a time")

@@ -70,9 +70,14 @@ def engine_flags() -> argparse.ArgumentParser:
 
 def judge_flags() -> argparse.ArgumentParser:
     """A parent with both ways to a judge: a server's address, or the engine flags."""
-    parent = argparse.ArgumentParser(add_help=False, parents=[engine_flags()])
-    group = parent.add_argument_group("the judge, on a server (instead)")
-    group.add_argument("--addr", type=address, metavar="HOST:PORT", help="a running judger serve")
+    return argparse.ArgumentParser(add_help=False, parents=[engine_flags(), server_flags()])
+
+
+def server_flags(title: str = "the judge, on a server (instead)", *, required: bool = False) -> argparse.ArgumentParser:
+    """A parent with how to reach a server."""
+    parent = argparse.ArgumentParser(add_help=False)
+    group = parent.add_argument_group(title)
+    group.add_argument("--addr", type=address, metavar="HOST:PORT", required=required, help="a running judger serve")
     group.add_argument("--token-file", type=Path, metavar="FILE", help="the server's bearer token, in its first line")
     trusted = "check the server's TLS certificate by it"
     group.add_argument("--ca", "--root-certificates", dest="ca", type=Path, metavar="PEM", help=trusted)

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -35,9 +36,13 @@ from judger.schedule.admission import Admission
 from judger.server.callers import TokenFile
 from judger.server.exposure import Gate, check_exposure, server_credentials
 from judger.server.rpcs import JudgerService
+from judger.server.web import check_http, open_doors
 from judger.types import LIMITS, Lane
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
+
+if TYPE_CHECKING:
+    from judger.http.process import Listening
 
 logger = logging.getLogger(__name__)
 SERVICE = pb.DESCRIPTOR.services_by_name["Judger"].full_name
@@ -57,6 +62,8 @@ class Running:
     address: str
     judge: Judge
     metrics: Metrics
+    http_address: str | None = None
+    """Of its HTTP doors, where it has them."""
 
 
 @asynccontextmanager
@@ -74,7 +81,9 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
     check_tracing(config.otlp)
     check_redis(config.cache_redis)
     credentials = server_credentials(config)
-    gate = [Gate(TokenFile(config.tokens))] if config.tokens is not None else []
+    check_http(config)
+    tokens = TokenFile(config.tokens) if config.tokens is not None else None
+    gate = [Gate(tokens)] if tokens is not None else []
     judge = await asyncio.get_running_loop().run_in_executor(None, assemble, config, engine)
     metrics = Metrics(judge)
     tracing = build_tracing(config.otlp, judge.judge_id)
@@ -86,6 +95,7 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     host = f"[{config.host}]" if ":" in config.host else config.host
+    doors: Listening | None = None
     try:
         try:
             address = f"{host}:{config.port}"
@@ -94,6 +104,7 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
             raise InvalidRequest("port", f"{address} can't be listened on; is it taken?") from error
         await report_health(checks, False)
         await server.start()
+        doors = open_doors(config, service, tokens, checks)
         await judge.warm_up()
         await report_health(checks, True)
         reports: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references
@@ -103,7 +114,7 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
             task.add_done_callback(reports.discard)
 
         judge.work.keeper.on_change = on_change
-        yield Running(f"{host}:{port}", judge, metrics)
+        yield Running(f"{host}:{port}", judge, metrics, doors.address if doors is not None else None)
     finally:
         await checks.enter_graceful_shutdown()
         service.leave()
@@ -112,6 +123,8 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
         await judge.close()
         if service.end_streams():  # a socket closed on a writer in full flow takes the last answer with it
             await asyncio.sleep(LAST_WORDS)
+        if doors is not None:
+            await doors.stop(LAST_WORDS)
         await server.stop(LAST_WORDS)
         await asyncio.to_thread(tracing.close)
 
