@@ -43,7 +43,7 @@ class ServeConfig(EngineConfig):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(50051, ge=0, le=65535, description="0 takes a free one")
-    http_port: int | None = Field(None, ge=0, le=65535, description="the same judge in JSON over HTTP; none: not served")
+    http_port: int | None = Field(None, ge=0, le=65535, description="the same in JSON over HTTP; none: not served")
     unscored: float | None = Field(
         None, allow_inf_nan=False, description="what a bare-number HTTP route says where there is no reward; none: 422"
     )

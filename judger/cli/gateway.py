@@ -59,6 +59,9 @@ async def run(args: argparse.Namespace) -> int:
     given = {name: getattr(args, name) for name in WHO_MAY_CALL if getattr(args, name) is not None}
     config = serve_config(given | {"host": host.strip("[]"), "http_port": int(port), "engine": "scripted"})
     settings = connection(args)
+    from judger.server.web import check_http
+
+    check_http(config)
     from judger.client.settings import Settings
     from judger.http.app import build_app
     from judger.http.calls import OnServer

@@ -114,9 +114,7 @@ async def _through(request: Request, door: Door, judging: Judging, max_seconds: 
     call: Call = read_call(request, max_seconds)
     await judging.check(call)
     values = read_values(await read_body(request, call))
-    asked = Asked(
-        call=call, values=values, lane=request.headers.get("judger-lane"), wants_lines=wants_lines(request)
-    )
+    asked = Asked(call=call, values=values, lane=request.headers.get("judger-lane"), wants_lines=wants_lines(request))
     return await unless_gone(request, door(asked))
 
 

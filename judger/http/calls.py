@@ -108,9 +108,7 @@ class OnServer:
         response: pb.JudgeResponse = await self._unary("Judge", request, call)
         return response
 
-    async def judge_group(
-        self, request: pb.JudgeGroupRequest, call: Call
-    ) -> AsyncGenerator[pb.JudgeResponse, None]:
+    async def judge_group(self, request: pb.JudgeGroupRequest, call: Call) -> AsyncGenerator[pb.JudgeResponse, None]:
         start = partial(self._start, "JudgeGroup", request, call)
         async with aclosing(stream(self._link, start, len(request.reports) + 1)) as responses:
             async for response in responses:
@@ -154,7 +152,9 @@ class InProcess:
         serves: whether health is SERVING.
     """
 
-    def __init__(self, service: Any, enter: Callable[[str | None], object], serves: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(
+        self, service: Any, enter: Callable[[str | None], object], serves: Callable[[], Awaitable[bool]]
+    ) -> None:
         self._service = service
         self._enter = enter
         self._serves = serves
@@ -166,9 +166,7 @@ class InProcess:
         response: pb.JudgeResponse = await self._unary(self._service.Judge, request, call)
         return response
 
-    async def judge_group(
-        self, request: pb.JudgeGroupRequest, call: Call
-    ) -> AsyncGenerator[pb.JudgeResponse, None]:
+    async def judge_group(self, request: pb.JudgeGroupRequest, call: Call) -> AsyncGenerator[pb.JudgeResponse, None]:
         context = Context(call)
         async with aclosing(self._service.JudgeGroup(request, context)) as responses:
             async for response in responses:

@@ -1,10 +1,10 @@
 """OpenAI's Decisions API, POST /v1/decisions, as `client.decisions.create` of the `openai` package speaks it. Pure.
 
-    input       a text is the report; of messages, a single user message is it, several are written `role: text`,
-                calls of tools and their outputs as JSON; system and developer messages are the query
-    predicate   P(fully satisfied)
-    score       of three levels: the expected one
-    refusal     an unscored criterion, with `reason` and `detail`
+input       a text is the report; of messages, a single user message is it, several are written `role: text`,
+            calls of tools and their outputs as JSON; system and developer messages are the query
+predicate   P(fully satisfied)
+score       of three levels: the expected one
+refusal     an unscored criterion, with `reason` and `detail`
 """
 
 from __future__ import annotations

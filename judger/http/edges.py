@@ -22,7 +22,7 @@ from judger.types import LIMITS
 
 __all__ = ["Gone", "Lines", "dismiss", "read_body", "read_call", "read_values", "unless_gone", "wants_lines"]
 
-DISMISS_SECONDS = 2.0
+DISMISS_SECONDS = 1.0
 """How long the rest of a refused body is read and thrown away, so that its writer gets to see the refusal."""
 MILLISECONDS = re.compile(r"[0-9]{1,10}")
 JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json")
@@ -136,5 +136,3 @@ class Lines(StreamingResponse):
     async def stream_response(self, send: Send) -> None:
         async with aclosing(self._lines), asyncio.timeout(self._call.remaining + 1.0):
             await super().stream_response(send)
-
-

@@ -1,10 +1,10 @@
 """System One, POST /v1/systemone, as Jev, vLLM and their clients speak it. Pure.
 
-    state         a text is the report; an object or a list is one as JSON, indented by two
-    instructions  the query (vLLM's field)
-    noul          P(fully satisfied); criteria {true, false} describe the two sides
-    score         of three levels: the expected one
-    unscored      an answer without `noul` or `score`, and with `unscored` {reason, detail}
+state         a text is the report; an object or a list is one as JSON, indented by two
+instructions  the query (vLLM's field)
+noul          P(fully satisfied); criteria {true, false} describe the two sides
+score         of three levels: the expected one
+unscored      an answer without `noul` or `score`, and with `unscored` {reason, detail}
 """
 
 from __future__ import annotations

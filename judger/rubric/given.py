@@ -56,6 +56,5 @@ def _shape(items: Sequence[object]) -> Shape:
     return HEALTH_BENCH if "points" in keys else RESEARCH_RUBRICS
 
 
-
 def _inside(field: str, path: str) -> str:
     return f"{field}{path}" if path.startswith("[") else f"{field}.{path}"

@@ -22,7 +22,7 @@ def check_http(config: ServeConfig) -> None:
     if config.http_port is None:
         return
     try:
-        import starlette
+        import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
         raise InvalidRequest(

@@ -8,7 +8,7 @@ from judger.wire.as_json import is_repeated
 
 __all__ = ["json_schemas"]
 
-_TYPES = {
+_TYPES: dict[str, dict[str, Any]] = {
     "CPPTYPE_STRING": {"type": "string"},
     "CPPTYPE_BOOL": {"type": "boolean"},
     "CPPTYPE_UINT32": {"type": "integer", "minimum": 0},
@@ -30,11 +30,11 @@ def json_schemas(file: Any) -> dict[str, Any]:
 
 
 def _schema(field: Any) -> dict[str, Any]:
-    if field.message_type is not None:
-        ours = field.message_type.file is field.containing_type.file
-        one: dict[str, Any] = {"$ref": f"#/components/schemas/{field.message_type.name}"} if ours else {"type": "object"}
-    elif field.enum_type is not None:
-        one = {"enum": [value.name for value in field.enum_type.values]}
-    else:
+    one: dict[str, Any] = {"type": "object"}
+    if field.message_type is None and field.enum_type is None:
         one = dict(next(schema for name, schema in _TYPES.items() if getattr(field, name) == field.cpp_type))
+    elif field.message_type is None:
+        one = {"enum": [value.name for value in field.enum_type.values]}
+    elif field.message_type.file is field.containing_type.file:
+        one = {"$ref": f"#/components/schemas/{field.message_type.name}"}
     return {"type": "array", "items": one} if is_repeated(field) else one

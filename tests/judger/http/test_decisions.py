@@ -56,8 +56,8 @@ async def test_openais_client_raises_its_own_errors(http: httpx.AsyncClient) -> 
         with pytest.raises(openai.BadRequestError, match=r"questions\[0\]\.instructions") as caught:
             await client.decisions.create(model="m", input="text", questions=[predicate(" ")])  # type: ignore[list-item]
         assert caught.value.code == "invalid_argument"
+        choice = {"type": "choice", "instructions": "i", "choices": [{"value": "a"}, {"value": "b"}]}
         with pytest.raises(openai.APIStatusError, match="choice") as other:
-            choice = {"type": "choice", "instructions": "i", "choices": [{"value": "a"}, {"value": "b"}]}
             await client.decisions.create(model="m", input="text", questions=[choice])  # type: ignore[list-item]
         assert other.value.status_code == 501
 
@@ -94,7 +94,11 @@ async def test_criteria_and_levels_become_lines_of_the_criterion() -> None:
     sides = {"true": "It names R290", "false": {"not": ["a", "word"]}}
     score = {"type": "score", "instructions": "How well?", "criteria": ["bad", "fair", "good"]}
     case, _, _ = read_state(
-        {"state": ["a", {"b": "ü"}], "instructions": "Judge it", "questions": {"a": noul("It?", criteria=sides), "b": score}}
+        {
+            "state": ["a", {"b": "ü"}],
+            "instructions": "Judge it",
+            "questions": {"a": noul("It?", criteria=sides), "b": score},
+        }
     )
     assert case.report == '[\n  "a",\n  {\n    "b": "ü"\n  }\n]'
     assert case.query == "Judge it"
@@ -104,6 +108,9 @@ async def test_criteria_and_levels_become_lines_of_the_criterion() -> None:
         {"input": "text", "questions": [{"type": "score", "instructions": "How well?", "levels": LEVELS}]}
     )
     assert case.criteria[0].text.splitlines()[2] == "Partially satisfied: some: a part of it"
+
+
+SAID = {"type": "output_text", "text": "said"}
 
 
 async def test_messages_become_report_and_query() -> None:
@@ -117,7 +124,10 @@ async def test_messages_become_report_and_query() -> None:
         {"role": "user", "content": "ask"},
         {"type": "function_call", "call_id": "1", "name": "look", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "1", "output": "found"},
-        {"role": "assistant", "content": [{"type": "output_text", "text": "said"}, {"type": "refusal", "refusal": "no"}]},
+        {
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "said"}, {"type": "refusal", "refusal": "no"}],
+        },
     ]
     case, _, _ = read_decision({"input": several, "questions": [predicate("i")]})
     assert case.report.startswith('user: ask\n\ntool: {\n  "type": "function_call"')
@@ -137,9 +147,17 @@ IMAGE = {"type": "input_image", "image_url": "data:,"}
         ({"input": 3, "questions": [predicate("i")]}, InvalidRequest, "input: "),
         ({"input": "x", "questions": [predicate("i", weight=2)]}, InvalidRequest, "questions[0].weight: is no field"),
         ({"input": "x", "questions": [{"type": "prediction"}]}, InvalidRequest, "questions[0]: "),
-        ({"input": "x", "questions": [predicate("\ud800")]}, InvalidRequest, "questions[0].instructions: character 0"),
-        ({"input": "x", "questions": [predicate("i" * 40_000)]}, InvalidRequest, "questions[0].instructions: has 40,000"),
-        ({"input": [{"role": "usr", "content": "a"}], "questions": [predicate("i")]}, InvalidRequest, "input[0].role: "),
+        ({"input": "x", "questions": [predicate("\ud800")]}, InvalidRequest, "questions[0].instructions: char"),
+        (
+            {"input": "x", "questions": [predicate("i" * 40_000)]},
+            InvalidRequest,
+            "questions[0].instructions: has 40,000",
+        ),
+        (
+            {"input": [{"role": "usr", "content": "a"}], "questions": [predicate("i")]},
+            InvalidRequest,
+            "input[0].role: ",
+        ),
         ({"input": "x", "questions": [predicate([IMAGE])]}, Unsupported, "questions[0].instructions[0]: only texts"),
         (
             {"input": "x", "questions": [{"type": "score", "instructions": "i", "levels": LEVELS[:2]}]},
