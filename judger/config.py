@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-EngineName = Literal["mini", "torch", "vllm", "openai", "scripted"]
+EngineName = Literal["mini", "torch", "vllm", "openai", "decisions", "scripted"]
 
 
 class EngineConfig(BaseModel):
@@ -30,8 +30,11 @@ class EngineConfig(BaseModel):
     quantization: str | None = Field(None, description="vllm: as its own option of that name")
     tensor_parallel_size: int = Field(1, ge=1, description="vllm: GPUs that share one model")
     data_parallel_size: int = Field(1, ge=1, description="vllm: copies of the model")
-    base_url: str | None = Field(None, description="openai: the endpoint, such as http://localhost:8000/v1")
-    api_key_file: Path | None = Field(None, description="openai: a file with the key in its first line")
+    base_url: str | None = Field(None, description="openai, decisions: the endpoint, such as http://localhost:8000/v1")
+    api: Literal["openai", "systemone"] | None = Field(
+        None, description="decisions: the endpoint's protocol; default: found out with the first request"
+    )
+    api_key_file: Path | None = Field(None, description="openai, decisions: a file with the key in its first line")
     fence_key_file: Path | None = Field(
         None, description="a file with the secret of the reports' fences; made where it is missing"
     )

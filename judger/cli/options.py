@@ -33,6 +33,7 @@ ENGINE_FLAGS = (
     "tensor_parallel_size",
     "data_parallel_size",
     "base_url",
+    "api",
     "api_key_file",
     "fence_key_file",
     "calibration",
@@ -62,6 +63,7 @@ def engine_flags() -> argparse.ArgumentParser:
     group.add_argument("--tensor-parallel-size", type=int, metavar="N", help=help_of["tensor_parallel_size"])
     group.add_argument("--data-parallel-size", type=int, metavar="N", help=help_of["data_parallel_size"])
     group.add_argument("--base-url", metavar="URL", help=help_of["base_url"])
+    group.add_argument("--api", choices=("openai", "systemone"), help=help_of["api"])
     group.add_argument("--api-key-file", type=Path, metavar="FILE", help=help_of["api_key_file"])
     group.add_argument("--fence-key-file", type=Path, metavar="FILE", help=help_of["fence_key_file"])
     group.add_argument("--calibration", type=Path, metavar="FILE", help=help_of["calibration"])

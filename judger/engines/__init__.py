@@ -53,6 +53,16 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 reason_tokens=config.reason_tokens or 512,
                 fence=open_fence_key(config.fence_key_file),
             )
+        case "decisions":
+            from judger.engines.decisions import DecisionsEngine
+
+            return DecisionsEngine(
+                needed(config.model, "model", "the decisions engine"),
+                base_url=needed(config.base_url, "base_url", "the decisions engine"),
+                api=config.api,
+                api_key=read_key(config.api_key_file),
+                fence=open_fence_key(config.fence_key_file),
+            )
         case "vllm":
             from judger.engines.vllm import VllmEngine
 

@@ -80,3 +80,23 @@ def test_a_number_for_what_is_unscored_is_finite(run, number):
     ran = run("serve", *SCRIPTED, "--http-port", "0", "--unscored", number)
     assert ran.code == 2
     assert "--unscored" in ran.err
+
+
+def test_a_judge_behind_its_doors_is_a_decision_model_to_another(run, tmp_path):
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text('{"id": "1", "report": "The sky is blue.", "criteria": [{"text": "[[p=0.1,0.2,0.7]]"}]}\n')
+    with serving("--http-port", "0") as (_, process):
+        url = f"http://{process.stderr.readline().split()[-1]}/v1"
+        ran = run("score", cases, "--engine", "decisions", "--model", "m", "--base-url", url, "--json")
+    assert ran.code == 0
+    (line,) = ran.lines
+    assert line["judge_id"].startswith("decisions-")
+    assert line["verdicts"][0]["score"]["p_full"] == pytest.approx(0.7)
+
+
+def test_the_decisions_engine_says_what_it_needs(run, tmp_path):
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text('{"id": "1", "report": "r", "criteria": [{"text": "t"}]}\n')
+    ran = run("score", cases, "--engine", "decisions", "--model", "m")
+    assert ran.code == 2
+    assert "--base-url" in ran.err
