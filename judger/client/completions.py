@@ -1,4 +1,4 @@
-"""What a policy wrote, and what it was asked, as the plain texts that are judged. Pure functions.
+"""What a policy wrote, and what it was asked, as the plain texts that are judged, and why there is no reward. Pure.
 
 Libraries hand over a completion as text or as chat messages ({role, content}, content a text or a list of parts).
 """
@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from judger.errors import InvalidRequest
+from judger.prompt.fence import CHAT_MARKS
+from judger.types import Judgement, Unscored
 
-__all__ = ["question_of", "report_of", "strip_reasoning"]
+__all__ = ["answer_of", "question_of", "report_of", "strip_reasoning", "why_unscored", "without_marks"]
 
 OPEN = re.compile(r"<(think|thinking|reasoning)>", re.IGNORECASE)
 CLOSE = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
@@ -75,6 +77,34 @@ def question_of(prompt: object, *, field: str = "prompt") -> str:
     if len(turns) == 1:
         return turns[0][1]
     return "\n\n".join(f"{role}: {text}" for role, text in turns)
+
+
+def answer_of(query: str, prompt: str, field: str = "query") -> str:
+    """The response in a text of prompt and response: what follows the prompt, without the marks that end a turn.
+
+    Such texts are OpenRLHF's queries: decoded from tokens, with special ones, which may stand before the prompt. Raises
+    InvalidRequest where the prompt isn't there: to judge prompt and response as one would be another question.
+    """
+    before, found, after = query.partition(prompt)
+    if not found or CHAT_MARKS.sub("", before).strip():
+        raise InvalidRequest(field, "does not begin with its prompt, so that the response can't be told from it")
+    text = after.rstrip()
+    while (marks := list(CHAT_MARKS.finditer(text[-64:]))) and text.endswith(marks[-1].group()):
+        text = text[: -len(marks[-1].group())].rstrip()
+    return text
+
+
+def without_marks(text: str) -> str:
+    """The text without the marks of its chat template."""
+    return CHAT_MARKS.sub("", text).strip()
+
+
+def why_unscored(judgement: Judgement) -> str:
+    """Which criteria have no verdict, and why; empty where all have one."""
+    missing = [(one.criterion_id, one.result) for one in judgement.verdicts if isinstance(one.result, Unscored)]
+    return "; ".join(
+        f"{name} is unscored ({': '.join(filter(None, (result.reason, result.detail)))})" for name, result in missing
+    )
 
 
 def _messages(value: object, field: str) -> Sequence[Mapping[str, object]]:

@@ -14,13 +14,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from judger.client.completions import question_of, report_of, strip_reasoning
+from judger.client.completions import answer_of, question_of, report_of, strip_reasoning, why_unscored, without_marks
 from judger.errors import InvalidRequest, TooLarge
 from judger.http.errors import NoValue
 from judger.http.questions import Model, checked
-from judger.prompt.fence import CHAT_MARKS
 from judger.rubric.given import criteria_of
-from judger.types import LIMITS, Case, Judgement, Unscored
+from judger.types import LIMITS, Case, Judgement
 from judger.validate import check_criteria, text_fault
 
 __all__ = ["RewardBatch", "RewardRequest", "number_of", "read_batch", "read_reward", "write_batch"]
@@ -67,26 +66,6 @@ def read_reward(values: object, *, reasoning: bool = False) -> Case:
     return _case(question_of(request.prompt), report, request.label, "response", "label")
 
 
-def answer_of(query: str, prompt: str, field: str) -> str:
-    """The response in OpenRLHF's query: what follows the prompt, without the marks that end a turn.
-
-    The query is decoded from tokens and keeps special ones: before the prompt nothing but such marks may stand. Raises
-    InvalidRequest where the prompt isn't there: to judge prompt and response as one would be another question.
-    """
-    before, found, after = query.partition(prompt)
-    if not found or CHAT_MARKS.sub("", before).strip():
-        raise InvalidRequest(field, "does not begin with its prompt, so that the response can't be told from it")
-    text = after.rstrip()
-    while (marks := list(CHAT_MARKS.finditer(text[-64:]))) and text.endswith(marks[-1].group()):
-        text = text[: -len(marks[-1].group())].rstrip()
-    return text
-
-
-def without_marks(text: str) -> str:
-    """The text without the marks of its chat template."""
-    return CHAT_MARKS.sub("", text).strip()
-
-
 def _case(query: str, report: str, label: object, report_field: str, label_field: str) -> Case:
     if fault := text_fault(report, LIMITS.report_bytes):
         if not text_fault(report, 2**62):
@@ -105,18 +84,8 @@ def number_of(judgement: Judgement, unscored: float | None) -> float:
     if value is not None:
         return value
     if unscored is None:
-        raise NoValue(f"there is no reward: {reasons(judgement)}")
+        raise NoValue(f"there is no reward: {why_unscored(judgement)}")
     return unscored
-
-
-def reasons(judgement: Judgement) -> str:
-    """Which criteria are unscored, and why."""
-    return "; ".join(
-        f"{verdict.criterion_id} is unscored ({verdict.result.reason}{': ' if verdict.result.detail else ''}"
-        f"{verdict.result.detail})"
-        for verdict in judgement.verdicts
-        if isinstance(verdict.result, Unscored)
-    )
 
 
 def write_batch(judgements: Sequence[Judgement], unscored: float | None) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from judger.client.completions import answer_of
 from judger.errors import InvalidRequest, TooLarge
-from judger.http.rewards import answer_of, read_batch
+from judger.http.rewards import read_batch
 from tests.judger.http.conftest import FRONTS, front
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
