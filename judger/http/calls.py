@@ -19,12 +19,14 @@ from judger.errors import DeadlineExceeded, JudgerError
 from judger.v1 import judger_pb2 as pb
 from judger.wire import DETAILS_TRAILER, error_from_status
 
-__all__ = ["Call", "InProcess", "Judging", "OnServer", "within"]
+__all__ = ["LAST_WORDS", "Call", "InProcess", "Judging", "OnServer", "within"]
 
 CHECK_SECONDS = 5.0
 KNOWN_SECONDS = 10.0
 """How long a caller whom the server let in is let in here without asking it."""
 MOST_KNOWN = 1024
+LAST_WORDS = 1.0
+"""Seconds beyond a call's end for what was said at it: the judge keeps the deadline, and this is the net below it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +45,10 @@ class Call:
 
 
 @asynccontextmanager
-async def within(call: Call) -> AsyncIterator[None]:
-    """Raises DeadlineExceeded where the block is not done at the call's end."""
+async def within(call: Call, grace: float = 0.0) -> AsyncIterator[None]:
+    """Raises DeadlineExceeded where the block is not done at the call's end, or `grace` seconds later."""
     try:
-        async with asyncio.timeout(call.remaining) as timeout:
+        async with asyncio.timeout(call.remaining + grace) as timeout:
             yield
     except TimeoutError:
         if not timeout.expired():
@@ -186,7 +188,7 @@ class InProcess:
 
     async def _unary(self, rpc: Callable[[Any, Any], Any], request: Any, call: Call) -> Any:
         context = Context(call)
-        async with within(call):
+        async with within(call, LAST_WORDS):
             response = await rpc(request, context)
         context.check()
         return response

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from judger import wire
 from judger.errors import InvalidRequest, JudgerError
-from judger.http.calls import Call, Judging, within
+from judger.http.calls import LAST_WORDS, Call, Judging, within
 from judger.http.decisions import read_decision, write_decision
 from judger.http.edges import Lines
 from judger.http.questions import Question, pin_of
@@ -74,14 +74,14 @@ class Doors:
         responses = self.judging.judge_group(request, asked.call)
         if asked.wants_lines:
             try:
-                async with within(asked.call):
+                async with within(asked.call, LAST_WORDS):
                     first = await anext(responses)  # what is refused as a whole still gets its status code
             except BaseException:
                 await responses.aclose()
                 raise
             return Lines(_lines(first, responses, asked.call), asked.call)
         found: list[pb.JudgeResponse] = []
-        async with aclosing(responses), within(asked.call):
+        async with aclosing(responses), within(asked.call, LAST_WORDS):
             async for response in responses:
                 found.append(response)
         found.sort(key=lambda response: response.index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable
@@ -14,11 +15,13 @@ from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from judger.errors import DeadlineExceeded, Fault, InvalidRequest, TooLarge, Unsupported
-from judger.http.calls import Call, within
+from judger.http.calls import LAST_WORDS, Call, within
 from judger.http.errors import WrongMediaType
 from judger.rubric.place import Faults
 from judger.rubric.strict_json import Parser
 from judger.types import LIMITS
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["Gone", "Lines", "dismiss", "read_body", "read_call", "read_values", "unless_gone", "wants_lines"]
 
@@ -134,5 +137,8 @@ class Lines(StreamingResponse):
         self._call = call
 
     async def stream_response(self, send: Send) -> None:
-        async with aclosing(self._lines), asyncio.timeout(self._call.remaining + 1.0):
-            await super().stream_response(send)
+        try:
+            async with aclosing(self._lines), asyncio.timeout(self._call.remaining + LAST_WORDS):
+                await super().stream_response(send)
+        except TimeoutError:
+            logger.info("a reader of lines did not read: it is left")

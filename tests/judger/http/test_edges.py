@@ -8,7 +8,7 @@ import shutil
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from judger.config import ServeConfig
 from judger.engines.scripted import ScriptedEngine
 from judger.errors import InvalidRequest
 from judger.http.app import build_app
-from judger.http.calls import OnServer
+from judger.http.calls import Call, OnServer
 from judger.http.process import listen
 from judger.server.callers import new_token
 from judger.server.process import running
+from judger.v1 import judger_pb2 as pb
 from tests.judger.http.conftest import FRONTS, front
 from tests.judger.server.test_security import certificates
 
@@ -132,11 +133,10 @@ async def test_whoever_names_no_deadline_has_one_all_the_same() -> None:
         assert (await client.post("/v1/judge", json=SLOW)).status_code == 504
 
 
-@pytest.mark.parametrize("kind", FRONTS)
-async def test_a_group_in_lines_has_its_late_reports_unscored(kind: str) -> None:
-    asked = {"reports": ["a", "b"], "criteria": [{"text": "[[slow=0.6]]"}]}
-    headers = {"accept": "application/x-ndjson", "connect-timeout-ms": "300"}
-    async with front(kind) as client:
+async def test_a_group_in_lines_has_its_late_reports_unscored() -> None:
+    asked = {"reports": ["a", "b"], "criteria": [{"text": "[[slow=2]]"}]}
+    headers = {"accept": "application/x-ndjson", "connect-timeout-ms": "1000"}
+    async with front("in process") as client:
         answer = await client.post("/v1/judge-group", json=asked, headers=headers)
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert [line["verdicts"][0]["unscored"]["reason"] for line in lines] == ["DEADLINE", "DEADLINE"]
@@ -221,6 +221,37 @@ async def test_a_group_that_breaks_off_ends_with_a_line_that_says_so() -> None:
                     await server.judge.close()
     assert lines[0]["reward"]["value"] == 0.0
     assert lines[-1]["error"]["code"] == "unavailable"
+
+
+class Endless:
+    """A judge whose groups never end."""
+
+    def __init__(self) -> None:
+        self.is_left = False
+
+    async def check(self, call: Call) -> None:
+        pass
+
+    async def judge_group(self, request: pb.JudgeGroupRequest, call: Call) -> AsyncGenerator[pb.JudgeResponse, None]:
+        try:
+            while True:
+                yield pb.JudgeResponse(request_id="x" * 10_000)
+                await asyncio.sleep(0)
+        finally:
+            self.is_left = True
+
+
+async def test_a_reader_of_lines_who_does_not_read_is_left_at_the_deadline() -> None:
+    judging = Endless()
+    doors = listen(build_app(judging), "127.0.0.1", 0)  # type: ignore[arg-type]
+    host, port = doors.address.rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = POST.replace("judge", "judge-group") + "connect-timeout-ms: 500\naccept: application/x-ndjson\n"
+    writer.write(f"{head}content-length: 2\n\n".replace("\n", "\r\n").encode() + b"{}")
+    await until(lambda: judging.is_left)
+    assert (await reader.read(12)) == b"HTTP/1.1 200"
+    writer.close()
+    await doors.stop(1.0)
 
 
 async def test_without_a_server_a_gateway_is_alive_and_says_that_it_is_not_ready() -> None:
