@@ -17,7 +17,7 @@ from starlette.routing import Route
 from judger.errors import EngineError, JudgerError
 from judger.http.calls import Call, Judging
 from judger.http.doors import Asked, Door, Doors
-from judger.http.edges import Gone, dismiss, read_body, read_call, read_values, unless_gone, wants_lines
+from judger.http.edges import Gone, dismiss, peer_of, read_body, read_call, read_values, unless_gone, wants_lines
 from judger.http.errors import error_response
 from judger.http.openapi import openapi
 
@@ -74,7 +74,12 @@ def build_app(
             response = await _refused(request, error_response(error))
         if access_log:
             seconds = round(time.monotonic() - began, 6)
-            fields = {"path": request.url.path, "status": response.status_code, "seconds": seconds}
+            fields = {
+                "path": request.url.path,
+                "status": response.status_code,
+                "seconds": seconds,
+                "peer": peer_of(request),
+            }
             logger.info("http", extra={"fields": fields})
         return response
 

@@ -37,6 +37,8 @@ class Call:
     """An instant of the monotonic clock."""
     authorization: str | None = None
     """The header, as it came."""
+    peer: str = ""
+    """Where it comes from, as gRPC writes it: `ipv4:10.0.0.7:41000`."""
 
     @property
     def remaining(self) -> float:
@@ -205,6 +207,9 @@ class Context:
 
     def time_remaining(self) -> float:
         return self._call.remaining
+
+    def peer(self) -> str:
+        return self._call.peer
 
     def set_code(self, code: Any) -> None:
         self._code = code

@@ -23,7 +23,7 @@ from judger.types import LIMITS
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Gone", "Lines", "dismiss", "read_body", "read_call", "read_values", "unless_gone", "wants_lines"]
+__all__ = ["Gone", "Lines", "dismiss", "peer_of", "read_body", "read_call", "read_values", "unless_gone", "wants_lines"]
 
 DISMISS_SECONDS = 1.0
 """How long the rest of a refused body is read and thrown away, so that its writer gets to see the refusal."""
@@ -48,7 +48,17 @@ def read_call(request: Request, max_seconds: float) -> Call:
     if seconds <= 0:
         raise DeadlineExceeded("the deadline has passed already")
     many = request.headers.getlist("authorization")
-    return Call(ends=time.monotonic() + seconds, authorization=many[0] if len(many) == 1 else None)
+    return Call(
+        ends=time.monotonic() + seconds, authorization=many[0] if len(many) == 1 else None, peer=peer_of(request)
+    )
+
+
+def peer_of(request: Request) -> str:
+    """Where a request comes from, as gRPC writes it; empty where that isn't known."""
+    if request.client is None:
+        return ""
+    host, port = request.client
+    return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
 
 
 async def read_body(request: Request, call: Call, limit: int = LIMITS.message_bytes) -> bytes:
