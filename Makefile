@@ -9,7 +9,7 @@ PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-chec
 PROTOC_VENV := .venv-proto
 LLM := .llm
 
-.PHONY: demo test test-vllm test-llm test-verl check bench soak fuzz train-demo proto clean
+.PHONY: demo test test-vllm test-llm test-verl test-integrations check bench soak fuzz train-demo proto clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -48,6 +48,10 @@ test-llm: $(LLM)/model/config.json
 test-verl:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/verl_recipe/make_venv.sh
 	PYTHONPATH=. .venv-verl/bin/python -m pytest -c tests/verl_recipe/pytest.ini --rootdir . --confcutdir . tests/verl_recipe
+
+test-integrations:
+	PYTHON="$(PYTHON)" bash tests/integrations/make_venv.sh
+	PYTHONPATH=. .venv-integrations/bin/python -m pytest -c tests/integrations/pytest.ini --rootdir . --confcutdir tests/integrations tests/integrations
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Weight = Annotated[float, Field(ge=1e-3, le=1e3, allow_inf_nan=False)]
 """A lane's share. Without one it would never have its turn."""
-EngineName = Literal["mini", "torch", "vllm", "openai", "scripted"]
+EngineName = Literal["mini", "torch", "vllm", "openai", "decisions", "scripted"]
 Way = Literal["logprobs", "choice", "structured"]
 """How an endpoint is made to name a label (`judger.engines.openai.request`)."""
 Reading = Literal["auto", "logprobs", "choice", "structured"]
-PROMPTED: frozenset[EngineName] = frozenset({"torch", "vllm", "openai"})
+PROMPTED: frozenset[EngineName] = frozenset({"torch", "vllm", "openai", "decisions"})
 """The engines that read a prompt, and so have a fence key."""
 
 
@@ -38,7 +38,10 @@ class EngineConfig(BaseModel):
     quantization: str | None = Field(None, description="vllm: as its own option of that name")
     tensor_parallel_size: int = Field(1, ge=1, description="vllm: GPUs that share one model")
     data_parallel_size: int = Field(1, ge=1, description="vllm: copies of the model")
-    base_url: str | None = Field(None, description="openai: the endpoint, such as http://localhost:8000/v1")
+    base_url: str | None = Field(None, description="openai, decisions: the endpoint, such as http://localhost:8000/v1")
+    api: Literal["openai", "systemone"] | None = Field(
+        None, description="decisions: the endpoint's protocol; default: found out with the first request"
+    )
     reading: Reading = Field(
         "auto",
         description="openai: how a label comes: in free text with log-probabilities, held to the words by vLLM's "
@@ -48,9 +51,9 @@ class EngineConfig(BaseModel):
         0.001,
         ge=0,
         le=1,
-        description="torch, vllm, openai: where less of the distribution lies on the labels, a criterion is unscored",
+        description="torch, vllm, openai, decisions: with less of the distribution on the labels a criterion is unscored",
     )
-    api_key_file: Path | None = Field(None, description="openai: a file with the key in its first line")
+    api_key_file: Path | None = Field(None, description="openai, decisions: a file with the key in its first line")
     fence_key_file: Path | None = Field(
         None,
         description="a file with the secret of the reports' fences, the same on all replicas; made where it is "
@@ -65,6 +68,11 @@ class ServeConfig(EngineConfig):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(50051, ge=0, le=65535, description="0 takes a free one")
+    http_port: int | None = Field(None, ge=0, le=65535, description="the same in JSON over HTTP; none: not served")
+    unscored: float | None = Field(
+        None, allow_inf_nan=False, description="what a bare-number HTTP route says where there is no reward; none: 422"
+    )
+    keep_reasoning: bool = Field(False, description="judge <think>...</think> of HTTP's reward routes, too")
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Prometheus metrics; none: not served")
     grace: float = Field(30.0, ge=0, description="seconds that running work gets to finish after SIGTERM")
     stream_in_flight: int = Field(64, ge=1, description="requests of one JudgeStream call judged at a time")

@@ -80,9 +80,12 @@ def inside(address: str) -> None:
             printed = json.loads(wire.to_json(raw))
             assert (printed["index"], printed["verdicts"][0]["score"]["satisfied"]) == (0, False)
             assert printed["reward"]["value"] == 0.0
+            group = pb.JudgeGroupRequest(reports=["a", "b"], criteria=[pb.Criterion(text="x")], mapping="TERNARY")
+            assert wire.read_json(json.loads(wire.to_json(group)), pb.JudgeGroupRequest) == group
             refused = await failure(client.judge_raw(pb.JudgeRequest(report="r")))
             assert isinstance(refused, InvalidRequest)
             assert refused.field == "criteria"
+            assert wire.connect_error(refused)["details"][0]["debug"]["field_violations"][0]["field"] == "criteria"
         async with connect(address, judge_id="another") as client:
             refused = await failure(client.judge_case(case))
             assert isinstance(refused, JudgeMismatch)
@@ -91,6 +94,10 @@ def inside(address: str) -> None:
     asyncio.run(speak())
     blocking = connect_blocking(address)
     assert blocking.judge_case(case).reward.value == 1.0
+    from judger.integrations import areal, openrlhf, slime, trl, verl
+
+    assert all((openrlhf, slime, trl, verl))  # each needs the client alone
+    assert areal.ChecklistReward(address)("", "an apple", rubric='["apple"]') == 1.0
     child = os.fork()
     if child == 0:
         os._exit(0 if blocking.judge_case(case).reward.value == 1.0 else 1)

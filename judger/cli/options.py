@@ -37,6 +37,7 @@ ENGINE_FLAGS = (
     "base_url",
     "reading",
     "min_label_mass",
+    "api",
     "api_key_file",
     "fence_key_file",
     "calibration",
@@ -68,6 +69,7 @@ def engine_flags() -> argparse.ArgumentParser:
     group.add_argument("--base-url", metavar="URL", help=help_of["base_url"])
     group.add_argument("--reading", choices=get_args(Reading), help=help_of["reading"])
     group.add_argument("--min-label-mass", type=float, metavar="P", help=help_of["min_label_mass"])
+    group.add_argument("--api", choices=("openai", "systemone"), help=help_of["api"])
     group.add_argument("--api-key-file", type=Path, metavar="FILE", help=help_of["api_key_file"])
     group.add_argument("--fence-key-file", type=Path, metavar="FILE", help=help_of["fence_key_file"])
     group.add_argument("--calibration", type=Path, metavar="FILE", help=help_of["calibration"])
@@ -76,9 +78,14 @@ def engine_flags() -> argparse.ArgumentParser:
 
 def judge_flags() -> argparse.ArgumentParser:
     """A parent with both ways to a judge: a server's address, or the engine flags."""
-    parent = argparse.ArgumentParser(add_help=False, parents=[engine_flags()])
-    group = parent.add_argument_group("the judge, on a server (instead)")
-    group.add_argument("--addr", type=address, metavar="HOST:PORT", help="a running judger serve")
+    return argparse.ArgumentParser(add_help=False, parents=[engine_flags(), server_flags()])
+
+
+def server_flags(title: str = "the judge, on a server (instead)", *, required: bool = False) -> argparse.ArgumentParser:
+    """A parent with how to reach a server."""
+    parent = argparse.ArgumentParser(add_help=False)
+    group = parent.add_argument_group(title)
+    group.add_argument("--addr", type=address, metavar="HOST:PORT", required=required, help="a running judger serve")
     group.add_argument("--token-file", type=Path, metavar="FILE", help="the server's bearer token, in its first line")
     group.add_argument(
         "--allow-insecure-token", action="store_true", default=None, help="send it without TLS to another machine, too"

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from judger.server.process import Running
 
 SERVER_FLAGS = (
-    *("host", "port", "metrics_port", "grace", "stream_in_flight", "allow_remote"),
+    *("host", "port", "http_port", "unscored", "keep_reasoning", "metrics_port", "grace", "stream_in_flight"),
+    "allow_remote",
     *("log_texts", "otlp", "tokens", "tls_cert", "tls_key", "tls_client_ca"),
     *("cache", "cache_mb", "cache_redis", "cache_memory_mb", "max_queued_tokens", "lane_weights", "engine_timeout"),
 )
@@ -36,6 +37,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     fields = ServeConfig.model_fields
     group.add_argument("--host", metavar="ADDRESS", help=_help(fields, "host"))
     group.add_argument("--port", type=int, metavar="N", help=_help(fields, "port"))
+    group.add_argument("--http-port", type=int, metavar="N", help=_help(fields, "http_port"))
+    group.add_argument("--unscored", type=float, metavar="NUMBER", help=_help(fields, "unscored"))
+    group.add_argument("--keep-reasoning", action="store_true", default=None, help=_help(fields, "keep_reasoning"))
     group.add_argument("--metrics-port", type=int, metavar="N", help=_help(fields, "metrics_port"))
     group.add_argument("--grace", type=float, metavar="SECONDS", help=_help(fields, "grace"))
     group.add_argument("--stream-in-flight", type=int, metavar="N", help=_help(fields, "stream_in_flight"))
@@ -71,6 +75,8 @@ async def run(args: argparse.Namespace) -> int:
     def on_ready(server: Running) -> None:
         _settle()
         print(f"judger: serving {server.judge.judge_id} on {server.address}", file=sys.stderr, flush=True)
+        if server.http_address is not None:
+            print(f"judger: http on {server.http_address}", file=sys.stderr, flush=True)
 
     with in_background():
         await serve(config, on_ready=on_ready)

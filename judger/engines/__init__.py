@@ -57,6 +57,17 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 min_label_mass=config.min_label_mass,
                 fence=open_fence_key(config.fence_key_file),
             )
+        case "decisions":
+            from judger.engines.decisions import DecisionsEngine
+
+            return DecisionsEngine(
+                needed(config.model, "model", "the decisions engine"),
+                base_url=needed(config.base_url, "base_url", "the decisions engine"),
+                api=config.api,
+                api_key=read_key(config.api_key_file),
+                min_label_mass=config.min_label_mass,
+                fence=open_fence_key(config.fence_key_file),
+            )
         case "vllm":
             from judger.engines.vllm import VllmEngine
 

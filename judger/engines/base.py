@@ -22,7 +22,7 @@ class Identity:
     """Everything that can change a verdict. Its digest is the `judge_id`."""
 
     engine: str
-    """mini, torch, vllm, openai or scripted."""
+    """mini, torch, vllm, openai, decisions or scripted."""
     model: str
     """For people: a name, not a path."""
     engine_version: str

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
@@ -39,7 +40,11 @@ from judger.server.handlers import SERVICE, handlers
 from judger.server.health import Health
 from judger.server.rpcs import JudgerService
 from judger.server.scrape import serving_metrics
+from judger.server.web import check_http, open_doors
 from judger.types import LIMITS, Lane
+
+if TYPE_CHECKING:
+    from judger.http.process import Listening
 
 logger = logging.getLogger(__name__)
 OPTIONS = (
@@ -61,6 +66,8 @@ class Running:
     judge: Judge
     metrics: Metrics
     tokens: TokenFile | None = None
+    http_address: str | None = None
+    """Of its HTTP doors, where it has them."""
 
 
 @asynccontextmanager
@@ -79,6 +86,7 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
     check_tracing(config.otlp)
     check_redis(config.cache_redis)
     credentials = server_credentials(config)
+    check_http(config)
     tokens = TokenFile(config.tokens) if config.tokens is not None else None
     gate = [Gate(tokens)] if tokens is not None else []
     judge = await asyncio.get_running_loop().run_in_executor(None, assemble, config, engine)
@@ -92,6 +100,7 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection((SERVICE, HEALTH_NAME, reflection.SERVICE_NAME), server)
     host = f"[{config.host}]" if ":" in config.host else config.host
+    doors: Listening | None = None
     try:
         try:
             address = f"{host}:{config.port}"
@@ -100,6 +109,7 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
             raise InvalidRequest("port", f"{address} can't be listened on; is it taken?") from error
         await health.report(False)
         await server.start()
+        doors = open_doors(config, service, tokens, health)
         await judge.warm_up()
         await health.report(True)
         reports: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references
@@ -110,7 +120,7 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
 
         judge.work.keeper.on_change = on_change
         with ended_by_death(judge):
-            yield Running(f"{host}:{port}", judge, metrics, tokens)
+            yield Running(f"{host}:{port}", judge, metrics, tokens, doors.address if doors is not None else None)
     finally:
         await health.enter_graceful_shutdown()
         service.leave()
@@ -119,6 +129,8 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
         await judge.close()
         if service.end_streams():  # a socket closed on a writer in full flow takes the last answer with it
             await asyncio.sleep(LAST_WORDS)
+        if doors is not None:
+            await doors.stop(LAST_WORDS)
         stopping = asyncio.ensure_future(server.stop(LAST_WORDS))
         await asyncio.wait([stopping], timeout=PATIENCE)
         try:

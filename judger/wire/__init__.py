@@ -3,7 +3,8 @@
 Reading a request validates it (`judger.validate`): what comes out of `read_*` can be judged.
 """
 
-from judger.wire.as_json import to_json
+from judger.wire.as_json import read_json, to_json
+from judger.wire.connect import connect_error
 from judger.wire.requests import (
     MAX_TAG_BYTES,
     MAX_TRIALS,
@@ -24,12 +25,14 @@ __all__ = [
     "MAX_TAG_BYTES",
     "MAX_TRIALS",
     "code_name",
+    "connect_error",
     "error_from_status",
     "error_status",
     "parse",
     "read_compare",
     "read_comparison",
     "read_group",
+    "read_json",
     "read_request",
     "read_response",
     "to_json",
