@@ -20,6 +20,7 @@ from judger.cli.options import check_judge, judge_flags, judging_flags, judging_
 from judger.cli.session import Answer, in_order, judge_session
 from judger.errors import InvalidRequest
 from judger.rubric import iter_records, read_rubric
+from judger.rubric.members import on_one_line, with_members
 
 KEPT = (Fate.KEPT, Fate.UNSCORED_KEPT)
 
@@ -114,12 +115,17 @@ def decide(answer: Answer, low: float, high: float, *, keep_unscored: bool) -> F
 
 
 def kept_line(answer: Answer) -> str:
-    """The input's own object with the response beside it. A task of several reports becomes one line for each."""
-    own = dict(answer.record.raw)
-    if "reports" in own and "report" not in own:
-        del own["reports"]
-        own |= {"id": answer.case.id, "report": answer.case.report}
-    return json.dumps(own | {"judgement": json.loads(answer.to_json())}, ensure_ascii=False)
+    """The input's own object, its characters as they were, with the response beside it.
+
+    A task of several reports becomes one line for each.
+    """
+    record, case = answer.record, answer.case
+    new = {"judgement": answer.to_json()}
+    is_task = "reports" in record.raw and "report" not in record.raw
+    if is_task:
+        new |= {key: json.dumps(text, ensure_ascii=False) for key, text in (("id", case.id), ("report", case.report))}
+    text = record.text or json.dumps(record.raw)  # YAML: escaped, as its texts may be no Unicode
+    return on_one_line(with_members(text, new, instead_of={"report": "reports"} if is_task else {}))
 
 
 def tell(counts: dict[str, int], resumed: int, args: argparse.Namespace, judge_id: str) -> None:

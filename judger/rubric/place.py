@@ -64,6 +64,8 @@ class Place:
     line: int
     path: str = ""
     lines: Callable[[str], int] | None = None
+    source: str = ""
+    """The JSON that a whole value was read from; empty for its members, and in other formats."""
 
     def at(self, key: str | int) -> Place:
         """The place of a member of this value."""
