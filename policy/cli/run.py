@@ -88,7 +88,10 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 def _act(arguments: argparse.Namespace) -> int:
     from policy.runs import Run
+    from policy.whole import half_character
 
+    if fault := half_character(arguments.query or ""):
+        raise ConfigError(f"QUERY: {fault}")
     if arguments.resume is not None:
         if not (arguments.resume / "journal.jsonl").is_file():
             raise ConfigError(f"{arguments.resume}: there is no run to resume in this folder")
