@@ -15,6 +15,7 @@ from rich.text import Text
 
 from judger.cli.console import check_writable, count_lines, output, progress
 from judger.cli.exits import INCOMPLETE, OK
+from judger.cli.inputs import input_file
 from judger.cli.journal import Fate, Journal, journal_path
 from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags
 from judger.cli.session import Answer, in_order, judge_session
@@ -35,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parents=[judge_flags(), judging_flags(), output_flags()],
         allow_abbrev=False,
     )
-    parser.add_argument("cases", type=Path, metavar="IN.jsonl", help="one case a line; may be gzip-compressed")
+    parser.add_argument("cases", type=input_file, metavar="IN.jsonl", help="one case a line; may be gzip-compressed")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT.jsonl", required=True)
     parser.add_argument("--min-reward", type=float, metavar="X", help="keep rewards of at least X")
     parser.add_argument("--max-reward", type=float, metavar="X", help="keep rewards of at most X")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -12,10 +13,11 @@ from rich.text import Text
 
 from judger.cli.console import check_writable, count_lines, line_writer, output, progress
 from judger.cli.exits import INCOMPLETE, OK
+from judger.cli.inputs import CASES_HELP, input_file, read_all
 from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags
 from judger.cli.session import Answer, in_order, judge_session
 from judger.cli.table import case_table, decimal, legend, plural, refused_case
-from judger.rubric import iter_records, read_rubric
+from judger.rubric import read_rubric
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,11 +25,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "score",
         help="judge cases from a file",
-        description="Judges every case of a file and shows verdicts and rewards. Exit code 1: something is unscored.",
+        description="Judges every case of the files, shows verdicts and rewards. Exit code 1: something is unscored.",
         parents=[judge_flags(), judging_flags(), output_flags()],
         allow_abbrev=False,
     )
-    parser.add_argument("cases", type=Path, metavar="CASES.jsonl", help="one case a line; may be gzip-compressed")
+    parser.add_argument("cases", nargs="+", type=input_file, metavar="CASES.jsonl", help=CASES_HELP)
     parser.add_argument("--rubric", type=Path, metavar="FILE", help="judge every case by this rubric, not by its own")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT.jsonl", help="write the lines of --json here")
     parser.set_defaults(run=run)
@@ -67,14 +69,14 @@ async def run(args: argparse.Namespace) -> int:
     check_judge(args)
     options = judging_options(args)
     if args.output is not None:
-        check_writable(args.output, args.cases)
+        check_writable(args.output, *args.cases)
     rubric = None if args.rubric is None else read_rubric(args.rubric)
-    records = iter_records(args.cases, rubric=rubric)
+    records = chain.from_iterable(read_all(args.cases, rubric=rubric))
     tally = Tally()
     async with judge_session(args, options) as session:
         with (
             line_writer(args.output) as file,
-            progress("judging", count_lines(args.cases), quiet=args.quiet) as advance,
+            progress("judging", count_lines(*args.cases), quiet=args.quiet) as advance,
         ):
             async with aclosing(in_order(session, records, options)) as answers:
                 async for answer in answers:

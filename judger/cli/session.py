@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from judger.cli.console import loading
+from judger.cli.exits import INTERRUPTED, TERMINATED
 from judger.cli.options import connection, engine_settings, serve_config
 from judger.errors import JudgeMismatch, JudgerError, Unsupported
 from judger.rubric import Record
@@ -99,9 +101,11 @@ async def judge_session(args: argparse.Namespace, options: Options) -> AsyncIter
             address, settings = args.addr, connection(args)
             if not address:
                 from judger.server.process import running
+                from judger.server.signals import ending_at_once
 
                 config = serve_config(engine_settings(args) | {"host": "127.0.0.1", "port": 0, "grace": 0.0})
-                address = (await stack.enter_async_context(running(config))).address
+                with ending_at_once({signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}):
+                    address = (await stack.enter_async_context(running(config))).address
             client = await stack.enter_async_context(connect(address, **settings))
             session = Session(client, await client.get_judge(), args.timeout)
         if args.judge_id and args.judge_id != session.judge_id:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from judger import wire
 from judger.client.calls import unary
-from judger.client.cases import CriterionLike, check_options, make_case, make_options, make_reports
+from judger.client.cases import CriterionLike, make_case, make_compare_options, make_options, make_reports
 from judger.client.channel import Link
 from judger.client.group import group
 from judger.client.ready import wait_ready
@@ -22,7 +22,7 @@ from judger.client.stream import Answer, Pipeline
 from judger.errors import InvalidRequest, JudgerError
 from judger.types import Case, Judgement, Options
 from judger.v1 import judger_pb2 as pb
-from judger.validate import check, check_compare, check_group, text_fault
+from judger.validate import check, check_compare, check_group, check_options, text_fault
 
 DEFAULTS = Options()
 
@@ -182,7 +182,7 @@ class Client:
         b = make_case(query, report_b, a.criteria, request_id=a.id, language=language)
         check_compare(query, report_a, report_b, a.criteria)
         _check_tags(a)
-        request = wire.write_compare(a, b, make_options(options), self.settings.judge_id or "")
+        request = wire.write_compare(a, b, make_compare_options(options), self.settings.judge_id or "")
         response: pb.CompareResponse = await self._unary("Compare", request, timeout)
         return response
 

@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 from judger.errors import InvalidRequest
 from judger.types import Case, Criterion, Explain, Label, Lane, Options, Role
 from judger.types import Mapping as RewardMapping
-from judger.validate import role_and_weight
-from judger.wire import MAX_TRIALS
+from judger.validate import check_options, role_and_weight
 
 CriterionLike = Criterion | Mapping[str, object] | str
 """A Criterion, a dict with the keys of a case file (others are carried along unread), or the text alone."""
@@ -104,12 +103,12 @@ def make_options(given: Mapping[str, object]) -> Options:
     return options
 
 
-def check_options(options: Options) -> None:
-    """Raises InvalidRequest for a number out of its range."""
-    if not 0.0 <= options.explain_margin <= 1.0:
-        raise InvalidRequest("explain_margin", f"must lie in [0, 1], not {options.explain_margin}")
-    if not 1 <= options.trials <= MAX_TRIALS:
-        raise InvalidRequest("trials", f"must be between 1 and {MAX_TRIALS}, not {options.trials}")
+def make_compare_options(given: Mapping[str, object]) -> Options:
+    """The options of a comparison: a mapping and a lane. Raises InvalidRequest, also for those that it has not."""
+    for name in given:
+        if name in _OPTION_NAMES and name not in ("mapping", "lane"):
+            raise InvalidRequest(name, "is no option of compare, which gives one answer without reasons or trials")
+    return make_options(given)
 
 
 def _member(field: str, name: str, kind: type[E]) -> E:

@@ -6,7 +6,6 @@ Reading a request validates it (`judger.validate`): what comes out of `read_*` c
 from judger.wire.as_json import to_json
 from judger.wire.requests import (
     MAX_TAG_BYTES,
-    MAX_TRIALS,
     read_compare,
     read_group,
     read_request,
@@ -20,7 +19,6 @@ from judger.wire.status import DETAILS_TRAILER, code_name, error_from_status, er
 __all__ = [
     "DETAILS_TRAILER",
     "MAX_TAG_BYTES",
-    "MAX_TRIALS",
     "code_name",
     "error_from_status",
     "error_status",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -20,11 +21,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # a stand-in for them may not have it
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines would come before what we say of the same fault
     parser = argparse.ArgumentParser(prog="judger-agent", description="A research agent with real tools.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for module in (run, index, rollouts, replay):
         module.add(commands)
     arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help()
+        return 0
     try:
         status: int = arguments.act(arguments)
     except (AgentError, JudgerError, OSError, KeyboardInterrupt, BaseExceptionGroup) as error:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
 
 import pytest
-from conftest import SCRIPTED, case, write
+from conftest import JUDGER, SCRIPTED, case, write
 
 TWO = (
     case("a", "The sky is blue [[fully]]", {"text": "Wrong colours [[not]]", "weight": -1.0}),
@@ -124,3 +125,36 @@ def test_a_calibration_changes_the_judge_and_its_probabilities(run, cases, tmp_p
     raw, calibrated = (run("score", cases, *SCRIPTED, "--json", *f).lines[0] for f in ([], ["--calibration", path]))
     assert calibrated["judge_id"] != raw["judge_id"]
     assert calibrated["verdicts"][0]["score"]["p_full"] < raw["verdicts"][0]["score"]["p_full"]
+
+
+def test_several_files_are_judged_in_their_order_and_all_are_checked_first(run, tmp_path):
+    first, second = write(tmp_path / "1.jsonl", case("a", "x [[fully]]")), write(tmp_path / "2.jsonl", case("b", "x"))
+    ran = run("score", first, second, *SCRIPTED, "--json")
+    assert [(line["request_id"], line["index"]) for line in ran.lines] == [("a", 0), ("b", 1)]
+    second.write_text("{}\n")
+    ran = run("score", first, second, *SCRIPTED, "--json")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"{second}:1: ")
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_dash_is_standard_input_lines_or_one_document(tmp_path, indent):
+    text = json.dumps(case("a", "x [[fully]]"), indent=indent)
+    argv = [*JUDGER, "score", "-", *SCRIPTED, "--json"]
+    ran = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout)["request_id"] == "a"
+
+
+def test_standard_input_is_named_once(run):
+    ran = run("score", "-", "-", *SCRIPTED)
+    assert ran.code == 2
+    assert "standard input can be read once" in ran.err
+
+
+def test_labels_and_roles_are_read_as_they_are_printed(run, tmp_path):
+    row = case("a", {"text": "x [[fully]]", "label": "FULLY_SATISFIED", "role": "EXPLICIT"})
+    path = write(tmp_path / "c.jsonl", row, case("b", {"text": "y [[not]]", "label": "not_satisfied"}))
+    ran = run("agree", path, *SCRIPTED, "--json")
+    assert ran.code == 0
+    assert ran.lines[0]["mean"]["balanced_accuracy"]["value"] == 1.0
