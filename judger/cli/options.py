@@ -65,6 +65,12 @@ def output_flags() -> argparse.ArgumentParser:
     return parent
 
 
+def add_evidence_text(parser: argparse.ArgumentParser) -> None:
+    """Adds `--evidence-text`, for commands that write responses."""
+    help_ = "in JSON, the text of each passage of evidence beside its offsets"
+    parser.add_argument("--evidence-text", action="store_true", help=help_)
+
+
 def judging_flags(*, mapping: Mapping | None = Mapping.STRICT, lane: Lane = Lane.BULK) -> argparse.ArgumentParser:
     """A parent with how a case is judged; `mapping` None where the command itself decides about rewards."""
     parent = argparse.ArgumentParser(add_help=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -71,8 +72,8 @@ class Answer:
         refused = Unscored(Reason.ENGINE_ERROR, f"refused: {self.error}")
         return tuple(Verdict(criterion_id=criterion.id, result=refused) for criterion in self.case.criteria)
 
-    def to_json(self) -> str:
-        """The response message as protobuf-JSON on one line."""
+    def to_json(self, *, with_text: bool = False) -> str:
+        """The response message as protobuf-JSON on one line; with the `text` of each passage of evidence if wanted."""
         from judger import wire
         from judger.v1 import judger_pb2 as pb
         from judger.wire.status import error_status
@@ -82,7 +83,15 @@ class Answer:
         else:
             assert self.error is not None
             message = pb.JudgeResponse(request_id=self.case.id, index=self.index, error=error_status(self.error))
-        return wire.to_json(message)
+        line = wire.to_json(message)
+        return self._with_text(line) if with_text else line
+
+    def _with_text(self, line: str) -> str:
+        response = json.loads(line)
+        for verdict in response.get("verdicts", ()):
+            for span in verdict.get("evidence", ()):
+                span["text"] = self.case.report[span["start"] : span["end"]]
+        return json.dumps(response, ensure_ascii=False)
 
 
 @asynccontextmanager

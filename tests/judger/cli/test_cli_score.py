@@ -158,3 +158,18 @@ def test_labels_and_roles_are_read_as_they_are_printed(run, tmp_path):
     ran = run("agree", path, *SCRIPTED, "--json")
     assert ran.code == 0
     assert ran.lines[0]["mean"]["balanced_accuracy"]["value"] == 1.0
+
+
+def test_the_text_of_the_evidence_comes_on_request(run, cases, tmp_path):
+    ran = run("score", cases, *SCRIPTED, "--json", "--evidence-text")
+    spans = [(line, span) for line in ran.lines for verdict in line["verdicts"] for span in verdict["evidence"]]
+    assert spans
+    reports = {row["id"]: row["report"] for row in TWO}
+    assert all(span["text"] == reports[line["request_id"]][span["start"] : span["end"]] for line, span in spans)
+    assert "text" not in run("score", cases, *SCRIPTED, "--json").out
+    out = tmp_path / "out.jsonl"
+    run("filter", cases, "-o", out, "--min-reward", "-9", *SCRIPTED, "--evidence-text")
+    assert '"text": "The sky is blue' in out.read_text()
+    ran = run("score", cases, *SCRIPTED, "--evidence-text")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--evidence-text: is of JSON" in ran.err
