@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROTOC_VENV := .venv-proto
 
-.PHONY: demo test test-vllm test-verl check bench soak fuzz train-demo proto clean
+.PHONY: demo picture test test-vllm test-verl check bench soak fuzz train-demo proto clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -25,6 +25,9 @@ $(VENV)/.dev: $(VENV)/.judge
 
 demo: $(VENV)/.judge
 	@$(BIN)/python -m judger.demo
+
+picture: $(VENV)/.judge
+	@$(BIN)/python -m judger.demo.picture docs/report.svg
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest

@@ -97,7 +97,9 @@ def why_unlikely(criterion: Criterion, score: Score) -> str:
     others = f"in part {percent(score.p_partial)}, present {percent(score.p_full)}"
     if not negative:
         others = f"not {percent(score.p_not)}, partially {percent(score.p_partial)}"
-    return f"{side}; of the others {others}"
+    pair = (score.p_partial, score.p_full if negative else score.p_not)
+    by = "" if confidence(score) >= max(pair) else ", as calibrated"
+    return f"{side}; else {others}{by}"
 
 
 def percent(value: float) -> str:
@@ -206,7 +208,7 @@ def _verdicts(case: Case, judgement: Judgement, width: int) -> list[RenderableTy
         if isinstance(verdict.result, Unscored):
             blocks.append(_below(f"unscored: {verdict.result.detail or verdict.result.reason.value}", width))
         elif why := why_unlikely(criterion, verdict.result):
-            blocks.append(_below(f"less than half: {why}", width))
+            blocks.append(Padding(Text(f"less than half: {why}", style="italic dim"), (0, 0, 0, 3)))
         if passage := deciding(case.report, verdict):
             blocks.append(_below(f"» {passage}", width))
         if verdict.rationale:

@@ -170,9 +170,9 @@ def test_the_legend_explains_every_mapping(mapping):
     ("criterion", "p", "shown", "why"),
     [
         (requirement(), (0.33, 0.35, 0.32), "partially 35%", "fully has 32%, under its 50%"),
-        (requirement(), (0.45, 0.1, 0.45), "not ~45%", "of the others not 45%, partially 10%"),
+        (requirement(), (0.45, 0.1, 0.45), "not ~45%", "else not 45%, partially 10%"),
         (flaw(), (0.45, 0.3, 0.25), "in part ~30%", "any trace of it has 55%, over its 50%"),
-        (flaw(), (0.2, 0.39, 0.41), "present 41%", "of the others in part 39%, present 41%"),
+        (flaw(), (0.2, 0.39, 0.41), "present 41%", "else in part 39%, present 41%"),
         (requirement(), (0.3, 0.5, 0.2), "partially 50%", None),
         (flaw(), (0.6, 0.2, 0.2), "absent ~60%", None),
     ],
