@@ -20,11 +20,12 @@ from judger.types import Case, Judgement
 
 CASE = "misinformation"
 WIDTH = 100
+CONFIG = ServeConfig.model_validate({"port": 0, "grace": 0.0})
 
 
 async def judged(case: Case) -> Judgement:
     """The case's judgement by the built-in judge, through a server as ever."""
-    async with running(ServeConfig(port=0, grace=0.0)) as server, connect(server.address) as client:
+    async with running(CONFIG) as server, connect(server.address) as client:
         return await client.judge(case.query, case.report, case.criteria, request_id=case.id)
 
 

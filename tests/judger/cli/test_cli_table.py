@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import unicodedata
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from judger.cli.table import case_table, clean, legend, number, refused_case, why_unlikely
+from judger.demo.picture import draw
 from judger.reward import reward
 from judger.types import (
     Case,
@@ -190,3 +192,14 @@ def test_a_calibrated_threshold_is_said_where_it_made_the_label():
     assert why_unlikely(requirement(), met) == "fully has 40%, over its 30%"
     absent = score(Probabilities(0.4, 0.3, 0.3), negative=True, calibration=low)
     assert why_unlikely(flaw(), absent) == "any trace of it has 60%, under its 80%"
+
+
+def test_the_picture_of_a_judged_case_is_whole_and_fetches_nothing(tmp_path):
+    case = Case(id="case-1", query="Which colours?", report=REPORT, criteria=(requirement(),))
+    verdict = Verdict(criterion_id="c", result=score(Probabilities(*FULLY), negative=False), evidence=(Span(0, 44),))
+    judged = reward(case.criteria, (verdict,))
+    draw(case, Judgement(case_id="case-1", verdicts=(verdict,), reward=judged, judge_id="j"), tmp_path / "p.svg")
+    texts = "".join(ElementTree.parse(tmp_path / "p.svg").getroot().itertext()).replace("\xa0", " ")
+    assert "reward 1.00" in texts
+    assert "font-face" not in texts
+    assert "url(http" not in texts
