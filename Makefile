@@ -9,7 +9,7 @@ PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-chec
 PROTOC_VENV := .venv-proto
 LLM := .llm
 
-.PHONY: demo test test-vllm test-llm test-verl test-integrations check bench soak fuzz train-demo proto clean
+.PHONY: demo picture test test-vllm test-llm test-verl test-integrations check bench soak fuzz train-demo proto clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -27,6 +27,9 @@ $(VENV)/.dev: $(VENV)/.judge
 
 demo: $(VENV)/.judge
 	@$(BIN)/python -m judger.demo
+
+picture: $(VENV)/.judge
+	@$(BIN)/python -m judger.demo.picture docs/report.svg
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest

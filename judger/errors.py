@@ -76,10 +76,20 @@ class Fault:
 
 
 class InvalidFile(JudgerError):
-    """A file has faults; all of them, in order."""
+    """Files have faults: all of them, in order. The message has the first `SAID` of each file, and a count."""
+
+    SAID = 20
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("\n".join(str(fault) for fault in faults))
+        by_file: dict[str, list[Fault]] = {}
+        for fault in faults:
+            by_file.setdefault(fault.path, []).append(fault)
+        lines: list[str] = []
+        for path, those in by_file.items():
+            lines += map(str, those[: self.SAID])
+            if len(those) > self.SAID:
+                lines.append(f"{path}: and {len(those) - self.SAID:,} more")
+        super().__init__("\n".join(lines))
         self.faults = tuple(faults)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 
 from judger.errors import InvalidRequest
-from judger.types import LIMITS, Criterion, Label, Limits, Role
+from judger.types import LIMITS, Criterion, Explain, Label, Limits, Options, Role
 
 __all__ = [
     "CASE_KEYS",
@@ -20,6 +20,7 @@ __all__ = [
     "check_compare",
     "check_criteria",
     "check_group",
+    "check_options",
     "check_texts",
     "count_fault",
     "criteria_faults",
@@ -147,6 +148,19 @@ def check_compare(
     check_texts(query, {"report_a": report_a, "report_b": report_b}, limits)
     if criteria:
         check_criteria(criteria, limits)
+
+
+def check_options(options: Options, limits: Limits = LIMITS) -> None:
+    """Raises InvalidRequest for a number out of its range, and for an option that nothing would look at."""
+    margin, trials, explain = options.explain_margin, options.trials, options.explain
+    if not 0.0 <= margin <= 1.0:
+        raise InvalidRequest("explain_margin", f"must lie in [0, 1], not {margin}")
+    if not 1 <= trials <= limits.trials:
+        raise InvalidRequest("trials", f"must lie between 1 and {limits.trials}, not {trials}")
+    if margin and explain is not Explain.UNDER_MARGIN:
+        raise InvalidRequest("explain_margin", f"says which criteria explain=under_margin is for, not {explain}")
+    if trials > 1 and explain is Explain.NEVER:
+        raise InvalidRequest("trials", "are of written reasons (explain): without one a verdict is the same every time")
 
 
 def _shown(text: str, width: int = 60) -> str:

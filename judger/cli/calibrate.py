@@ -13,6 +13,7 @@ from rich.text import Text
 
 from judger.cli.console import check_writable, output
 from judger.cli.exits import INCOMPLETE, OK
+from judger.cli.inputs import input_file
 from judger.cli.labelled import judge_labelled
 from judger.cli.options import check_judge, judge_flags, judging_flags, output_flags
 from judger.cli.table import decimal
@@ -41,7 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parents=[judge_flags(), judging_flags(mapping=None), output_flags()],
         allow_abbrev=False,
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="LABELLED.jsonl", help="each file is one source")
+    parser.add_argument("files", nargs="+", type=input_file, metavar="LABELLED.jsonl", help="each file is one source")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="CALIBRATION.json")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the folds and resamples; default: 0")
     parser.set_defaults(run=run)

@@ -19,6 +19,7 @@ from judger.client.cases import (
     as_case,
     each,
     make_case,
+    make_compare_options,
     make_options,
     make_reports,
 )
@@ -271,7 +272,7 @@ class Client:
         b = make_case(query, report_b, a.criteria, request_id=a.id, language=language)
         check_compare(query, report_a, report_b, a.criteria)
         check_tags(a)
-        request = wire.write_compare(a, b, make_options(keywords), self.settings.judge_id or "")
+        request = wire.write_compare(a, b, make_compare_options(keywords), self.settings.judge_id or "")
         found = wire.read_comparison(await self._rpcs.unary("Compare", request, timeout))
         if found.a is None or found.b is None:
             return found

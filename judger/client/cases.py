@@ -16,8 +16,15 @@ from judger.client.values import expect, plain
 from judger.errors import InvalidRequest
 from judger.types import Case, Criterion, Explain, Label, Lane, Options, Role
 from judger.types import Mapping as RewardMapping
-from judger.validate import CASE_KEYS, CRITERION_KEYS, full_text, misspelt, misspelt_reason, role_and_weight
-from judger.wire import MAX_TRIALS
+from judger.validate import (
+    CASE_KEYS,
+    CRITERION_KEYS,
+    check_options,
+    full_text,
+    misspelt,
+    misspelt_reason,
+    role_and_weight,
+)
 
 CriterionLike = Criterion | Mapping[str, object] | str
 """A Criterion, a dict with the keys of a case file (others are carried along unread), or the text alone."""
@@ -212,12 +219,17 @@ def make_options(given: Mapping[str, object], options: Options | None = None) ->
         else:
             expect(name, value, *_KINDS[name])
             values[name] = value
-    made = Options(**values)
-    if not 0.0 <= made.explain_margin <= 1.0:
-        raise InvalidRequest("explain_margin", f"must lie in [0, 1], not {made.explain_margin}")
-    if not 1 <= made.trials <= MAX_TRIALS:
-        raise InvalidRequest("trials", f"must be between 1 and {MAX_TRIALS}, not {made.trials}")
-    return made
+    options = Options(**values)
+    check_options(options)
+    return options
+
+
+def make_compare_options(given: Mapping[str, object]) -> Options:
+    """The options of a comparison: a mapping and a lane. Raises InvalidRequest, also for those that it has not."""
+    for name in given:
+        if name in _OPTION_NAMES and name not in ("mapping", "lane"):
+            raise InvalidRequest(name, "is no option of compare, which gives one answer without reasons or trials")
+    return make_options(given)
 
 
 def _member(field: str, name: str, kind: type[E]) -> E:

@@ -68,12 +68,12 @@ class Fields:
         return self._of_type(key, float, "a number")
 
     def choice(self, key: str, menu: type[Menu]) -> Menu | None:
-        """A word on the menu."""
+        """A word on the menu, in small letters or in the capitals that protobuf-JSON has (`FULLY_SATISFIED`)."""
         value = self.text(key)
         if value is None:
             return None
         try:
-            return menu(value)
+            return menu(value.lower())
         except ValueError:
             self.place.fault(f"must be one of {', '.join(menu)}, not {shown(value)}", key)
             return None

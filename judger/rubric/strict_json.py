@@ -116,7 +116,7 @@ class Parser:
                     path = parent(path)
                 return known[path]
 
-        place = Place(self.faults, line, "", lines)
+        place = Place(self.faults, line, "", lines, text)
         try:
             value: object = self.decoder.decode(text)
         except json.JSONDecodeError as error:

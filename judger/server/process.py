@@ -11,7 +11,7 @@ import ipaddress
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from judger.cache.verdicts import VerdictCache
 from judger.config import ServeConfig
 from judger.engines import build_engine
 from judger.engines.base import Engine, SelfBatching
-from judger.errors import EngineError, InvalidRequest
+from judger.errors import EngineError
 from judger.judge import Judge
 from judger.observe.metrics import Metrics
 from judger.observe.requestlog import RequestLog
@@ -38,8 +38,10 @@ from judger.server.callers import TokenFile
 from judger.server.exposure import Gate, check_exposure, server_credentials
 from judger.server.handlers import SERVICE, handlers
 from judger.server.health import Health
+from judger.server.listen import bind_fault
 from judger.server.rpcs import JudgerService
 from judger.server.scrape import serving_metrics
+from judger.server.signals import ending_at_once
 from judger.server.web import check_http, open_doors
 from judger.types import LIMITS, Lane
 
@@ -52,6 +54,7 @@ OPTIONS = (
     ("grpc.max_send_message_length", LIMITS.message_bytes),
     ("grpc.so_reuseport", 0),  # a second server on the port fails instead of taking half of the calls
 )
+ENDING = (signal.SIGTERM, signal.SIGINT)
 LAST_WORDS = 1.0
 """Seconds for answers and refusals to be written before the connections are closed."""
 PATIENCE = 10.0
@@ -106,7 +109,7 @@ async def running(config: ServeConfig, engine: Engine | SelfBatching | None = No
             address = f"{host}:{config.port}"
             port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
         except RuntimeError as error:
-            raise InvalidRequest("port", f"{address} can't be listened on; is it taken?") from error
+            raise bind_fault(config.host, config.port) from error
         await health.report(False)
         await server.start()
         doors = open_doors(config, service, tokens, health)
@@ -205,12 +208,17 @@ def is_loopback(host: str) -> bool:
 
 
 async def serve(config: ServeConfig, *, on_ready: Callable[[Running], None] | None = None) -> None:
-    """Serves until SIGTERM or SIGINT, then lets running work finish within the grace period."""
+    """Serves until SIGTERM or SIGINT, then lets running work finish within the grace period.
+
+    Either signal ends the process at once, with exit code 0, while the engine is still loaded.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, stop.set)
-    async with running(config) as server:
+    async with AsyncExitStack() as stack:
+        with ending_at_once(dict.fromkeys(ENDING, 0)):
+            server = await stack.enter_async_context(running(config))
+        for signal_number in ENDING:
+            loop.add_signal_handler(signal_number, stop.set)
         with serving_metrics(config, server.metrics, server.tokens):
             if on_ready is not None:
                 on_ready(server)

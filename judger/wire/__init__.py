@@ -7,7 +7,6 @@ from judger.wire.as_json import read_json, to_json
 from judger.wire.connect import connect_error
 from judger.wire.requests import (
     MAX_TAG_BYTES,
-    MAX_TRIALS,
     parse,
     read_compare,
     read_group,
@@ -23,7 +22,6 @@ from judger.wire.text import whole_text
 __all__ = [
     "DETAILS_TRAILER",
     "MAX_TAG_BYTES",
-    "MAX_TRIALS",
     "code_name",
     "connect_error",
     "error_from_status",

@@ -15,7 +15,14 @@ from google.protobuf.message import DecodeError, Message
 from judger.errors import InvalidRequest
 from judger.types import LIMITS, Case, Criterion, Explain, Lane, Mapping, Options
 from judger.v1 import judger_pb2 as pb
-from judger.validate import check_criteria, check_texts, count_fault, role_and_weight, text_fault
+from judger.validate import (
+    check_criteria,
+    check_options,
+    check_texts,
+    count_fault,
+    role_and_weight,
+    text_fault,
+)
 from judger.wire.enums import (
     EXPLAIN_NUMBERS,
     EXPLAINS,
@@ -29,7 +36,6 @@ from judger.wire.enums import (
     unknown_value,
 )
 
-MAX_TRIALS = LIMITS.trials
 REMEMBERED_BYTES = 2**15  # of a rubric
 MAX_TAG_BYTES = 1024  # of a request_id, a judge_id or a language
 
@@ -121,19 +127,16 @@ _remembered = functools.lru_cache(maxsize=256)(_rubric)
 
 
 def _read_options(request: Any) -> Options:
-    margin, trials = request.explain_margin, request.trials
-    if not 0.0 <= margin <= 1.0:
-        raise InvalidRequest("explain_margin", f"must lie in [0, 1], not {margin}")
-    if trials > MAX_TRIALS:
-        raise InvalidRequest("trials", f"at most {MAX_TRIALS}, not {trials}")
-    return Options(
+    options = Options(
         mapping=read_enum("mapping", request.mapping, MAPPINGS, Mapping.STRICT),
         explain=read_enum("explain", request.explain, EXPLAINS, Explain.NEVER),
-        explain_margin=margin,
-        trials=trials or 1,
+        explain_margin=request.explain_margin,
+        trials=request.trials or 1,
         allow_unscored=request.allow_unscored,
         lane=read_enum("lane", request.lane, LANES, Lane.TRAINING),
     )
+    check_options(options)
+    return options
 
 
 # Requests, as a client writes them.

@@ -11,6 +11,7 @@ import openai
 from policy.config import ModelConfig
 from policy.errors import ConfigError, ContextFull, ModelError
 from policy.model import Completion, Message, Schema, ToolCall
+from policy.whole import loads
 
 __all__ = ["OpenAIModel"]
 
@@ -89,7 +90,7 @@ def _sendable(message: Message, send_thoughts: bool) -> Message:
 
 def _object(arguments: str) -> str:
     try:
-        if isinstance(json.loads(arguments), dict):
+        if isinstance(loads(arguments), dict):
             return arguments
     except ValueError:
         pass

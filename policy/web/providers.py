@@ -15,6 +15,7 @@ from policy.sources import Source
 from policy.tools.search import Found
 from policy.web.cache import DiskCache
 from policy.web.fetch import page_key
+from policy.whole import whole
 
 __all__ = ["HostedProvider"]
 
@@ -46,7 +47,7 @@ class HostedProvider:
         try:
             response = await self._client.send(self._request(query, limit))
             response.raise_for_status()
-            data = response.json()
+            data = whole(response.json())
         except httpx.HTTPStatusError as error:
             status = error.response.status_code
             hint = "Wait, or send fewer queries." if status == 429 else "Work with what you have."

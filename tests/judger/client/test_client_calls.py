@@ -94,6 +94,7 @@ async def test_options_go_by_name_or_value(client: Client) -> None:
         ({"mapping": "sum"}, "mapping"),
         ({"mapping": 2}, "mapping"),
         ({"trials": 33}, "trials"),
+        ({"trials": 5}, "trials"),
         ({"trials": 1.5}, "trials"),
         ({"explain_margin": 2}, "explain_margin"),
         ({"temperature": 1.0}, "temperature"),
@@ -333,3 +334,13 @@ def test_options_and_cases_may_be_given_as_objects() -> None:
         Case(id="7", query="", report="r", criteria=(flaw,)), options
     )
     assert (request.request_id, request.judge_id, request.mapping) == ("7", "j", pb.Mapping.EXPECTED)
+
+
+@pytest.mark.parametrize(
+    "options", [{"trials": 3}, {"trials": 1}, {"explain": "always"}, {"explain_margin": 0.1}, {"allow_unscored": True}]
+)
+async def test_an_option_that_a_comparison_has_not_is_refused(unused_address: str, options: dict[str, Any]) -> None:
+    async with connect(unused_address) as client:
+        with pytest.raises(InvalidRequest) as caught:
+            await client.compare("", "an apple", "a pear", ["apple"], **options)
+    assert caught.value.field == next(iter(options))
