@@ -6,11 +6,11 @@ import json
 import random
 
 import pytest
-from conftest import SCRIPTED, case, write
 
 from judger.agreement.figures import FIGURES
 from judger.cli.labelled import source_names
 from judger.errors import InvalidRequest
+from tests.judger.cli.conftest import SCRIPTED, case, write
 
 LABELS = {"fully": "fully_satisfied", "partially": "partially_satisfied", "not": "not_satisfied"}
 

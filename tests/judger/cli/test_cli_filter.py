@@ -8,7 +8,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import JUDGER, SCRIPTED, case, write
+
+from tests.judger.cli.conftest import JUDGER, SCRIPTED, case, write
 
 ROWS = (
     case("good", "x [[fully]]", note={"kept": ["as", "it", "is"]}),

@@ -8,7 +8,8 @@ import subprocess
 
 import httpx
 import pytest
-from conftest import JUDGER, SCRIPTED, serving
+
+from tests.judger.cli.conftest import JUDGER, SCRIPTED, serving
 
 CASE = {"report": "The sky is blue.", "criteria": [{"text": "[[fully]]"}]}
 

@@ -10,10 +10,10 @@ import sys
 import time
 
 import pytest
-from conftest import JUDGER, SCRIPTED, case, make_certificate, serving, write
 
 from judger.errors import EngineError, JudgerError
 from judger.version import __version__
+from tests.judger.cli.conftest import JUDGER, SCRIPTED, case, make_certificate, serving, write
 
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "vllm", "numpy", "tokenizers"}
 

@@ -7,11 +7,11 @@ import json
 import subprocess
 
 import pytest
-from conftest import JUDGER, SCRIPTED, case, write
 
 from judger.calibration.file import save_calibration
 from judger.engines.scripted import ScriptedEngine
 from judger.verdict import Calibration
+from tests.judger.cli.conftest import JUDGER, SCRIPTED, case, write
 
 TWO = (
     case("a", "The sky is blue [[fully]]", {"text": "Wrong colours [[not]]", "weight": -1.0}),

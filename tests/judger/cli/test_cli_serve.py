@@ -8,7 +8,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import JUDGER, SCRIPTED, case, serving, write
+
+from tests.judger.cli.conftest import JUDGER, SCRIPTED, case, serving, write
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
