@@ -239,7 +239,7 @@ def rendered(message: Message) -> Message:
     for call in message["tool_calls"]:
         try:
             arguments = json.loads(call["function"]["arguments"])
-        except ValueError:
+        except (ValueError, RecursionError):
             arguments = call["function"]["arguments"]
         calls.append({**call, "function": {**call["function"], "arguments": arguments}})
     return {**message, "tool_calls": calls}

@@ -131,7 +131,7 @@ def _arguments(text: str) -> str:
     """The arguments in a form to read at a glance."""
     try:
         arguments = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     if not isinstance(arguments, dict):
         return text

@@ -73,7 +73,7 @@ def parse(text: str, *, id_prefix: str = "call") -> tuple[str, str, tuple[ToolCa
 def _read(body: str, call_id: str) -> ToolCall | str:
     try:
         value: Any = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the second of brackets by the thousand
         return f"a tool call is not valid JSON ({error})"
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return 'a tool call must be a JSON object with "name" and "arguments"'

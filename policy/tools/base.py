@@ -96,7 +96,7 @@ class Toolbox:
             return ToolAnswer(f"There is no tool named {call.name!r}. The tools are: {', '.join(self._tools)}.", True)
         try:
             arguments = json.loads(call.arguments or "{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return ToolAnswer(
                 f"The arguments are not valid JSON ({error}). Nothing was done; send the call again.", True
             )
@@ -139,7 +139,7 @@ def _as_list(value: Any) -> Any:
         return value
     try:
         inner = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return [value]
     return inner if isinstance(inner, list) else [value]
 
