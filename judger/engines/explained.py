@@ -43,9 +43,15 @@ LONGEST_REASON, LONGEST_QUOTE = 600, 400
 
 REASON = rf" [^\n]{{1,{LONGEST_REASON}}}\nQuote: [^\n]{{1,{LONGEST_QUOTE}}}\n"
 """What guided decoding lets a model write between `Reason:` and the verdict's cue."""
+PROBE = 64
+"""Characters that are looked for in linear time; a longer quote costs its length squared on top."""
+MOST_SOUGHT = 1_000
+"""Characters of a quote that are looked for, where it isn't in the report as it stands."""
+PIECE = 2**16
 
 REPLY = re.compile(
-    rf"(?:Reason:)?\s*(?P<reason>[^\n]+)\nQuote:\s*(?P<quote>[^\n]*)(?:\n{CUE}\s*(?P<word>[^\n]*?)\.?\s*)?"
+    r"(?:Reason:)?\s*+(?P<reason>[^\n]++)\nQuote:(?:[^\S\n]*+\n)*[^\S\n]*+(?P<quote>[^\n]*+)"
+    rf"(?:\n{CUE}\s*+(?P<word>[^\n]*+))?"
 )
 NO_QUOTE = frozenset({"", "none", "(none)", "n/a"})
 
@@ -70,7 +76,7 @@ def parse_reply(text: str, words: Iterable[str] | None = None) -> Explanation | 
         return Unscored(Reason.UNPARSABLE, f"the reply is not reason, quote, verdict: {text[:200]!r}")
     label = None
     if words is not None:
-        spoken = match["word"].strip("*`\"' ").lower()
+        spoken = match["word"].removesuffix(".").strip("*`\"' ").lower()
         words = list(words)
         menu = [word.lower() for word in words]
         if spoken not in menu:
@@ -89,10 +95,32 @@ def find_quote(report: str, quote: str) -> Span | None:
         return Span(exact, exact + len(quote))
     if len(quote) < 8 or len(quote) > len(report):
         return None
+    if len(quote) <= PROBE:
+        return _most_alike(quote, report)
+    # Where pieces of it are, and there the whole: of a passage that is like the quote, some piece is as much alike.
+    quote = quote[:MOST_SOUGHT]
+    reach = len(quote) // 4
+    for offset in (*range(0, len(quote) - PROBE, PROBE), len(quote) - PROBE):
+        if piece := _most_alike(quote[offset : offset + PROBE], report):
+            start = max(0, piece.start - offset - reach)
+            if whole := _most_alike(quote, report[start : piece.start - offset + len(quote) + reach]):
+                return Span(start + whole.start, start + whole.end)
+    return None
+
+
+def _most_alike(quote: str, text: str) -> Span | None:
+    """The part of a text that is most like the quote, and like enough."""
     from rapidfuzz import fuzz
 
-    found = fuzz.partial_ratio_alignment(quote, report, score_cutoff=QUOTE_SIMILARITY)
-    return None if found is None else Span(found.dest_start, found.dest_end)
+    best, similarity = None, QUOTE_SIMILARITY
+    # Piece by piece: one call for a long text would keep every other thread waiting.
+    for start in range(0, max(1, len(text) - len(quote) + 1), PIECE):
+        found = fuzz.partial_ratio_alignment(
+            quote, text[start : start + PIECE + 2 * len(quote)], score_cutoff=similarity
+        )
+        if found is not None and (best is None or found.score > similarity):
+            best, similarity = Span(start + found.dest_start, start + found.dest_end), found.score
+    return best
 
 
 def explained_outcome(result: Probabilities | Unscored, explanation: Explanation, report: str) -> Outcome:

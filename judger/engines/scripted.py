@@ -27,7 +27,7 @@ from judger.types import Case, Criterion, Probabilities, Reason, Span, Unscored
 from judger.verdict import IDENTITY, Calibration
 from judger.version import __version__
 
-SCRIPT = re.compile(r"\[\[(\w+)(?:=([^\]]*))?\]\]")
+SCRIPT = re.compile(r"\[\[(\w+)(?:=([^\[\]]*+))?\]\]")
 SPACES = str.maketrans(dict.fromkeys(".,;:!?()\"'\t\n\r", " "))
 CERTAIN = {
     "fully": Probabilities(0.05, 0.05, 0.9),

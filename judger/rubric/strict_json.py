@@ -26,7 +26,7 @@ REFUSED = Refused()
 MAX_DEPTH = 100
 
 # Possessive, so that a string of megabytes costs no backtracking memory.
-TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]|[^\s{}\[\],:"]++', re.DOTALL)
+TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[{}\[\],:]|[^\s{}\[\],:"]++', re.DOTALL)
 
 
 @dataclass(slots=True)

@@ -92,7 +92,7 @@ def _object(arguments: str) -> str:
     try:
         if isinstance(loads(arguments), dict):
             return arguments
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     return json.dumps({"malformed": arguments}, ensure_ascii=False)
 

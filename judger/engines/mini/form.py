@@ -81,6 +81,7 @@ will can may shall least both either plus main final level levels short also tot
 FILLERS = frozenset(_FILLERS.split())
 _EXAMPLES = re.compile(r"\([^()]*\)|\b(?:such as|e\.g\.|for example|i\.e\.).*$")
 _VERB = re.compile(r"\b(response|report|answer|essay|document|text|article|it) (?:lists?|links|dates|titles)\b|'s\b")
+_WORD = re.compile(r"[\w'-]+")
 _ORDER = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•])\s+")
 PLURAL = 1.5
 """What "includes links" asks for: two are enough, with one it is open."""
@@ -161,12 +162,12 @@ def _tokens(text: str) -> list[tuple[str, str]] | None:
                 position = end
                 break
         else:
-            word = re.match(r"[\w'-]+", text[position:])
+            word = _WORD.match(text, position)
             if word is None or word.group() not in FILLERS:
                 return None
             if word.group() in {"or", "and"}:
                 tokens.append((word.group(), ""))
-            position += word.end()
+            position = word.end()
     return tokens
 
 
