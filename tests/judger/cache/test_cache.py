@@ -264,7 +264,7 @@ async def test_the_file_is_never_much_larger_than_its_limit_and_shrinks_to_a_low
         if i >= 1_000:
             largest = max(largest, on_disk(tmp_path))
     await file.close()
-    assert largest <= 2 * size  # with the log beside it
+    assert largest <= 2 * size + 200_000  # with the log beside it, which holds a burst of a hundred rows on top
     assert path.stat().st_size <= 1.1 * size
 
 

@@ -69,7 +69,7 @@ def test_wrong_usage_ends_with_2_and_says_why(run, argv):
         (["--trials", "5"], "--trials: are of written reasons"),
         (["--explain", "always", "--explain-margin", "0.2"], "--explain-margin: says which criteria"),
         (["--engine", "mini", "--quantization", "awq"], "--quantization: is for vllm; the engine is mini"),
-        (["--base-url", "http://x/v1"], "--base-url: is for openai; the engine is mini"),
+        (["--base-url", "http://x/v1"], "--base-url: is for openai or decisions; the engine is mini"),
         (["--addr", "localhost:1", "--threads", "2"], "--threads"),
         (["--addr", "localhost:1", "--engine", "mini"], "--engine"),
         (["--calibration", "nowhere.json"], "nowhere.json"),

@@ -36,13 +36,19 @@ def test_a_port_that_is_taken_is_one_line():
         ["--port", "99999"],
         ["--host", "0.0.0.0"],
         ["--grace", "-1"],
-        *(["--lane-weights", weights] for weights in ("6,3,0", "6,3,-1", "6,3,nan", "6,3,inf", "6,3,1e-320", "6,3")),
+        *(["--lane-weights", weights] for weights in ("6,3,0", "6,3,-1", "6,3,nan", "6,3,inf", "6,3,1e-320")),
     ],
 )
 def test_a_setting_that_can_not_be_is_one_line(run, flags):
     ran = run("serve", *SCRIPTED, *flags)
     assert ran.code == 2
     assert len(ran.err.splitlines()) == 1
+
+
+def test_lane_weights_are_three(run):
+    ran = run("serve", *SCRIPTED, "--lane-weights", "6,3")
+    assert ran.code == 2
+    assert "--lane-weights: '6,3' has 2 values, not 3" in ran.err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
