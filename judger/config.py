@@ -61,6 +61,9 @@ class EngineConfig(BaseModel):
     deterministic: Annotated[bool, Flag(only=("torch",))] = Field(
         False, description="the same bits whatever the company, at some cost"
     )
+    judge_all: Annotated[bool, Flag(only=("mini",))] = Field(
+        False, description="a verdict on kinds of criteria that it is bad at, too"
+    )
     step_mb: Annotated[int, Flag(only=("torch",))] = Field(
         1024, ge=1, description="megabytes for the activations of one forward"
     )

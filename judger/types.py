@@ -63,7 +63,7 @@ class Reason(enum.StrEnum):
     UNSUPPORTED_LANGUAGE = "unsupported_language"
     ENGINE_ERROR = "engine_error"
     NOT_JUDGEABLE = "not_judgeable"
-    """Nothing that could be judged: a blank report, a criterion of a kind that the judge can't tell."""
+    """Nothing that could be judged: a blank report, or a criterion of a kind that this judge is near chance on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,9 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
         case "mini":
             from judger.engines.mini.engine import MiniEngine
 
-            return MiniEngine.load(config.model, device=config.device, threads=config.threads)
+            return MiniEngine.load(
+                config.model, device=config.device, threads=config.threads, judge_all=config.judge_all
+            )
         case "torch":
             from judger.engines.torch import TorchEngine
 

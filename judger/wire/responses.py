@@ -119,8 +119,8 @@ def _read_verdict(message: pb.Verdict) -> Verdict:
         score = message.score
         if label := LABELS.get(score.label):
             result = Score(label, score.p_not, score.p_partial, score.p_full, score.satisfied, score.margin)
-    elif kind == "unscored" and (reason := REASONS.get(message.unscored.reason)):
-        result = Unscored(reason, message.unscored.detail)
+    elif kind == "unscored":  # a reason of a newer server is a failure like any other
+        result = Unscored(REASONS.get(message.unscored.reason, Reason.ENGINE_ERROR), message.unscored.detail)
     if result is None:  # a newer server's result is no verdict here, and certainly no zero
         shown = " ".join(str(message).split())
         result = Unscored(Reason.UNPARSABLE, f"a result that this client does not know: {shown}")

@@ -5,7 +5,7 @@
 DIR holds labelled case files; the labels are not used. Four changes, each against the verdict on the report as it is:
 2,000 words of other sources added; the passage that bears on a criterion moved from the start to the middle or the end;
 Markdown against plain text; and ten sentences that ask for good marks, where a flip is "not" becoming "fully". The
-sentences are not those of `train.judge.augment`. Intervals are Wilson's, 95%.
+sentences are not those of `train.judge.restate`. Intervals are Wilson's, 95%.
 """
 
 from __future__ import annotations

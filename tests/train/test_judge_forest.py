@@ -5,17 +5,13 @@ from __future__ import annotations
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from judger.engines.mini.compute import blend
-from judger.engines.mini.features import NAMES
 from judger.engines.mini.forest import Forest
-from judger.engines.mini.model import OMISSION
-from train.judge.forest import plain_forest
+from train.judge.forest import Growth, even_weights, grow, plain_forest
 
 
 def grown() -> tuple[HistGradientBoostingClassifier, np.ndarray]:
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(800, len(NAMES))).astype(np.float32)
-    x[:, OMISSION] = 0
+    x = rng.normal(size=(800, 6)).astype(np.float32)
     y = x[:, 0] * x[:, 1] + x[:, 2] > 0
     return HistGradientBoostingClassifier(max_iter=30, max_leaf_nodes=12, early_stopping=False).fit(x, y), x
 
@@ -31,16 +27,16 @@ def test_a_forest_comes_back_from_its_tensors() -> None:
     assert (Forest.of(forest.tensors())(x) == forest(x)).all()
 
 
-def test_the_blend_is_a_distribution_and_turns_with_an_omission() -> None:
-    model, x = grown()
-    forest = plain_forest(model)
+def test_both_sides_weigh_alike_within_a_group_as_far_as_the_cap_allows() -> None:
+    groups = np.array(["a"] * 10 + ["b"] * 20)
+    truth = np.array([True] * 4 + [False] * 6 + [True] + [False] * 19)
+    weights = even_weights(groups, truth)
+    assert np.isclose(weights[:4].sum(), weights[4:10].sum())
+    assert weights[10] == 3.0
+
+
+def test_a_forest_follows_the_figure_that_tells() -> None:
     rng = np.random.default_rng(1)
-    logs = np.log(rng.dirichlet(np.ones(3), len(x))).astype(np.float32)
-    p = blend(logs, x, forest)
-    assert np.allclose(p.sum(1), 1, atol=1e-5)
-    sure = forest(x) > 2
-    assert (p[sure, 2] > np.exp(logs[sure, 2]) - 1e-6).mean() > 0.9
-    turned = x.copy()
-    turned[:, OMISSION] = 1
-    assert np.allclose(blend(logs[:, ::-1], turned, forest)[:, ::-1], p, atol=0.3)
-    assert np.allclose(blend(logs, x, None), np.exp(logs), atol=1e-6)
+    x = rng.normal(size=(400, 5)).astype(np.float32)
+    forest = grow(x, x[:, 3] > 0, np.ones(400), Growth(trees=20), 0)
+    assert ((forest(x) > 0) == (x[:, 3] > 0)).mean() > 0.95

@@ -2,13 +2,13 @@ import random
 from collections.abc import Sequence
 
 import pytest
-
 from train.judge.augment import PRAISE, inserted, moved, paragraphs, plain
+from train.judge.flaws import COMMISSIONS, CONTRADICTIONS, OMISSIONS, as_clause, restated
+from train.judge.synthesis import KINDS, Corpus, synthesize
+
 from train.judge.data import FULLY, NOT, PARTIALLY, LabelledCase, LabelledCriterion, digest
 from train.judge.edits import negate, swap_date, swap_name, swap_number
-from train.judge.flaws import COMMISSIONS, CONTRADICTIONS, OMISSIONS, as_clause, restated
 from train.judge.statements import Weights, sentences, statement
-from train.judge.synthesis import KINDS, Corpus, synthesize
 
 MILL = (
     "The mill at Ardgour was built in 1784. It was driven by the tide. Ewan Cameron ran it for 12 years. "

@@ -1,132 +1,138 @@
-"""Stage three: temperature, bias and thresholds, on reports that the reader was not trained on.
+"""Stage five: how reader and trees are weighed, thresholds by sign, and what is left open; on tasks neither has seen.
 
-Sources weigh alike, whatever their size, and each has the share of positives that its people gave, not the balanced
-one of training. Temperature scaling with a bias per class: Guo et al. 2017 (arXiv 1706.04599).
+A logistic regression for each sign gives probabilities that hold at the rates of real rubrics. Thresholds are not
+searched for: of such probabilities the best one is known.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp
+from sklearn.linear_model import LogisticRegression
 
+from judger.engines.mini.judgeable import Judgeable
+from judger.engines.mini.mix import Mix, strict_logit
 from judger.verdict import Calibration
-from train.judge.fit import Source
+from train.judge.draw import CLAIM_KINDS
 
-ODD = frozenset({"wice_claims", "fgrlhf_qafeedback", "hellobench_llm_checklist", "pubmedqa_pqal"})
-"""One label only, two criteria only, labels of a model, noise: they fit no threshold."""
-COUNTS = 60
-"""A source with fewer held-out pairs weighs less."""
-THRESHOLDS = np.round(np.arange(0.3, 0.651, 0.01), 2)
-SMOOTH = 3
-"""A threshold is as good as it and so many neighbours on either side are on average: less luck."""
+FEW = 20
+"""A kind with fewer held-out rows says nothing of how well it is judged."""
+OPEN = 0.15
+"""At most this share is left open."""
 
 
 @dataclass(slots=True)
 class Held:
-    """Held-out pairs: log-probabilities (n, 3), labels, signs, ternary, weights, sources, synthetic (all n)."""
+    """Rows that nothing was fitted on: logs (n, 3) of the reader, trees, labels, signs, kinds (n,), described (n, k).
+
+    turned (n,): asked as a requirement, and stated as a flaw; stances (n,): whether a claim, whether denied.
+    """
 
     logs: np.ndarray
+    trees: np.ndarray
     labels: np.ndarray
     negative: np.ndarray
-    ternary: np.ndarray
-    weights: np.ndarray
-    sources: np.ndarray
-    synthetic: np.ndarray
+    kinds: np.ndarray
+    described: np.ndarray
+    turned: np.ndarray
+    stances: np.ndarray
+
+    @property
+    def stated(self) -> Held:
+        """Labels and signs as the criteria state them."""
+        labels = np.where(self.turned, 2 - self.labels, self.labels)
+        return replace(self, labels=labels, negative=self.negative | self.turned, turned=np.zeros_like(self.turned))
+
+    def stated_p(self, p: np.ndarray) -> np.ndarray:
+        """p (n, 3) of what was asked -> of what is stated."""
+        return np.asarray(np.where(self.turned[:, None], p[:, ::-1], p))
+
+    def mixed(self, mix: Mix) -> np.ndarray:
+        """Probabilities (n, 3) of what is stated."""
+        return self.stated_p(mix(self.logs, self.trees, self.negative.tolist(), self.stances.tolist()))
 
     @property
     def satisfied(self) -> np.ndarray:
         return np.asarray(np.where(self.negative, self.labels >= 1, self.labels == 2))
 
+    @property
+    def groups(self) -> np.ndarray:
+        """The kind with its sign; claims are one."""
+        return groups(self.kinds, self.negative)
 
-def gather(
-    all_: Sequence[Source],
-    logs: Mapping[str, np.ndarray],
-    where: Mapping[str, np.ndarray],
-    counts: Mapping[str, Sequence[int]],
-) -> Held:
-    """counts: how many criteria of each label the whole source has, which gives the natural weights back."""
-    rows: dict[str, list[np.ndarray]] = defaultdict(list)
-    for s in all_:
-        at = where[s.name]
-        if s.name.split("+")[0] in ODD or not len(at):
+
+def groups(kinds: np.ndarray, negative: np.ndarray) -> np.ndarray:
+    """(n,) within what classes are balanced: the kind with its sign, claims as one."""
+    merged = np.where(np.isin(kinds, sorted(CLAIM_KINDS)), "claims", kinds).astype(np.str_)
+    return np.char.add(merged, np.where(negative, "-", "+"))
+
+
+def fit_mix(held: Held) -> Mix:
+    """Weights for each sign, by likelihood; a logit that would count against itself is left out."""
+    logits = np.stack([strict_logit(held.logs, held.negative), held.trees], 1)
+    inputs = np.concatenate([logits, (held.stances != "none")[:, None]], 1)
+    weights = {}
+    for name, side in (("requirement", ~held.negative), ("flaw", held.negative)):
+        truth = held.satisfied[side]
+        if not 0 < truth.sum() < len(truth):
+            weights[name] = (0.5, 0.5, 0.0, 0.0)
             continue
-        labels = s.labels[at]
-        weight = np.ones(len(at))
-        if s.name in counts:
-            here = np.bincount(labels, minlength=3)
-            natural = np.array(counts[s.name]) / sum(counts[s.name])
-            weight = (natural / np.maximum(here / len(at), 1e-9))[labels]
-        weight *= min(len(at), COUNTS) / COUNTS / weight.sum() * (0.3 if s.synthetic else 1.0)
-        for name, values in (
-            ("logs", logs[s.name]),
-            ("labels", labels),
-            ("negative", s.negative[at]),
-            ("ternary", np.full(len(at), s.ternary)),
-            ("weights", weight),
-            ("sources", np.full(len(at), s.name)),
-            ("synthetic", np.full(len(at), s.synthetic)),
-        ):
-            rows[name].append(values)
-    return Held(**{name: np.concatenate(values) for name, values in rows.items()})
+        used = [0, 1, 2]
+        model = LogisticRegression(C=1.0).fit(inputs[side], truth)
+        if (model.coef_[0, :2] < 0).any():
+            used = [int(model.coef_[0, :2].argmax()), 2]
+            model = LogisticRegression(C=1.0).fit(inputs[side][:, used], truth)
+        each = np.zeros(3)
+        each[used] = model.coef_[0]
+        weights[name] = (*map(float, each), float(model.intercept_[0]))
+    return Mix(**weights)
 
 
-def fit_calibration(held: Held, fitted_on: str) -> Calibration:
-    """Scale by likelihood, then the thresholds that give the best mean balanced accuracy."""
-
-    def scaled(x: np.ndarray) -> np.ndarray:
-        return np.asarray(log_softmax((held.logs + np.array([0.0, x[1], x[2]])) / np.exp(x[0]), axis=1))
-
-    def objective(x: np.ndarray) -> float:
-        p = scaled(x)
-        above = np.where(held.negative, logsumexp(p[:, 1:], axis=1), p[:, 2])
-        below = np.where(held.negative, p[:, 0], logsumexp(p[:, :2], axis=1))
-        strict = -np.where(held.satisfied, above, below)
-        three = -p[np.arange(len(p)), held.labels]
-        loss = np.where(held.ternary, 0.5 * strict + 0.5 * three, strict)
-        return float((held.weights * loss).sum() / held.weights.sum() + 1e-3 * (x**2).sum())
-
-    x = minimize(objective, np.zeros(3), method="Nelder-Mead", options={"maxiter": 600}).x
-    p = np.exp(scaled(x))
-    above = np.where(held.negative, p[:, 1] + p[:, 2], p[:, 2])
-    thresholds = {}
-    people = ~held.negative & ~held.synthetic
-    sides = {"positive_threshold": people if people.any() else ~held.negative, "negative_threshold": held.negative}
-    for name, side in sides.items():
-        scores = [balanced(held, above >= t, side) for t in THRESHOLDS]
-        thresholds[name] = steadiest(THRESHOLDS, scores) if side.any() and max(scores) > 0 else 0.5
-    partial = held.ternary & ~held.negative & (above < thresholds["positive_threshold"]) & (held.labels < 2)
-    share = p[partial, 1] / np.maximum(p[partial, 0] + p[partial, 1], 1e-9)
-    truth = held.labels[partial] == 1
-    grid = np.round(np.arange(0.2, 0.81, 0.02), 2)
-    recalls = (
-        [(share[truth] >= t).mean() + (share[~truth] < t).mean() for t in grid] if 0 < truth.sum() < len(truth) else []
-    )
-    return Calibration(
-        temperature=float(np.exp(x[0])),
-        bias=(0.0, float(x[1]), float(x[2])),
-        partial_threshold=steadiest(grid, recalls) if recalls else 0.5,
-        fitted_on=fitted_on,
-        **thresholds,
-    )
+def fit_thresholds(held: Held, fitted_on: str) -> Calibration:
+    """The share of a sign's rows that are satisfied: where balanced accuracy is best for probabilities that hold."""
+    found = {}
+    for name, side in (("positive_threshold", ~held.negative), ("negative_threshold", held.negative)):
+        if side.any():
+            found[name] = round(float(np.clip(held.satisfied[side].mean(), 0.3, 0.7)), 3)
+    return Calibration(fitted_on=fitted_on, **found)
 
 
-def steadiest(grid: np.ndarray, scores: Sequence[float]) -> float:
-    """The point of the grid that is best on average with its neighbours."""
-    padded = np.pad(scores, SMOOTH, mode="edge")
-    return float(grid[int(np.convolve(padded, np.ones(2 * SMOOTH + 1), "valid").argmax())])
+def fit_judgeable(
+    p: np.ndarray, held: Held, calibration: Calibration, described: np.ndarray, hard: np.ndarray
+) -> Judgeable:
+    """The classifier of hard kinds, from all criteria (described (m, k), hard (m,)), and how much is left open.
+
+    Of the held-out rows that it takes for hard, those nearest to the threshold are left open, up to `OPEN` in all.
+    """
+    if not 0 < hard.sum() < len(hard):
+        return Judgeable(np.zeros(described.shape[1] + 1, np.float32), 2.0, 0.0)
+    model = LogisticRegression(C=0.3, max_iter=2_000, class_weight="balanced").fit(described, hard)
+    weights = np.append(model.coef_[0], model.intercept_[0]).astype(np.float32)
+    made = Judgeable(weights, 0.5, 1.0)
+    margin = np.abs(margins(p, held.negative, calibration))
+    taken = np.sort(margin[made.p_hard(held.described) >= made.hard])
+    room = int(OPEN * len(margin) * 0.9)
+    return Judgeable(weights, 0.5, float(taken[min(room, len(taken)) - 1]) if len(taken) and room else 0.0)
 
 
-def balanced(held: Held, said: np.ndarray, side: np.ndarray) -> float:
-    """Mean over sources of the mean of the two recalls; sources with one class are left out."""
-    found = []
-    for name in np.unique(held.sources[side]):
-        rows = side & (held.sources == name)
+def hard_kinds(bits: np.ndarray, held: Held, below: float) -> set[str]:
+    """Groups (kind and sign) of which balanced accuracy is lower, held-out rows enough."""
+    found = set()
+    for group in np.unique(held.groups):
+        rows = held.groups == group
         truth = held.satisfied[rows]
-        if 0 < truth.sum() < len(truth):
-            found.append(0.5 * (said[rows][truth].mean() + (~said[rows][~truth]).mean()))
-    return float(np.mean(found)) if found else 0.0
+        if rows.sum() >= FEW and 0 < truth.sum() < len(truth) and balanced(bits[rows], truth) < below:
+            found.add(str(group))
+    return found
+
+
+def margins(p: np.ndarray, negative: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """(n,) P(the strict bit) less its threshold."""
+    above = np.where(negative, p[:, 1] + p[:, 2], p[:, 2])
+    return np.asarray(above - np.where(negative, calibration.negative_threshold, calibration.positive_threshold))
+
+
+def balanced(said: np.ndarray, truth: np.ndarray) -> float:
+    """Mean of the two recalls."""
+    return float(0.5 * (said[truth].mean() + (~said[~truth]).mean()))

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from train.judge.generative import options as generative
 
@@ -25,10 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes for the encoder pass on a CPU"
     )
-    group.add_argument("--readers", type=int, default=None, help="readers of different seeds, averaged")
-    group.add_argument(
-        "--leave-one-out", action="store_true", help="also train without each eval source, and measure on it"
-    )
     generative.add_arguments(parser)
 
 
@@ -43,19 +40,10 @@ def run(options: argparse.Namespace) -> int:
 def run_mini(options: argparse.Namespace) -> int:
     """The built-in judge's recipe."""
     from train.judge.data import DataError
-    from train.judge.fit import Recipe
-    from train.judge.mini import READERS, run
+    from train.judge.mini import run
 
     try:
-        figures = run(
-            options.data,
-            options.out,
-            recipe=Recipe(seed=options.seed),
-            readers=options.readers or READERS,
-            device=options.device,
-            workers=options.workers,
-            leave_out=options.leave_one_out,
-        )
+        figures = run(options.data, options.out, seed=options.seed, device=options.device, workers=options.workers)
     except DataError as error:
         print(error, file=sys.stderr)
         return 2
@@ -64,15 +52,15 @@ def run_mini(options: argparse.Namespace) -> int:
     return 0
 
 
-def _print(figures: dict[str, dict[str, dict[str, dict[str, float | None]]]]) -> None:
+def _print(figures: dict[str, Any]) -> None:
     if "eval" not in figures:
         return
-    print(f"{'source':24} {'n':>5} {'bal.acc':>8} {'ECE':>6} {'says':>6} {'people':>6}")
-    for name, row in figures["eval"]["sources"].items():
-        accuracy = row["balanced_accuracy"]
-        shown = "-" if accuracy is None else f"{accuracy:.3f}"
-        rates = f"{row['positive_rate']:6.2f} {row['human_positive_rate']:6.2f}"
-        print(f"{name:24} {row['n']:5} {shown:>8} {row['ece']:6.3f} {rates}")
+    print(f"{'source':36} {'n':>5} {'bal.acc':>8} {'AUC':>6} {'says':>6} {'people':>6}")
+    for name, row in figures["eval"].items():
+        for part, found in [(name, row), *((f"  {kind}", one) for kind, one in row.get("kinds", {}).items())]:
+            accuracy, auc = ("-" if found[key] is None else f"{found[key]:.3f}" for key in ("balanced_accuracy", "auc"))
+            rates = f"{found['positive_rate']:6.2f} {found['human_positive_rate']:6.2f}"
+            print(f"{part:36} {found['n']:5} {accuracy:>8} {auc:>6} {rates}")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -90,6 +90,12 @@ class Example:
     """Share of the annotators behind the label, where known."""
     synthetic: str = ""
     """How it was made from labelled data; empty for what a person labelled."""
+    kind: str = ""
+    """What a criterion of a rubric asks for, where the file says so."""
+    turned: bool = False
+    """A flaw of leaving out that is asked as its requirement, its label turned round."""
+    evidence: tuple[int, int] | None = None
+    """The characters of the report that decided, where the file says so."""
 
     @property
     def satisfied(self) -> bool:
@@ -120,6 +126,8 @@ def read_cases(path: Path) -> Iterator[LabelledCase]:
 
 
 def _case(row: Mapping[str, Any], source: str) -> LabelledCase:
+    task = (row.get("meta") or {}).get("task")
+    shared = {} if task is None else {"group": str(task)}
     criteria = tuple(
         LabelledCriterion(
             id=str(c["id"]),
@@ -127,7 +135,7 @@ def _case(row: Mapping[str, Any], source: str) -> LabelledCase:
             label=LABELS.index(c["label"]),
             weight=float(c.get("weight", 1.0)),
             role=str(c.get("role", "explicit")),
-            meta=c.get("meta") or {},
+            meta=shared | (c.get("meta") or {}),
         )
         for c in row["criteria"]
     )
@@ -160,7 +168,14 @@ def examples(cases: Iterable[LabelledCase]) -> Iterator[Example]:
                 group=str(c.meta.get("group", "")),
                 agree=float(c.meta.get("agree", 1.0)),
                 synthetic=str(c.meta.get("synthetic", "")),
+                kind=str(c.meta.get("kind", "")),
+                turned=bool(c.meta.get("turned", False)),
+                evidence=_passage(c.meta.get("evidence")),
             )
+
+
+def _passage(found: Any) -> tuple[int, int] | None:
+    return (int(found[0]), int(found[1])) if found else None
 
 
 def digest(report: str) -> str:

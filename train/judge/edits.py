@@ -1,4 +1,4 @@
-"""Small changes that turn a true statement into a false one: another number, name or date; a negation more or less.
+"""Small changes that turn a true statement into a false one: another name; a negation more or less.
 
 Each function returns None where no rule is sure. What they change must matter, so the callers check that the report
 holds what is replaced and not what replaces it.
@@ -15,9 +15,6 @@ January February March April May June July August September October November Dec
 """
 MONTHS = _MONTHS.split()
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-SMALL = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-NUMBER = re.compile(r"(?<![\w.,])(\d[\d,]*(?:\.\d+)?)(?=\W|$|[a-zA-Z]{1,3}\b)")
-YEAR = re.compile(r"\b(?:1[5-9]|20)\d\d\b")
 NAME = re.compile(r"\b[A-Z][\w'’-]+(?:\s(?:of\s|de\s|van\s|von\s)?[A-Z][\w'’-]+){0,4}")
 _NOT_NAMES = frozenset(
     [*MONTHS, *DAYS, "The", "A", "An", "In", "On", "It", "He", "She", "They", "We", "This", "That", "There", "If", "I"]
@@ -86,43 +83,6 @@ def negate(statement: str) -> str | None:
     ):
         support = "does" if _THIRD.search(verb.group()) else "did"
         return f"{statement[: verb.start()]}{support} not {_VERB[verb.group()]}{statement[verb.end() :]}"
-    return None
-
-
-def other_number(text: str, rng: random.Random) -> str:
-    """Another number of the same look: as many digits, the same separators."""
-    if YEAR.fullmatch(text):
-        return str(int(text) + rng.choice([-12, -7, -5, -3, -2, 2, 3, 4, 6, 9]))
-    digits = [i for i, char in enumerate(text) if char.isdigit()]
-    chosen = digits[0] if len(digits) == 1 else rng.choice(digits[: max(1, len(digits) - 1)])
-    options = [d for d in "123456789" if d != text[chosen]]
-    return text[:chosen] + rng.choice(options) + text[chosen + 1 :]
-
-
-def swap_number(statement: str, report: str, rng: random.Random) -> str | None:
-    """A number, spelled or in digits, that the report holds becomes one that it does not hold."""
-    spans = [m.span(1) for m in NUMBER.finditer(statement) if _holds(report, m.group(1))]
-    words = [m.span() for m in re.finditer(r"\b(?:" + "|".join(SMALL) + r")\b", statement) if _holds(report, m.group())]
-    if not spans + words:
-        return None
-    start, end = rng.choice(spans + words)
-    for _ in range(8):
-        old = statement[start:end]
-        new = rng.choice(SMALL) if old in SMALL else other_number(old, rng)
-        if new != old and not _holds(report, new):
-            return statement[:start] + new + statement[end:]
-    return None
-
-
-def swap_date(statement: str, report: str, rng: random.Random) -> str | None:
-    """A month or a weekday that the report holds becomes another that it does not hold."""
-    for kind in (MONTHS, DAYS):
-        found = [m for m in re.finditer(r"\b(?:" + "|".join(kind) + r")\b", statement) if _holds(report, m.group())]
-        found = [m for m in found if m.group() != "May" or re.search(r"\bMay \d|\d May\b|in May\b", statement)]
-        others = [word for word in kind if not _holds(report, word) and word != "May"]
-        if found and others:
-            match = rng.choice(found)
-            return statement[: match.start()] + rng.choice(others) + statement[match.end() :]
     return None
 
 

@@ -1,61 +1,52 @@
-"""Trees on the figures: grown by scikit-learn, balanced as the reader's draws are, turned into plain arrays."""
+"""Trees on the figures: grown by scikit-learn, balanced within sources and kinds, turned into plain arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from judger.engines.mini.features import NAMES
 from judger.engines.mini.forest import Forest
-from train.judge.fit import Source
-
-OMISSION = NAMES.index("omission")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
     """Settings of the boosting."""
 
-    trees: int = 400
-    learning_rate: float = 0.05
-    leaves: int = 16
+    trees: int = 250
+    learning_rate: float = 0.04
+    leaves: int = 12
     ridge: float = 10.0
-    smallest_leaf: int = 40
-    cap: int = 1_500
-    synthetic_share: float = 0.25
+    smallest_leaf: int = 30
+    features: float = 0.4
+    """Share of the figures that a split may look at."""
 
 
-def grow(all_: Sequence[Source], growth: Growth, seed: int) -> Forest:
-    """Trees for the strict bit of the core (an omission's turned round); classes alike within each source."""
-    figures, truths, weights, made = [], [], [], []
-    for s in all_:
-        rows = np.flatnonzero(s.split == "train")
-        turned = s.shard.figures[rows, OMISSION] > 0.5
-        # Of an omission the core is fully there exactly where the omission is not.
-        truth = np.where(turned, s.labels[rows] == 0, s.satisfied[rows])
-        if not 0 < truth.sum() < len(truth):
-            continue
-        share = np.where(truth, 0.5 / truth.sum(), 0.5 / (~truth).sum())
-        figures.append(s.shard.figures[rows])
-        truths.append(truth)
-        weights.append(share * min(len(rows), growth.cap) ** 0.5)
-        made.append(np.full(len(rows), s.synthetic))
-    x, y, w, synthetic = (np.concatenate(part) for part in (figures, truths, weights, made))
-    if synthetic.any():
-        w[synthetic] *= growth.synthetic_share / w[synthetic].sum()
-        w[~synthetic] *= (1 - growth.synthetic_share) / w[~synthetic].sum()
+def even_weights(groups: np.ndarray, satisfied: np.ndarray, cap: float = 3.0) -> np.ndarray:
+    """(n,) so that both sides weigh alike within a group, as far as `cap` allows."""
+    weights = np.ones(len(groups))
+    for group in np.unique(groups):
+        here = groups == group
+        for side in (False, True):
+            rows = here & (satisfied == side)
+            if rows.any():
+                weights[rows] = np.clip(0.5 * here.sum() / rows.sum(), 1 / cap, cap)
+    return weights
+
+
+def grow(figures: np.ndarray, satisfied: np.ndarray, weights: np.ndarray, growth: Growth, seed: int) -> Forest:
+    """figures (n, f), the strict bit (n,) and the rows' weights (n,) -> trees for the bit's logit."""
     model = HistGradientBoostingClassifier(
         max_iter=growth.trees,
         learning_rate=growth.learning_rate,
         max_leaf_nodes=growth.leaves,
         l2_regularization=growth.ridge,
         min_samples_leaf=growth.smallest_leaf,
+        max_features=growth.features,
         early_stopping=False,
         random_state=seed,
-    ).fit(x, y, sample_weight=w / w.mean())
+    ).fit(figures, satisfied, sample_weight=weights / weights.mean())
     return plain_forest(model)
 
 

@@ -1,97 +1,99 @@
-"""Stage four: what the judge agrees with people on, by source; and its calibration error."""
+"""Stage six: what the judge agrees with labels on: by source, and of rubrics by sign and kind."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
-from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from judger.verdict import Calibration
-from train.judge.fit import Source
+from train.judge.calibrate import balanced, margins
+from train.judge.draw import CLAIM_KINDS
 
-NOISE = "pubmedqa_pqal"
-"""Reported, and not in the mean."""
 BINS = 15
 
 
-def calibrated(logs: np.ndarray, calibration: Calibration) -> np.ndarray:
-    """Probabilities (n, 3) from log-probabilities."""
-    return np.asarray(softmax((logs + np.array(calibration.bias)) / calibration.temperature, axis=1))
+def agreement(
+    p: np.ndarray, labels: np.ndarray, negative: np.ndarray, calibration: Calibration, keep: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Balanced accuracy, AUC and calibration error of the strict bit, and macro-F1 of three labels, of rows kept."""
+    rows = np.ones(len(labels), np.bool_) if keep is None else keep
+    margin, truth = margins(p, negative, calibration)[rows], satisfied(labels, negative)[rows]
+    above = np.where(negative, p[:, 1] + p[:, 2], p[:, 2])[rows]
+    both = bool(0 < truth.sum() < len(truth))
+    three = labels[rows]
+    return {
+        "n": len(truth),
+        "balanced_accuracy": balanced(margin >= 0, truth) if both else None,
+        "auc": float(roc_auc_score(truth, margin)) if both else None,
+        "ece": expected_calibration_error(above, truth) if len(truth) else None,
+        "ternary_macro_f1": float(f1_score(three, p[rows].argmax(1), average="macro")) if (three == 1).any() else None,
+        "positive_rate": float((margin >= 0).mean()) if len(truth) else None,
+        "human_positive_rate": float(truth.mean()) if len(truth) else None,
+    }
 
 
-def labels(p: np.ndarray, negative: np.ndarray, calibration: Calibration) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, strict bits and P(satisfied), as `judger.verdict.score` gives them."""
-    above = np.where(negative, p[:, 1] + p[:, 2], p[:, 2])
-    bit = above >= np.where(negative, calibration.negative_threshold, calibration.positive_threshold)
-    low, high = np.where(negative, p[:, 1], p[:, 0]), np.where(negative, p[:, 2], p[:, 1])
-    upper = high >= calibration.partial_threshold * np.maximum(low + high, 1e-12)
-    label = np.where(negative, np.where(bit, 1 + upper, 0), np.where(bit, 2, upper))
-    return label.astype(int), bit, above
-
-
-def expected_calibration_error(p: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> float:
-    """Over `BINS` bins of equal weight: the mean distance of confidence and frequency."""
-    order = np.argsort(p, kind="stable")
-    p, truth, weights = p[order], truth[order], weights[order] / weights.sum()
-    bins = np.minimum((np.cumsum(weights) - weights / 2) * BINS, BINS - 1).astype(int)
-    return float(
-        sum(
-            w * abs((weights[rows] @ p[rows] - weights[rows] @ truth[rows]) / w)
-            for b in range(BINS)
-            if (w := float(weights[rows := bins == b].sum())) > 0
-        )
-    )
-
-
-def measure(all_: list[Source], logs: Mapping[str, np.ndarray], calibration: Calibration) -> dict[str, Any]:
-    """Figures by source and their mean over all but the noisy one."""
-    rows: dict[str, Any] = {}
-    pooled: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for s in all_:
-        label, bit, above = labels(calibrated(logs[s.name], calibration), s.negative, calibration)
-        truth = s.satisfied
-        both = 0 < truth.sum() < len(truth)
-        even = np.ones(len(truth)) / len(truth)
-        rows[s.name] = {
-            "n": len(truth),
-            "balanced_accuracy": float(balanced_accuracy_score(truth, bit)) if both else None,
-            "auc": float(roc_auc_score(truth, above)) if both else None,
-            "ternary_macro_f1": float(f1_score(s.labels, label, average="macro")) if (s.labels == 1).any() else None,
-            "ece": expected_calibration_error(above, truth, even),
-            "positive_rate": float(bit.mean()),
-            "human_positive_rate": float(truth.mean()),
-        }
-        if s.name != NOISE:
-            pooled.append((above, truth, even))
-    counted = [row for name, row in rows.items() if name != NOISE and row["balanced_accuracy"] is not None]
-    names = ("balanced_accuracy", "auc", "positive_rate", "human_positive_rate")
-    mean = {name: float(np.mean([row[name] for row in counted])) for name in names} if counted else {}
-    if pooled:
-        mean["ece"] = expected_calibration_error(*(np.concatenate(part) for part in zip(*pooled, strict=True)))
-    return {"sources": rows, "mean": mean}
+def satisfied(labels: np.ndarray, negative: np.ndarray) -> np.ndarray:
+    """The strict bit."""
+    return np.asarray(np.where(negative, labels >= 1, labels == 2))
 
 
 def by_kind(
-    all_: list[Source], where: Mapping[str, np.ndarray], logs: Mapping[str, np.ndarray], calibration: Calibration
+    p: np.ndarray, labels: np.ndarray, negative: np.ndarray, kinds: np.ndarray, calibration: Calibration
 ) -> dict[str, Any]:
-    """Held-out synthetic pairs by how they were made: the share that is judged as labelled, and by label."""
-    rows: dict[str, list[tuple[bool, bool]]] = {}
-    for s in all_:
-        at = where[s.name]
-        _, bit, _ = labels(calibrated(logs[s.name], calibration), s.negative[at], calibration)
-        for i, said in zip(at, bit, strict=True):
-            rows.setdefault(str(s.shard.items[i]["synthetic"]), []).append((bool(said), bool(s.satisfied[i])))
-    found = {}
-    for kind, pairs in sorted(rows.items()):
-        said, truth = np.array(pairs).T
-        recalls = [float((said[truth == side] == side).mean()) for side in (False, True) if (truth == side).any()]
-        found[kind] = {
-            "n": len(pairs),
-            "balanced_accuracy": float(np.mean(recalls)),
-            "positive_rate": float(said.mean()),
-            "true_positive_rate": float(truth.mean()),
-        }
+    """Figures over all, by sign, of claims among themselves, of other flaws among themselves, and by kind and sign."""
+    claims = np.isin(kinds, sorted(CLAIM_KINDS)) & negative
+    parts = {
+        "all": np.ones(len(labels), np.bool_),
+        "requirements": ~negative,
+        "flaws": negative,
+        "claims among themselves": claims,
+        "other flaws among themselves": negative & ~claims,
+    }
+    for kind in np.unique(kinds):
+        for sign, side in (("requirement", ~negative), ("flaw", negative)):
+            rows = (kinds == kind) & side
+            if rows.sum() >= 15:
+                parts[f"{sign}: {kind}"] = rows
+    return {name: agreement(p, labels, negative, calibration, rows) for name, rows in parts.items()}
+
+
+def rank_agreement(tasks: list[str], truth: np.ndarray, said: np.ndarray) -> dict[str, float]:
+    """Of the pairs of reports of one task that the labels order, the share that is ordered the same; ties are half."""
+    by_task: dict[str, list[int]] = defaultdict(list)
+    for row, task in enumerate(tasks):
+        by_task[task].append(row)
+    same = count = 0.0
+    for rows in by_task.values():
+        for a, b in combinations(rows, 2):
+            if truth[a] != truth[b]:
+                gap = (said[a] - said[b]) * np.sign(truth[a] - truth[b])
+                same += 0.5 if gap == 0 else float(gap > 0)
+                count += 1
+    return {"pairs": count, "same": same / count if count else float("nan")}
+
+
+def coverage(
+    p: np.ndarray, labels: np.ndarray, negative: np.ndarray, hard: np.ndarray, calibration: Calibration
+) -> list[dict[str, float]]:
+    """Balanced accuracy of what is kept as more is left open: of criteria taken for hard, the least sure first."""
+    margin, truth = margins(p, negative, calibration), satisfied(labels, negative)
+    order = np.flatnonzero(hard)[np.argsort(np.abs(margin[hard]), kind="stable")]
+    found = []
+    for share in (0.0, 0.05, 0.1, 0.15, 0.2, 0.3):
+        kept = np.ones(len(labels), np.bool_)
+        kept[order[: int(share * len(labels))]] = False
+        found.append(
+            {"left_open": float(1 - kept.mean()), "balanced_accuracy": balanced(margin[kept] >= 0, truth[kept])}
+        )
     return found
+
+
+def expected_calibration_error(p: np.ndarray, truth: np.ndarray) -> float:
+    """Over `BINS` bins of equal size: the mean distance of confidence and frequency."""
+    order = np.argsort(p, kind="stable")
+    parts = np.array_split(order, BINS)
+    return float(sum(len(part) * abs(p[part].mean() - truth[part].mean()) for part in parts if len(part)) / len(p))

@@ -1,141 +1,238 @@
 """`judger-train judge --engine mini`: from labelled cases and the base encoder to the built-in judge's files.
 
-    1 evidence    the frozen encoder reads every report once            OUT/evidence/*
-    2 fit         the reader learns from it                             OUT/runs/*
-    3 calibrate   temperature, bias, thresholds on held-out reports     in config.json
-    4 measure     agreement on eval/, if there is one                   OUT/figures.json
-    5 files       model.safetensors, config.json, tokenizer.json        OUT/weights
+    1 evidence    the frozen encoder reads every report once              OUT/evidence/*
+    2 older       the reader learns from labels of claims and answers     OUT/runs/older
+    3 rubrics     it goes on with criteria on long reports                OUT/runs/rubrics
+    4 trees       grown on the figures                                    with the weights
+    5 calibrate   weights of both, thresholds, what is left open, on held-out tasks
+    6 measure     agreement on eval/, if there is one                     OUT/figures.json
+    7 files       model.safetensors, config.json, tokenizer.json          OUT/weights
 
-Interrupted, it goes on where it was: give the same command. One seed; the data's digests are in config.json.
+A source whose criteria name their kind (`meta.kind`) is one of rubrics, every other one of older labels. Interrupted,
+it goes on where it was: give the same command. One seed; the data's digests are in config.json.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax
+import torch
 
 from judger.engines.mini.checkpoint import save
-from judger.engines.mini.compute import blend
+from judger.engines.mini.compute import read
+from judger.engines.mini.denial import stance
 from judger.engines.mini.forest import Forest
-from judger.engines.mini.model import Reader, ReaderShape
-from judger.verdict import Calibration
-from train.judge.calibrate import fit_calibration, gather
-from train.judge.evidence import Limits
-from train.judge.fit import Recipe, Source, fit, predict, sources
-from train.judge.forest import Growth, grow
-from train.judge.measure import NOISE, by_kind, measure
-from train.judge.prepare import data_digests, eval_sources, make_evidence
+from judger.engines.mini.mix import Mix
+from judger.engines.mini.model import Reader
+from judger.engines.mini.passage import reading
+from train.judge.calibrate import Held, fit_judgeable, fit_mix, fit_thresholds, groups, hard_kinds
+from train.judge.draw import Both, Older, Rubrics, rows
+from train.judge.evidence import Limits, Shard, pages_of
+from train.judge.fit import OLDER, Recipe, fit, start
+from train.judge.forest import Growth, even_weights, grow
+from train.judge.measure import agreement, by_kind, coverage, rank_agreement, satisfied
+from train.judge.prepare import chosen, data_digests, is_rubric, make_shards, make_tools, read_sources, without_leaks
 
-READERS = 3
-"""Readers of different seeds whose answers are averaged."""
+HELD = 7
+"""One task in so many is held out: nothing is fitted on it but what comes last."""
+OLDER_TOKENS = {"older": 140, "rubrics": 210}
+"""Tokens of a passage of an older source, in each stage."""
+OLDER_SHARE = 0.2
+"""Of the trees' weight, what the older sources have."""
+HARD = 0.6
+"""Kinds that trees judge worse than this on tasks that they weren't grown on are hard."""
+FOLDS = 4
 
 
 @dataclass(slots=True)
-class Trained:
-    """Readers with their calibration, and the data they came from."""
+class Part:
+    """A shard with the reader's and the trees' say. where (n,): its rows; stances (n,): of claims."""
 
-    readers: list[Reader]
-    forest: Forest
-    calibration: Calibration
+    shard: Shard
+    where: np.ndarray
+    logs: np.ndarray
+    trees: np.ndarray
+    stances: np.ndarray
+
+    def held(self) -> Held:
+        items = [self.shard.items[i] for i in self.where]
+        return Held(
+            self.logs,
+            self.trees,
+            np.array([item["label"] for item in items], np.int64),
+            np.array([item["negative"] for item in items], np.bool_),
+            np.array([item["kind"] for item in items], np.str_),
+            self.shard.described[self.where],
+            np.array([item["turned"] for item in items], np.bool_),
+            self.stances,
+        )
 
 
-def ensemble(readers: Sequence[Reader], forest: Forest, source: Source, where: np.ndarray, device: str) -> np.ndarray:
-    """Log-probabilities (n, 3) as `judger.engines.mini.compute.read` has them."""
-    mean = np.mean([predict(reader, source, where, device) for reader in readers], axis=0)
-    p = blend(log_softmax(mean, axis=1), source.shard.figures[where], forest)
-    return np.asarray(np.log(np.maximum(p, 1e-12)))
+def is_held(item: Mapping[str, Any]) -> bool:
+    """Whether a row's task is one of those that are held out; a function of the task's name alone."""
+    return zlib.crc32(str(item["group"] or item["document"]).encode()) % HELD == 0
 
 
-def train(
-    found: Sequence[Source],
-    recipe: Recipe,
-    shape: ReaderShape,
-    out: Path,
-    name: str,
-    readers: int,
-    device: str,
-    fitted_on: str,
-) -> Trained:
-    """Fits readers of several seeds and calibrates them together on the held-out reports."""
-    counts = json.loads((out / "counts.json").read_text(encoding="utf-8"))
-    made = [
-        fit(found, replace(recipe, seed=recipe.seed + i), shape, out / "runs" / f"{name}-{recipe.seed + i}", device)
-        for i in range(readers)
+def asked(shard: Shard, where: np.ndarray, reader: Reader, forest: Forest, tokenizer: Any, device: str) -> Part:
+    """What reader and trees say of some rows, as the served judge does."""
+    pages = pages_of(shard, tokenizer)
+    readings = [
+        reading(item["criterion"], pages[item["report"]], shard.scores(i), negative=item["negative"])
+        for i in where
+        for item in [shard.items[i]]
     ]
-    forest = grow(found, Growth(), recipe.seed)
-    where = {s.name: np.flatnonzero(s.split != "train") for s in found}
-    logs = {s.name: ensemble(made, forest, s, where[s.name], device) for s in found}
-    return Trained(made, forest, fit_calibration(gather(found, logs, where, counts), fitted_on))
+    stances = [
+        stance(item["criterion"], item["negative"], page.text, page.spans, shard.scores(i))
+        for i in where
+        for item in [shard.items[i]]
+        for page in [pages[item["report"]]]
+    ]
+    with torch.inference_mode():
+        logs = read(reader, readings, device)
+    return Part(shard, where, logs, forest(shard.figures[where]), np.array(stances, np.str_))
 
 
-def leave_one_out(
-    found: Sequence[Source], tested: Sequence[Source], recipe: Recipe, shape: ReaderShape, out: Path, device: str
-) -> dict[str, Any]:
-    """The same recipe, but one reader, without a source (and what was made of it), measured on its eval split."""
-    figures: dict[str, Any] = {}
-    for left in tested:
-        kept = [s for s in found if s.name.split("+")[0] != left.name]
-        if len(kept) == len(found) or left.name == NOISE:
+def trees(shards: Mapping[str, Shard], rubrics: Sequence[str], growth: Growth, seed: int) -> Forest:
+    """Grown on the rubrics that are not held out, and on the older sources."""
+    figures, truths, weights = [], [], []
+    for name, shard in shards.items():
+        mine = name in rubrics
+        where = [i for i, item in enumerate(shard.items) if not (mine and is_held(item))]
+        if not where:
             continue
-        trained = train(kept, recipe, shape, out, f"without-{left.name}", 1, device, f"all but {left.name}")
-        logs = {left.name: ensemble(trained.readers, trained.forest, left, np.arange(len(left.shard)), device)}
-        figures[left.name] = measure([left], logs, trained.calibration)["sources"][left.name]
-        (out / "leave_one_out.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    return figures
+        items = [shard.items[i] for i in where]
+        negative = np.array([item["negative"] for item in items], np.bool_)
+        truth = satisfied(np.array([item["label"] for item in items]), negative)
+        weight = even_weights(groups(np.array([item["kind"] for item in items]), negative), truth)
+        figures.append(shard.figures[where])
+        truths.append(truth)
+        weights.append(weight if mine else weight * len(where) ** -0.5)
+    of_rubrics = sum(w.sum() for w, name in zip(weights, shards, strict=False) if name in rubrics)
+    older = sum(w.sum() for w, name in zip(weights, shards, strict=False) if name not in rubrics)
+    if of_rubrics and older:
+        share = OLDER_SHARE / (1 - OLDER_SHARE) * of_rubrics / older
+        weights = [w if name in rubrics else w * share for w, name in zip(weights, shards, strict=False)]
+    return grow(np.concatenate(figures), np.concatenate(truths), np.concatenate(weights), growth, seed)
+
+
+def crossed(every: Held, figures: np.ndarray, tasks: Sequence[str], growth: Growth, seed: int) -> np.ndarray:
+    """(n,) the strict bit as trees have it that were grown without the row's task: how well a kind can be judged."""
+    fold = np.array([zlib.crc32(f"f{task}".encode()) % FOLDS for task in tasks])
+    logit = np.zeros(len(tasks))
+    for number in np.unique(fold):
+        rest, here = fold != number, fold == number
+        truth = every.satisfied[rest]
+        if 0 < truth.sum() < len(truth):
+            forest = grow(figures[rest], truth, even_weights(every.groups[rest], truth), growth, seed)
+            logit[here] = forest(figures[here])
+    return np.asarray(np.where(every.turned, -logit, logit) >= 0)
 
 
 def run(
     data: Path,
     out: Path,
     *,
-    recipe: Recipe,
-    shape: ReaderShape | None = None,
+    seed: int = 0,
+    older: Recipe = OLDER,
+    recipe: Recipe | None = None,
+    growth: Growth | None = None,
     limits: Limits | None = None,
-    readers: int = 1,
     device: str = "cpu",
     workers: int = 2,
-    leave_out: bool = False,
 ) -> dict[str, Any]:
     """The whole recipe; the figures that also go into config.json. Raises DataError for a file that is no case file."""
     out.mkdir(parents=True, exist_ok=True)
-    shape, limits = shape or ReaderShape(), limits or Limits()
-    tools, shards = make_evidence(data, out, 0, device, limits, workers if device == "cpu" else 1)
-    found = sources(shards, seed=0)
-    fitted_on = "a part of train/ by report, natural base rates, sources alike"
-    trained = train(found, recipe, shape, out, "all", readers, device, fitted_on)
-    figures: dict[str, Any] = {}
-    if (data / "eval").is_dir():
-        tested = eval_sources(data, out, tools, workers if device == "cpu" else 1)
-        logs = {s.name: ensemble(trained.readers, trained.forest, s, np.arange(len(s.shard)), device) for s in tested}
-        figures["eval"] = measure(tested, logs, trained.calibration)
-        if leave_out:
-            figures["leave_one_out"] = leave_one_out(found, tested, recipe, shape, out, device)
-    held = [s for s in found if s.synthetic]
-    where = {s.name: np.flatnonzero(s.split != "train") for s in held}
-    figures["synthetic"] = by_kind(
-        held,
-        where,
-        {s.name: ensemble(trained.readers, trained.forest, s, where[s.name], device) for s in held},
-        trained.calibration,
+    recipe, growth, limits = replace(recipe or Recipe(), seed=seed), growth or Growth(), limits or Limits()
+    train = read_sources(data / "train")
+    tested = read_sources(data / "eval") if (data / "eval").is_dir() else {}
+    train = without_leaks(train, tested)
+    rubrics = [name for name, cases in train.items() if is_rubric(cases)]
+    tools = make_tools(out, [case for cases in train.values() for case in cases], device)
+    shards = make_shards(chosen(train, limits, seed), out / "evidence", tools, workers)
+
+    labels = {name: cases for name, cases in train.items() if name not in rubrics and cases}
+    reader = start(tools.encoder, recipe)
+    if labels:
+        short = Older(labels, tools.tokenizer, tokens=OLDER_TOKENS["older"])
+        reader = fit(reader, short.begin, replace(older, seed=seed), out / "runs" / "older", device)
+    if rubrics:
+        found = []
+        for name in rubrics:
+            where = [i for i, item in enumerate(shards[name].items) if not is_held(item)]
+            found += rows(shards[name], pages_of(shards[name], tools.tokenizer), where)
+        beside = Older(labels, tools.tokenizer, tokens=OLDER_TOKENS["rubrics"]) if labels else None
+        reader = fit(reader, Both(Rubrics(found, seed), beside).begin, recipe, out / "runs" / "rubrics", device)
+    forest = trees(shards, rubrics, growth, seed)
+
+    held = _joined(
+        asked(shard, where, reader, forest, tools.tokenizer, device)
+        for name, shard in shards.items()
+        if name in rubrics or not rubrics
+        for where in [np.array([i for i, item in enumerate(shard.items) if is_held(item)], np.int64)]
+        if len(where)
     )
-    about = {"name": "mini", "seed": recipe.seed, "recipe": asdict(recipe), "limits": asdict(limits)}
-    about |= {"data": data_digests(data), "figures_measured": figures}
+    mix = fit_mix(held)
+    stated, p = held.stated, held.mixed(mix)
+    calibration = fit_thresholds(stated, "held-out tasks of the rubrics, natural rates")
+    every = _joined(_unasked(shards[name]) for name in rubrics or shards)
+    tasks = [str(item["group"] or item["document"]) for name in rubrics or shards for item in shards[name].items]
+    every_figures = np.concatenate([shards[name].figures for name in rubrics or shards])
+    hard = hard_kinds(crossed(every, every_figures, tasks, growth, seed), every.stated, HARD)
+    is_hard = np.isin(every.stated.groups, sorted(hard))
+    judgeable = fit_judgeable(p, stated, calibration, every.described, is_hard)
+
+    figures: dict[str, Any] = {"hard": sorted(hard)}
+    for name, shard in make_shards(tested, out / "eval", tools, workers).items():
+        part = asked(shard, np.arange(len(shard)), reader, forest, tools.tokenizer, device)
+        figures.setdefault("eval", {})[name] = _figures(
+            part, mix, calibration, judgeable.p_hard(shard.described) >= judgeable.hard
+        )
+    about = {"name": "mini", "seed": seed, "recipe": {"older": asdict(older), "rubrics": asdict(recipe)}}
+    about |= {"limits": asdict(limits), "data": data_digests(data), "figures_measured": figures}
     save(
         out / "weights",
         tools.encoder,
-        trained.readers,
-        trained.forest,
+        reader,
+        forest,
+        mix,
+        judgeable,
         tools.tokenizer,
         tools.idf,
         tools.mean,
-        trained.calibration,
+        calibration,
         about,
     )
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return figures
+
+
+def _unasked(shard: Shard) -> Part:
+    """All rows of a shard, for what the criteria themselves tell."""
+    n = len(shard)
+    return Part(shard, np.arange(n), np.zeros((n, 3)), np.zeros(n), np.full(n, "none"))
+
+
+def _joined(parts: Any) -> Held:
+    """The rows of several parts as one."""
+    found = [part.held() for part in parts]
+    names = ("logs", "trees", "labels", "negative", "kinds", "described", "turned", "stances")
+    return Held(*(np.concatenate([getattr(one, name) for one in found]) for name in names))
+
+
+def _figures(part: Part, mix: Mix, calibration: Any, hard: np.ndarray) -> dict[str, Any]:
+    held = part.held()
+    stated, p = held.stated, held.mixed(mix)
+    found: dict[str, Any] = agreement(p, stated.labels, stated.negative, calibration)
+    if any(stated.kinds):
+        found["kinds"] = by_kind(p, stated.labels, stated.negative, stated.kinds, calibration)
+        found["coverage"] = coverage(p, stated.labels, stated.negative, hard, calibration)
+    return found
+
+
+__all__ = ["asked", "is_held", "rank_agreement", "run"]

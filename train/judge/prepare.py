@@ -1,12 +1,11 @@
-"""What comes before fitting: the frozen tools, which cases are read, what is made of them, and their shards."""
+"""What comes before fitting: the frozen tools, which cases are read, and their shards."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import multiprocessing
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,21 +19,14 @@ from judger.engines.mini.checkpoint import digest, load_tokenizer
 from judger.engines.mini.compute import encode
 from judger.engines.mini.encoder import EncoderShape, from_bert
 from judger.engines.mini.text import tokenize
-from train.judge.data import LabelledCase, case_files, read_cases
+from judger.engines.mini.turn import asked
+from train.judge.data import FULLY, LabelledCase, case_files, read_cases
 from train.judge.evidence import Limits, Shard, Tools, choose, read_shard, write_shard
-from train.judge.fit import Source, sources
-from train.judge.synthesis import Corpus, synthesize
 
-Shards = dict[str, Shard]
-SAME_REPORT = ("other_report", "swapped", "negated", "flaws")
-OTHER_REPORT = ("removed", "moved", "plain", "praised")
 CORPUS_REPORTS = 400
 """Reports of each source that the idf weights are counted on, and words of each."""
 CORPUS_WORDS = 400
 MEAN_REPORTS = 8
-MADE_WORDS = 700
-MADE_CASES = 8
-"""Synthetic pairs come from reports of so many words at most, and so many from each."""
 
 
 def base_folder() -> Path:
@@ -108,65 +100,58 @@ def write_all(jobs: Sequence[Job], tools: Tools, workers: int) -> None:
             done.result()
 
 
-def make_evidence(data: Path, out: Path, seed: int, device: str, limits: Limits, workers: int) -> tuple[Tools, Shards]:
-    """Shards of train/: NAME as labelled, NAME+made on the same reports, NAME+changed on changed ones."""
-    folder = out / "evidence"
+Cases = dict[str, list[LabelledCase]]
+
+
+def is_rubric(cases: Sequence[LabelledCase]) -> bool:
+    """Whether a source's criteria say of what kind they are: criteria of rubrics on long reports do."""
+    return any("kind" in c.meta for case in cases[:20] for c in case.criteria)
+
+
+def read_sources(folder: Path) -> Cases:
+    """The sources of a folder, their criteria as the judge asks them."""
+    return {name: [as_asked(case) for case in read_cases(path)] for name, path in case_files(folder).items()}
+
+
+def as_asked(case: LabelledCase) -> LabelledCase:
+    """The case with its flaws of leaving out as requirements, labels turned round; `meta.turned` tells which."""
+    criteria = []
+    for c in case.criteria:
+        question = asked(c.text, negative=c.is_negative)
+        if question.is_turned:
+            c = replace(c, text=question.text, weight=-c.weight, label=FULLY - c.label, meta={**c.meta, "turned": True})
+        criteria.append(c)
+    return replace(case, criteria=tuple(criteria))
+
+
+def without_leaks(train: Cases, held: Cases) -> Cases:
+    """Leaves out what `held` holds, too: a report, the beginning of one, or the question of a graded answer."""
+    reports = {_beginning(case) for cases in held.values() for case in cases}
+    questions = {case.query.strip().lower() for name in held if "grading" in name for case in held[name]} - {""}
+    return {
+        name: [
+            case for case in cases if _beginning(case) not in reports and case.query.strip().lower() not in questions
+        ]
+        for name, cases in train.items()
+    }
+
+
+def _beginning(case: LabelledCase) -> str:
+    return " ".join(case.report.lower().split())[:120]
+
+
+def make_shards(
+    sources: Mapping[str, Sequence[LabelledCase]], folder: Path, tools: Tools, workers: int
+) -> dict[str, Shard]:
+    """The evidence of each source, written where it is not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    everything = {name: list(read_cases(path)) for name, path in case_files(data / "train").items()}
-    tools = make_tools(out, [case for cases in everything.values() for case in cases], device)
-    counts = {name: _label_counts(cases) for name, cases in everything.items()}
-    (out / "counts.json").write_text(json.dumps(counts), encoding="utf-8")
-    chosen = {name: choose(cases, limits, seed) for name, cases in everything.items()}
-    jobs = [Job(folder / name, cases) for name, cases in chosen.items()]
-    corpus = Corpus(case for cases in chosen.values() for case in cases)
-    for suffix, kinds, limit in (("made", SAME_REPORT, limits.synthetic), ("changed", OTHER_REPORT, limits.changed)):
-        # Long reports are dear to encode again.
-        short = [name for name in chosen if suffix == "made" or _median_words(chosen[name]) <= MADE_WORDS]
-        made: dict[str, list[LabelledCase]] = {name: [] for name in chosen}
-        if any(not (folder / f"{name}+{suffix}" / "items.json").exists() for name in short):
-            cases = synthesize(corpus, kinds, seed=seed)
-            for case in tqdm(cases, desc=f"synthesis: {suffix}", unit="case", mininterval=5):
-                made[case.source].append(case)
-        jobs += [Job(folder / f"{name}+{suffix}", _sample(made[name], limit, seed)) for name in short]
-    write_all(jobs, tools, workers)
-    width = tools.encoder.shape.width
-    return tools, {job.folder.name: read_shard(job.folder, width) for job in sorted(jobs, key=lambda j: j.folder.name)}
+    write_all([Job(folder / name, list(cases)) for name, cases in sources.items()], tools, workers)
+    return {name: read_shard(folder / name) for name in sources}
 
 
-def _median_words(cases: Sequence[LabelledCase]) -> float:
-    return float(np.median([len(case.report.split()) for case in cases]))
-
-
-def _label_counts(cases: Sequence[LabelledCase]) -> list[int]:
-    return np.bincount([c.label for case in cases for c in case.criteria], minlength=3).tolist()
-
-
-def _sample(cases: list[LabelledCase], limit: int, seed: int) -> list[LabelledCase]:
-    """Some of the cases: whole reports of moderate length, of each some criteria, until there are `limit` of them."""
-    by_report: dict[str, list[LabelledCase]] = {}
-    for case in cases:
-        if len(case.report.split()) <= MADE_WORDS:
-            by_report.setdefault(case.report, []).append(case)
-    reports = sorted(by_report)
-    rng = random.Random(f"{seed}/sample")
-    rng.shuffle(reports)
-    found: list[LabelledCase] = []
-    for report in reports:
-        of_report = by_report[report]
-        for case in rng.sample(of_report, min(MADE_CASES, len(of_report))):
-            if limit > 0:
-                kept = case.criteria[:MADE_CASES]
-                found.append(replace(case, criteria=kept))
-                limit -= len(kept)
-    return found
-
-
-def eval_sources(data: Path, out: Path, tools: Tools, workers: int) -> list[Source]:
-    """Evidence of every criterion of eval/, whatever its length."""
-    jobs = [Job(out / "eval" / name, list(read_cases(path))) for name, path in case_files(data / "eval").items()]
-    (out / "eval").mkdir(parents=True, exist_ok=True)
-    write_all(jobs, tools, workers)
-    return sources({job.folder.name: read_shard(job.folder, tools.encoder.shape.width) for job in jobs}, seed=0)
+def chosen(sources: Cases, limits: Limits, seed: int) -> Cases:
+    """What the trees see: rubrics whole, of the other sources a part."""
+    return {name: cases if is_rubric(cases) else choose(cases, limits, seed) for name, cases in sources.items()}
 
 
 def data_digests(data: Path) -> dict[str, str]:

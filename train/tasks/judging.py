@@ -61,7 +61,7 @@ async def local_judge(*, threads: int = 1, patience: float = 120.0, flags: Seque
     `flags`: more options of `judger serve`.
     """
     command = (
-        *(sys.executable, "-m", "judger", "serve", "--engine", "mini", "--port", "0", "--grace", "0"),
+        *(sys.executable, "-m", "judger", "serve", "--engine", "mini", "--judge-all", "--port", "0", "--grace", "0"),
         *("--threads", str(threads), "--log-level", "warning", *flags),
     )
     process = await asyncio.create_subprocess_exec(

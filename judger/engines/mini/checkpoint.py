@@ -1,7 +1,8 @@
 """The judge's files: `model.safetensors`, `config.json`, `tokenizer.json`. Nothing is unpickled.
 
-The encoder is stored in float16 and computed in float32. `config.json` says the shapes, the calibration, how the
-weights came about (seed, data digests) and what they were measured to do.
+Word embeddings are stored in int8 with a scale for each, everything else in float16, and computed in float32.
+`config.json` says the shapes, the calibration, how the weights came about (seed, data digests) and what they were
+measured to do.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from judger.engines.mini.encoder import Encoder, EncoderShape
-from judger.engines.mini.features import NAMES
+from judger.engines.mini.figures import ALL_NAMES
 from judger.engines.mini.forest import Forest
-from judger.engines.mini.model import Reader, ReaderShape
+from judger.engines.mini.judgeable import Judgeable
+from judger.engines.mini.mix import Mix
+from judger.engines.mini.model import Reader
 from judger.engines.mini.text import Floats
 from judger.verdict import Calibration
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS = Path(__file__).parent / "weights"
 """Where the shipped files lie."""
 
@@ -36,8 +39,10 @@ class Model:
     """Everything that judges. idf (vocabulary,), mean (states,): the mean of the encoder's last states."""
 
     encoder: Encoder
-    readers: list[Reader]
-    forest: Forest | None
+    reader: Reader
+    forest: Forest
+    mix: Mix
+    judgeable: Judgeable
     tokenizer: Any
     idf: Floats
     mean: Tensor
@@ -51,21 +56,21 @@ def load(folder: Path = WEIGHTS, device: str = "cpu") -> Model:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if config.get("format") != FORMAT:
         raise ValueError(f"{folder}: format {config.get('format')}, this version reads {FORMAT}")
-    if tuple(config["figures"]) != NAMES:
+    if tuple(config["figures"]) != ALL_NAMES:
         raise ValueError(f"{folder}: trained on other figures than this version computes")
     tensors = load_file(str(folder / "model.safetensors"))
-    encoder = Encoder(EncoderShape(**config["encoder"]))
-    encoder.load_state_dict(_part(tensors, "encoder."))
-    readers = []
-    for number in range(config["readers"]):
-        reader = Reader(ReaderShape(**config["reader"]))
-        reader.load_state_dict(_part(tensors, f"reader.{number}."))
-        readers.append(reader.to(device).eval().requires_grad_(False))
+    shape = EncoderShape(**config["encoder"])
+    encoder = Encoder(shape)
+    encoder.load_state_dict({**_part(tensors, "encoder."), "words.weight": _unpack(tensors)})
+    reader = Reader(shape, encoder.words)
+    reader.load_state_dict(_part(tensors, "reader."))
     calibration = config["calibration"]
     return Model(
         encoder=encoder.to(device).eval().requires_grad_(False),
-        readers=readers,
-        forest=_forest(tensors) if config.get("forest") else None,
+        reader=reader.to(device).eval().requires_grad_(False),
+        forest=Forest.of({name: value.numpy() for name, value in _named(tensors, "forest.").items()}),
+        mix=Mix.of(config["mix"]),
+        judgeable=Judgeable.of(config["judgeable"], tensors["judgeable"].float().numpy()),
         tokenizer=load_tokenizer(folder / "tokenizer.json"),
         idf=tensors["idf"].float().numpy(),
         mean=tensors["mean"].float().to(device),
@@ -78,8 +83,10 @@ def load(folder: Path = WEIGHTS, device: str = "cpu") -> Model:
 def save(
     folder: Path,
     encoder: Encoder,
-    readers: list[Reader],
-    forest: Forest | None,
+    reader: Reader,
+    forest: Forest,
+    mix: Mix,
+    judgeable: Judgeable,
     tokenizer: Any,
     idf: Floats,
     mean: Tensor,
@@ -88,12 +95,12 @@ def save(
 ) -> None:
     """Writes the files. `about` goes into config.json: seed, data, figures."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"encoder.{name}": value.half() for name, value in encoder.state_dict().items()}
-    for number, reader in enumerate(readers):
-        tensors |= {f"reader.{number}.{name}": value.half() for name, value in reader.state_dict().items()}
-    if forest is not None:
-        tensors |= {f"forest.{name}": torch.from_numpy(value.copy()) for name, value in forest.tensors().items()}
+    tensors = {f"encoder.{n}": v.half() for n, v in encoder.state_dict().items() if n != "words.weight"}
+    tensors |= {f"reader.{name}": value.half() for name, value in reader.state_dict().items()}
+    tensors |= _pack(encoder.words.weight.detach().cpu())
+    tensors |= {f"forest.{name}": torch.from_numpy(value.copy()) for name, value in forest.tensors().items()}
     tensors |= {"idf": torch.from_numpy(np.asarray(idf)).half(), "mean": mean.float().cpu()}
+    tensors["judgeable"] = torch.from_numpy(judgeable.weights).half()
     file = folder / "model.safetensors"
     save_file({name: value.contiguous() for name, value in tensors.items()}, str(file))
     file.chmod(0o644)
@@ -101,10 +108,9 @@ def save(
     config = {
         "format": FORMAT,
         "encoder": asdict(encoder.shape),
-        "reader": asdict(readers[0].shape),
-        "readers": len(readers),
-        "forest": forest is not None,
-        "figures": list(NAMES),
+        "figures": list(ALL_NAMES),
+        "mix": asdict(mix),
+        "judgeable": judgeable.config(),
         "calibration": asdict(calibration),
         **about,
     }
@@ -125,10 +131,19 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:24]
 
 
-def _forest(tensors: dict[str, Tensor]) -> Forest:
-    parts = {n.removeprefix("forest."): v.numpy() for n, v in tensors.items() if n.startswith("forest.")}
-    return Forest.of(parts)
+def _pack(words: Tensor) -> dict[str, Tensor]:
+    """Rows (vocabulary, width) as int8, each with its scale."""
+    scale = words.abs().amax(1).clamp_min(1e-8) / 127
+    return {"words": (words / scale[:, None]).round().to(torch.int8), "words.scale": scale}
+
+
+def _unpack(tensors: dict[str, Tensor]) -> Tensor:
+    return tensors["words"].float() * tensors["words.scale"][:, None]
+
+
+def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value.float() for name, value in tensors.items() if name.startswith(prefix)}
+    return {name: value.float() for name, value in _named(tensors, prefix).items()}

@@ -1,28 +1,38 @@
 """The built-in judge: one pass of a small encoder over the report, then a trained reader for each criterion.
 
-The report is encoded once, sentence by sentence, whatever the number of criteria; so the cost grows with the sum of
-report and criteria, not with their product. See `features` for the evidence and `model` for the reader.
+The report is encoded once, sentence by sentence, whatever the number of criteria. For each criterion the sentences that
+bear on it are chosen (`selection`), and the reader reads them beside it (`passage`, `model`); trees read the figures
+(`figures`), and both are weighed together (`mix`). What is only about form is counted (`form`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
 from judger.engines.code import code_digest, versions
 from judger.engines.mini.checkpoint import WEIGHTS, Model, load
-from judger.engines.mini.compute import Pair, encode, examine_all, read
-from judger.engines.mini.features import Criterion, Report, make_criterion, make_report
+from judger.engines.mini.compute import encode, examine_all, read
+from judger.engines.mini.denial import stance
+from judger.engines.mini.features import Criterion, Evidence, Report, make_criterion, make_report
+from judger.engines.mini.figures import figures
 from judger.engines.mini.form import form_criterion, judge_form
+from judger.engines.mini.judgeable import describe
 from judger.engines.mini.language import language_fault
-from judger.engines.mini.signals import form_signals
-from judger.engines.mini.text import Tokens, tokenize
+from judger.engines.mini.passage import Pages, Reading, reading
+from judger.engines.mini.quote import quotable
+from judger.engines.mini.signals import FormSignals, form_signals
+from judger.engines.mini.text import Floats, Tokens, tokenize, unit_spans
+from judger.engines.mini.turn import Asked, asked
 from judger.errors import EngineError, InvalidRequest
-from judger.types import Case, Probabilities, Reason, Span, Unscored
+from judger.types import Case, Probabilities, Reason, Unscored
+from judger.verdict import p_satisfied
 
 LIBRARIES = ("torch", "tokenizers", "numpy", "py3langid")
 """Those whose arithmetic, tables or splitting of words a verdict depends on."""
@@ -33,15 +43,32 @@ class Payload:
     """A planned case: its tokens."""
 
     report: Tokens
+    asked: list[Asked]
     criteria: list[Tokens]
+
+
+@dataclass(slots=True)
+class Pair:
+    """One criterion in one report, ready to be read."""
+
+    report: Report
+    signals: FormSignals
+    criterion: Criterion
+    asked: Asked
+    evidence: Evidence
+    reading: Reading
+
+
+NOT_JUDGED = "the built-in judge is near chance on criteria of this kind, and unsure here; judge_all gives its guess"
 
 
 class MiniEngine:
     """The built-in judge behind the Engine protocol. `plan` is safe in any thread; `run` belongs to one."""
 
-    def __init__(self, model: Model, *, device: str = "cpu") -> None:
+    def __init__(self, model: Model, *, device: str = "cpu", judge_all: bool = False) -> None:
         self.model = model
         self.device = device
+        self.judge_all = judge_all
         self.calibration = model.calibration
         self.capabilities = Capabilities(languages=("en",))
         self.identity = Identity(
@@ -53,11 +80,16 @@ class MiniEngine:
             prompt=model.digests["config.json"],
             code=code_digest("engines/mini"),
             device=torch.device(device).type,
+            settings="judge_all" if judge_all else "",
         )
 
     @classmethod
-    def load(cls, model: str | None = None, *, device: str = "auto", threads: int | None = None) -> MiniEngine:
+    def load(
+        cls, model: str | None = None, *, device: str = "auto", threads: int | None = None, judge_all: bool = False
+    ) -> MiniEngine:
         """The shipped weights, or those of a folder that `judger-train judge` wrote.
+
+        `judge_all` gives a verdict on criteria of kinds that the judge is known to be bad at, too.
 
         Raises:
             InvalidRequest: no such folder, or no such device.
@@ -73,13 +105,14 @@ class MiniEngine:
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise InvalidRequest("device", f"{device} was asked for, and this machine has no CUDA device")
         try:
-            return cls(load(folder, device), device=device)
+            return cls(load(folder, device), device=device, judge_all=judge_all)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise EngineError(f"the weights in {folder} can't be read: {error}") from error
 
     def plan(self, case: Case, tier: Tier) -> Plan:
         report = tokenize(case.report, self.model.tokenizer)
-        criteria = [tokenize(criterion.text, self.model.tokenizer) for criterion in case.criteria]
+        questions = [asked(criterion.text, negative=criterion.is_negative) for criterion in case.criteria]
+        criteria = [tokenize(question.text, self.model.tokenizer) for question in questions]
         fault = language_fault(case.language, case.report)
         refused = {}
         for position, tokens in enumerate(criteria):
@@ -92,7 +125,9 @@ class MiniEngine:
         cost = sum(len(tokens) for position, tokens in enumerate(criteria) if position not in refused)
         if len(refused) < len(criteria):
             cost += len(report)
-        return Plan(case=case, tier=tier, tokens=max(cost, 1), payload=Payload(report, criteria), refused=refused)
+        return Plan(
+            case=case, tier=tier, tokens=max(cost, 1), payload=Payload(report, questions, criteria), refused=refused
+        )
 
     @torch.inference_mode()
     def run(self, plans: Sequence[Plan]) -> list[list[Outcome]]:
@@ -105,19 +140,10 @@ class MiniEngine:
         states = iter(encode(self.model.encoder, texts, self.device))
         pairs: list[Pair] = []
         for plan, positions in zip(plans, open_, strict=True):
-            if not positions:
-                continue
-            payload, mean, idf = _payload(plan), self.model.mean, self.model.idf
-            report = make_report(plan.case.report, payload.report, next(states), mean)
-            criteria = [
-                make_criterion(plan.case.criteria[i].text, payload.criteria[i], next(states), mean, idf)
-                for i in positions
-            ]
-            found = examine_all(report, criteria, idf)
-            pairs += [Pair(report, criterion, evidence) for criterion, evidence in zip(criteria, found, strict=True)]
-        read_out = iter(
-            zip(pairs, read(self.model.readers, self.model.forest, pairs, self.device).tolist(), strict=True)
-        )
+            if positions:
+                pairs += self._pairs(plan, positions, states)
+        logs = read(self.model.reader, [pair.reading for pair in pairs], self.device)
+        read_out = iter(zip(pairs, self._mixed(pairs, logs).tolist(), strict=True)) if pairs else iter(())
         outcomes = []
         for plan, positions in zip(plans, open_, strict=True):
             scored = {i: self._outcome(plan, i, *next(read_out)) for i in positions}
@@ -125,29 +151,61 @@ class MiniEngine:
             outcomes.append([(scored | refused)[i] for i in range(len(plan.case.criteria))])
         return outcomes
 
+    def _pairs(self, plan: Plan, positions: Sequence[int], states: Iterator[Tensor]) -> list[Pair]:
+        payload, mean, idf, text = _payload(plan), self.model.mean, self.model.idf, plan.case.report
+        report = make_report(text, payload.report, next(states), mean)
+        signals = form_signals(text)
+        questions = [payload.asked[i] for i in positions]
+        criteria = [
+            make_criterion(question.text, payload.criteria[i], next(states), mean, idf)
+            for i, question in zip(positions, questions, strict=True)
+        ]
+        pages = Pages.of(text, unit_spans(payload.report), self.model.tokenizer, signals)
+        found = examine_all(report, criteria, idf)
+        readings = [
+            reading(question.text, pages, evidence.score, negative=question.negative)
+            for question, evidence in zip(questions, found, strict=True)
+        ]
+        each = zip(criteria, questions, found, readings, strict=True)
+        return [Pair(report, signals, *one) for one in each]
+
+    def _mixed(self, pairs: Sequence[Pair], logs: Floats) -> Floats:
+        rows = [figures(p.criterion.text, p.evidence, p.signals, negative=p.asked.negative) for p in pairs]
+        stances = [
+            stance(p.asked.text, p.asked.negative, p.report.text, unit_spans(p.report.tokens), p.evidence.score)
+            for p in pairs
+        ]
+        signs = [pair.asked.negative for pair in pairs]
+        p = self.model.mix(logs, self.model.forest(np.stack(rows)), signs, stances)
+        turned = np.array([pair.asked.is_turned for pair in pairs])
+        return np.where(turned[:, None], p[:, ::-1], p)
+
     def close(self) -> None:
         """Nothing is held but memory."""
 
     def _outcome(self, plan: Plan, position: int, pair: Pair, p: list[float]) -> Outcome:
         tokens = len(pair.report.tokens)
-        result = Probabilities(*p)
-        spans: tuple[Span, ...] = (evidence_span(pair.report, pair.evidence.units[0]),)
-        demand = form_criterion(plan.case.criteria[position].text)
-        sure = judge_form(demand, form_signals(plan.case.report)) if demand is not None else None
+        result: Probabilities | Unscored = Probabilities(*p)
+        spans = quotable(pair.report.text, pair.report.tokens, pair.evidence.score)
+        criterion = plan.case.criteria[position]
+        demand = form_criterion(criterion.text)
+        sure = judge_form(demand, pair.signals) if demand is not None else None
         if sure is not None:  # counted, not read
             result, spans = Probabilities(1.0 - sure, 0.0, sure), ()
+        elif not self.judge_all and self._is_open(pair, Probabilities(*p), criterion.is_negative):
+            result, spans = Unscored(Reason.NOT_JUDGEABLE, NOT_JUDGED), ()
         return Outcome(
             result=result,
             evidence=spans,
-            prompt_tokens=tokens + len(pair.criterion.tokens),
+            prompt_tokens=tokens + len(pair.reading.ids),
             shared_tokens=tokens,
         )
 
-
-def evidence_span(report: Report, unit: int) -> Span:
-    """The characters of a unit of the report."""
-    start, end = report.tokens.units[unit]
-    return Span(int(report.tokens.spans[start, 0]), int(report.tokens.spans[end - 1, 1]))
+    def _is_open(self, pair: Pair, p: Probabilities, negative: bool) -> bool:
+        calibration = self.calibration
+        threshold = calibration.negative_threshold if negative else calibration.positive_threshold
+        margin = abs(p_satisfied(calibration.apply(p), negative=negative) - threshold)
+        return self.model.judgeable.refuses(describe(pair.criterion, negative=pair.asked.negative), margin)
 
 
 def _payload(plan: Plan) -> Payload:

@@ -1,15 +1,12 @@
-"""From similarities to evidence: the figures of one criterion, the units that hold it, the reader's input."""
+"""From similarities to evidence: the figures of one criterion, and the units that hold it."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from judger.engines.mini import criterion as reading
 from judger.engines.mini.features import (
-    CRITERION_TOKENS,
-    SIDE_TOKENS,
     Criterion,
     Evidence,
     Longs,
@@ -46,7 +43,8 @@ def examine(report: Report, crit: Criterion, sims: Similarity, idf: Floats) -> E
     core = weight > 0
     unit_best = np.maximum.reduceat(sim, units[:, 0], axis=1)
     by_part = scores(unit_best, sims.parts, crit.parts)
-    chosen = select(by_part.max(0), units)
+    score = by_part.max(0)
+    chosen = select(score, units)
     best, second = chosen[0], chosen[min(1, len(chosen) - 1)]
     rows = np.concatenate([np.arange(*units[u]) for u in chosen])
     unit_rows = np.arange(*units[best])
@@ -65,7 +63,6 @@ def examine(report: Report, crit: Criterion, sims: Similarity, idf: Floats) -> E
     aligned = near.argmax(1)
     moves = np.diff(aligned[core]) > 0
     order = float(moves.mean()) if len(moves) else 1.0
-    own, other, side, marks = _align(near, aligned, rows, len(unit_rows), crit, ids, idf)
     best_text = unit_text(report, best)
     part = " \n ".join(unit_text(report, u) for u in chosen)
     part_numbers, part_words = reading.numbers(part), reading.words(part)
@@ -92,8 +89,7 @@ def examine(report: Report, crit: Criterion, sims: Similarity, idf: Floats) -> E
         *_weakest(crit, by_part.argmax(1), unit_best, sims.parts, report.tokens, len(idf)),
         *(float((crit.parts @ in_pas).min()), float(np.log1p(len(crit.parts)))),
     ]
-    vectors = torch.stack([crit.core_vector, report.vectors[best], vector]).cpu().numpy()
-    return Evidence(np.asarray(values, np.float32), chosen, own, other, side, marks, vectors)
+    return Evidence(np.asarray(values, np.float32), chosen, score)
 
 
 def _weakest(
@@ -122,47 +118,3 @@ def _member_share(wanted: Longs, have: Longs) -> float:
         return 0.0
     at = np.minimum(np.searchsorted(have, wanted), len(have) - 1)
     return float((have[at] == wanted).mean())
-
-
-def _align(
-    near: Floats, aligned: Longs, rows: Longs, best: int, crit: Criterion, ids: Ints, idf: Floats
-) -> tuple[Longs, Longs, int, Floats]:
-    """The reader's input: criterion tokens with their best report tokens, and the chosen tokens with theirs.
-
-    rows (k,): the chosen report tokens, the deciding unit's `best` ones first.
-    """
-    cids, core = crit.tokens.ids, crit.weight > 0
-    first = np.arange(len(cids))[:CRITERION_TOKENS]
-    second = np.arange(len(rows))[:SIDE_TOKENS]
-    back = np.where(core[:, None], near[:, second], -2).argmax(0)
-    step = np.diff(aligned, prepend=aligned[:1] - 1)
-    jump = np.diff(back, prepend=back[:1] - 1)
-    weight = crit.weight / crit.weight.max()
-    rare = np.asarray(np.maximum(idf[ids[rows[second]]] - 1, 0) / 10, np.float32)
-
-    def mark(sim: Floats, equal: NDArray[np.bool_], w: Floats, inside: Floats, moved: Longs, side: float) -> Floats:
-        columns = (sim, equal, w, inside, moved == 1, np.clip(moved / 8, -1, 1), np.full(len(sim), side))
-        return np.stack(columns, 1).astype(np.float32)
-
-    marks = np.concatenate(
-        [
-            mark(
-                near[first, aligned[first]],
-                cids[first] == ids[rows[aligned[first]]],
-                weight[first],
-                core[first].astype(np.float32),
-                step[first],
-                0.0,
-            ),
-            mark(
-                near[back, second],
-                cids[back] == ids[rows[second]],
-                rare,
-                (second < best).astype(np.float32),
-                jump,
-                1.0,
-            ),
-        ]
-    )
-    own, other = np.concatenate([first, rows[second]]), np.concatenate([rows[aligned[first]], back])
-    return own, other, len(first), marks

@@ -18,11 +18,6 @@ from judger.engines.mini.text import Floats, Ints, Tokens
 
 Longs = NDArray[np.int64]
 BIGRAM = 1 << 16
-SIDE_TOKENS = 64
-"""Report tokens on the reader's second side, at most."""
-CRITERION_TOKENS = 160
-"""Criterion tokens on its first side, at most (the core's last ones are dropped first)."""
-MARKS = 7
 PARTS, PART_TOKENS, PART_WEIGHT = 8, 3, 0.05
 """Sentences of a criterion that are looked for one by one, at most; of a criterion's tokens and weight, at least."""
 
@@ -72,20 +67,11 @@ class Report:
 
 @dataclass(slots=True)
 class Evidence:
-    """What `examine` found. units: the selected ones, the one that decided first."""
+    """What `examine` found. units: the selected ones, the one that decided first; score (u,) of every unit."""
 
     values: Floats
     units: list[int]
-    own: Longs
-    """(k,) criterion tokens of the reader's first side, then report tokens of its second."""
-    other: Longs
-    """(k,) what each is aligned with: report tokens, then criterion tokens."""
-    side: int
-    """How many are of the first side."""
-    marks: Floats
-    """(k, MARKS) similarity, equality, weight, whether in the core, whether the alignment moves on, side."""
-    vectors: Floats
-    """(3, d) of unit length: the core of the criterion, the deciding unit, the mean of the selected ones."""
+    score: Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ _PHRASES = {
     "tables": r"(?:markdown )?tables?",
     "links": r"hyper-?links?|(?:web )?links?|urls?",
     "citations": r"(?:in-?text )?citations?|footnotes?|cites? (?:its|their) (?:sources|claims)",
-    "sources": r"sources?|references?",
+    "sources": r"sources?|references?|literature",
     "dates": r"dates?",
     "numbers": r"numbers|numerals|percentages?|numerical (?:data|values|figures)",
     "code_blocks": r"code (?:blocks?|snippets?|examples?)|fenced code",
@@ -76,13 +76,19 @@ keep keeps remain remains run runs written write structured organized organised 
 separated broken formatted format formatting presented make makes made ends end begins begin starts start closes close
 add adds clear clearly descriptive distinct separate different appropriate appropriately proper properly labeled
 labelled well into up throughout where length long overall count size full complete inline external unique must should
-will can may shall least both either plus main final level levels short also total list
+will can may shall least both either plus main final level levels short also total list there supplies
+supply supplied opens open whatsoever carries carry offers offer
 """
 FILLERS = frozenset(_FILLERS.split())
 _EXAMPLES = re.compile(r"\([^()]*\)|\b(?:such as|e\.g\.|for example|i\.e\.).*$")
 _VERB = re.compile(r"\b(response|report|answer|essay|document|text|article|it) (?:lists?|links|dates|titles)\b|'s\b")
 _WORD = re.compile(r"[\w'-]+")
+_LISTS = re.compile(r"^(?:lists?|links?(?: to)?|dates|titles) (?=\S+ \S)")
+"""A verb, with what it lists behind it: "lists ten references" asks for no list item."""
 _ORDER = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•])\s+")
+_LIST_OF = re.compile(
+    r"\b(?:an? )?lists? of (?=(?:at least|no fewer than|more than|" + "|".join(_SMALL.split()) + r")\b|\d)"
+)
 PLURAL = 1.5
 """What "includes links" asks for: two are enough, with one it is open."""
 ABOUT = 0.15
@@ -108,8 +114,8 @@ class FormDemand:
 
 def form_criterion(text: str) -> FormDemand | None:
     """The demand of a criterion that is only about form, None for any other."""
-    plain = _EXAMPLES.sub(" ", _ORDER.sub("", text.lower().replace("’", "'"))).strip(" .?!")
-    tokens = _tokens(_VERB.sub(r"\1", plain))
+    plain = _EXAMPLES.sub(" ", _ORDER.sub("", text.lower().replace("’", "'"))).strip(" .?!").removesuffix(" at all")
+    tokens = _tokens(_LIST_OF.sub("", _LISTS.sub("cites ", _VERB.sub(r"\1", plain))))
     if tokens is None:
         return None
     bounds = _bounds(tokens)

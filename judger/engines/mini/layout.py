@@ -88,6 +88,11 @@ def plain_heading(line: str) -> str:
     return _LABEL.sub("", _MARKUP.sub("", line)).strip(" *_:#").lower()
 
 
+def line_kinds(lines: list[str]) -> list[str]:
+    """What each line is: blank, heading, bullet, numbered, row, rule, quote, fence, diagram, code or prose."""
+    return [kind for kind, _ in _kinds(lines)]
+
+
 def _kinds(lines: list[str]) -> Iterator[tuple[str, str]]:
     in_fence = False
     for index, line in enumerate(lines):

@@ -1,85 +1,63 @@
-"""The trained part: reads aligned pairs of tokens and the evidence's figures, says not / partially / fully.
+"""The trained part: reads a criterion beside its passage, word by word, and says not / partially / fully.
 
-Each token of the criterion comes with the report token that it aligns with best, and each token of the deciding unit
-with its criterion token: [a, b, |a - b|, a * b], as in ESIM (Chen et al. 2017, arXiv 1609.06038, section 3.2), in
-the frozen encoder's space. A small transformer reads this sequence; its pooled state meets the figures of `features`.
+A cross-encoder (Nogueira and Cho 2019, arXiv 1901.04085): both texts in one sequence, every layer of the base encoder
+tuned for it. Its word embeddings stay the base's, which are stored once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from judger.engines.mini.encoder import Layer
-from judger.engines.mini.features import MARKS, NAMES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReaderShape:
-    """Sizes of the reader."""
-
-    states: int = 384
-    width: int = 96
-    layers: int = 1
-    heads: int = 4
-    figures: int = len(NAMES)
-    dropout: float = 0.2
-
-
-OMISSION = NAMES.index("omission")
-
-
-def polarity(logits: Tensor, figures: Tensor) -> Tensor:
-    """The reader speaks of the core; of an omission the answer is turned round. Both (batch, ...)."""
-    omission = figures[:, OMISSION, None] > 0.5
-    return torch.where(omission, logits.flip(-1), logits)
+from judger.engines.mini.encoder import PAD, EncoderShape, Layer
+from judger.engines.mini.passage import Reading
 
 
 class Reader(nn.Module):
-    """(batch, k) aligned tokens and (batch, figures) -> logits (batch, 3) of not, partially, fully."""
+    """Readings -> logits (batch, 3) of not, partially, fully."""
 
-    def __init__(self, shape: ReaderShape) -> None:
+    def __init__(self, shape: EncoderShape, words: nn.Embedding, dropout: float = 0.0) -> None:
+        """words: the base encoder's embeddings, shared and not trained."""
         super().__init__()
         self.shape = shape
-        d = shape.width
-        self.register_buffer("centre", torch.zeros(shape.figures))
-        self.register_buffer("scale", torch.ones(shape.figures))
-        self.look = nn.Linear(shape.states, d, bias=False)
-        self.mix = nn.Linear(4 * d + MARKS, d)
-        self.start = nn.LayerNorm(d)
-        self.layers = nn.ModuleList(Layer(d, shape.heads, 2 * d, shape.dropout) for _ in range(shape.layers))
-        self.pool = nn.Linear(d, 1)
-        self.sense = nn.Linear(shape.states, d, bias=False)
-        self.senses = nn.Sequential(nn.Linear(4 * d, d), nn.GELU(), nn.Dropout(shape.dropout))
-        self.figures = nn.Sequential(nn.Linear(shape.figures, d), nn.GELU(), nn.Dropout(shape.dropout))
-        self.head = nn.Sequential(nn.Dropout(shape.dropout), nn.Linear(5 * d, d), nn.GELU(), nn.Dropout(shape.dropout))
-        self.out = nn.Linear(d, 3)
+        self._words = [words]  # in a list: not a part of this module's weights
+        width = shape.width
+        self.positions = nn.Embedding(shape.positions, width)
+        self.kind = nn.Parameter(torch.zeros(width))
+        self.second = nn.Parameter(torch.zeros(width))
+        self.norm = nn.LayerNorm(width, eps=1e-12)
+        self.layers = nn.ModuleList(Layer(width, shape.heads, shape.inner, dropout) for _ in range(shape.layers))
+        self.pool = nn.Linear(2 * width, width)
+        self.out = nn.Linear(width, 3)
+        self.dropout = nn.Dropout(dropout)
 
-    def standard(self, figures: Tensor) -> Tensor:
-        """Figures in the training set's units, clipped: what was never seen must not carry far."""
-        return ((figures - self.centre) / self.scale).clamp(-4, 4)  # type: ignore[operator]
-
-    def forward(
-        self, own: Tensor, other: Tensor, marks: Tensor, mask: Tensor, figures: Tensor, vectors: Tensor
-    ) -> Tensor:
-        """One logit a label.
-
-        own, other (batch, k, states) centred unit vectors; marks (batch, k, MARKS); mask (batch, k), true where there
-        is a token; figures (batch, figures); vectors (batch, 3, states): core, deciding unit, passage.
-        """
-        a, b = self.look(own) * 8, self.look(other) * 8
-        x = self.mix(torch.cat([a, b, (a - b).abs(), a * b, marks], -1))
-        x = self.start(nn.functional.gelu(x))
+    def forward(self, ids: Tensor, mask: Tensor, second: Tensor) -> Tensor:
+        """ids (batch, length); mask, true where there is a token; second, 1 in the passage -> (batch, 3)."""
+        place = self.positions.weight[: ids.shape[1]]
+        x = self._words[0](ids) + place + self.kind + second[..., None] * self.second
+        x = self.dropout(self.norm(x))
         for layer in self.layers:
             x = layer(x, mask)
-        first = mask & (marks[..., -1] < 0.5)
-        attention = self.pool(x).squeeze(-1).masked_fill(~mask, -torch.inf).softmax(-1)
-        low = x.masked_fill(~first[..., None], torch.inf).amin(1)
-        high = x.masked_fill(~mask[..., None], -torch.inf).amax(1)
-        pooled = torch.cat([torch.einsum("bk,bkd->bd", attention, x), low, high], -1)
-        wide = self.figures(self.standard(figures))
-        core, unit, passage = (self.sense(vectors) * 8).unbind(1)
-        senses = self.senses(torch.cat([core * unit, (core - unit).abs(), core * passage, (core - passage).abs()], -1))
-        return self.out(self.head(torch.cat([pooled, wide, senses], -1)))  # type: ignore[no-any-return]
+        weight = mask[..., None].to(x.dtype)
+        mean = (x * weight).sum(1) / weight.sum(1)
+        pooled = torch.tanh(self.pool(self.dropout(torch.cat([x[:, 0], mean], -1))))
+        return self.out(self.dropout(pooled)).float()  # type: ignore[no-any-return]
+
+
+def collate(readings: Sequence[Reading], device: str | torch.device = "cpu") -> tuple[Tensor, Tensor, Tensor]:
+    """The reader's inputs, padded."""
+    length = max(len(reading.ids) for reading in readings)
+    ids = np.full((len(readings), length), PAD, np.int64)
+    mask = np.zeros((len(readings), length), np.bool_)
+    second = np.zeros((len(readings), length), np.float32)
+    for row, reading in enumerate(readings):
+        size = len(reading.ids)
+        ids[row, :size], mask[row, :size], second[row, reading.second : size] = reading.ids, True, 1.0
+    return (
+        torch.from_numpy(ids).to(device),
+        torch.from_numpy(mask).to(device),
+        torch.from_numpy(second).to(device),
+    )

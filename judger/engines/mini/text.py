@@ -93,3 +93,9 @@ def tokenize(text: str, tokenizer: Any) -> Tokens:
         edges = np.linspace(start, end, pieces + 1).astype(int)
         units += [(int(a), int(b)) for a, b in pairwise(edges)]
     return Tokens(ids, spans, np.asarray(units, np.int32))
+
+
+def unit_spans(tokens: Tokens) -> Ints:
+    """(u, 2) the characters of each unit."""
+    starts, ends = tokens.units[:, 0], tokens.units[:, 1]
+    return np.stack([tokens.spans[starts, 0], tokens.spans[ends - 1, 1]], 1)

@@ -7,6 +7,7 @@ import math
 import random
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,17 +27,20 @@ TEXTS = (
     "The text states that: The Danube rises in the Black Forest.",
     "The report mentions that the river flows through ten countries.",
     "The text states that: The Rhine reaches the North Sea at Rotterdam.",
-    "Omits that the Danube rises in the Black Forest.",
+    "Fails to mention that the Danube rises in the Black Forest.",
 )
+FLAWS = frozenset(TEXTS[3:])
 
 
 @pytest.fixture(scope="module")
 def engine() -> MiniEngine:
-    return MiniEngine.load(device="cpu", threads=1)
+    return MiniEngine.load(device="cpu", threads=1, judge_all=True)
 
 
 def case(report: str = REPORT, texts: tuple[str, ...] = TEXTS, language: str = "") -> Case:
-    criteria = tuple(Criterion(id=f"c{i}", text=text) for i, text in enumerate(texts))
+    criteria = tuple(
+        Criterion(id=f"c{i}", text=text, weight=-1.0 if text in FLAWS else 1.0) for i, text in enumerate(texts)
+    )
     return Case(id="r", query="", report=report, criteria=criteria, language=language)
 
 
@@ -70,6 +74,12 @@ def test_what_is_stated_is_likelier_than_what_is_not(engine: MiniEngine) -> None
     stated, also, absent, omitted = (p(outcome).p_full for outcome in outcomes)
     assert min(stated, also) > absent + 0.2
     assert omitted < stated - 0.2
+
+
+def test_a_flaw_of_leaving_out_is_present_where_it_is_left_out(engine: MiniEngine) -> None:
+    without = REPORT.replace("The Danube rises in the Black Forest in Germany. ", "")
+    (there,), (gone,) = judged(engine, case(texts=TEXTS[3:])), judged(engine, case(without, TEXTS[3:]))
+    assert p(there[0]).p_not > p(gone[0]).p_not + 0.2
 
 
 def test_the_evidence_is_the_sentence_that_states_it(engine: MiniEngine) -> None:
@@ -132,6 +142,18 @@ def test_text_without_a_word_is_unscored(engine: MiniEngine) -> None:
     assert isinstance(second.result, Probabilities)
 
 
+def test_what_it_is_near_chance_on_is_left_open_unless_all_is_to_be_judged(engine: MiniEngine) -> None:
+    model = replace(engine.model, judgeable=replace(engine.model.judgeable, hard=0.0, margin=1.0))
+    careful, bold = MiniEngine(model), MiniEngine(model, judge_all=True)
+    assert careful.identity != bold.identity
+    asked = case(texts=(*TEXTS, "The report has at least one heading"))
+    ((*left, counted),) = judged(careful, asked)
+    assert {o.result.reason for o in left if isinstance(o.result, Unscored)} == {Reason.NOT_JUDGEABLE}
+    assert len(left) == len(TEXTS)
+    assert isinstance(counted.result, Probabilities)
+    assert all(isinstance(outcome.result, Probabilities) for outcome in judged(bold, asked)[0])
+
+
 def test_an_empty_batch_and_a_single_word_are_judged(engine: MiniEngine) -> None:
     assert engine.run([]) == []
     ((outcome,),) = judged(engine, case("Danube", ("Danube",)))
@@ -159,8 +181,8 @@ def test_other_files_are_another_judge(engine: MiniEngine, tmp_path: Path) -> No
     shutil.copytree(WEIGHTS, folder)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "name": "other"}))
-    other = MiniEngine.load(str(folder), device="cpu")
-    ids = {e.identity.judge_id(e.calibration) for e in (engine, other, MiniEngine.load(device="cpu"))}
+    other, again = (MiniEngine.load(name, device="cpu", judge_all=True) for name in (str(folder), None))
+    ids = {e.identity.judge_id(e.calibration) for e in (engine, other, again)}
     assert len(ids) == 2
 
 
@@ -175,5 +197,5 @@ def test_a_folder_without_weights_and_weights_of_another_format_are_refused(tmp_
 
 
 def test_the_shipped_files_are_small_enough() -> None:
-    assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) <= 48e6
+    assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) <= 60e6
     assert {file.suffix for file in WEIGHTS.iterdir()} == {".safetensors", ".json"}

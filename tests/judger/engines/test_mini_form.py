@@ -110,6 +110,14 @@ def test_any_text_has_signals(text: str) -> None:
         ("includes a table of contents", "contents", 1, float("inf")),
         ("The response lists at least 10 distinct sources", "sources", 10, float("inf")),
         ("The response uses a table (e.g., of costs).", "tables", 1, float("inf")),
+        ("Lists ten references", "sources", 10, float("inf")),
+        ("Lists at least three sources.", "sources", 3, float("inf")),
+        ("Closes with a list of at least five references", "sources", 5, float("inf")),
+        ("The report supplies at least three references.", "sources", 3, float("inf")),
+        ("Provides no references whatsoever", "sources", 0, 0),
+        ("There is no bibliography at all.", "bibliography", 0, 0),
+        ("Cites no literature at all.", "sources", 0, 0),
+        ("Opens with an abstract", "abstract", 1, float("inf")),
     ],
 )
 def test_a_demand_of_form_is_understood(text: str, measure: str, low: float, high: float) -> None:
