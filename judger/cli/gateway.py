@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 import signal
 import sys
-from pathlib import Path
 
 from judger.cli.exits import OK
 from judger.cli.options import address, connection, seconds, serve_config, server_flags
 from judger.config import ServeConfig
-from judger.errors import InvalidRequest
+from judger.flags import add_flags, given
 from judger.observe.logs import FORMATS, in_background
 
-WHO_MAY_CALL = ("tokens", "tls_cert", "tls_key", "tls_client_ca", "allow_remote")
+SETTINGS = ("unscored", "keep_reasoning", "tokens", "tls_cert", "tls_key", "tls_client_ca", "allow_remote")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,23 +26,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parents=[server_flags("the judge, on a server", required=True)],
         allow_abbrev=False,
     )
-    fields = ServeConfig.model_fields
     group = parser.add_argument_group("the gateway")
     group.add_argument("--listen", type=address, metavar="HOST:PORT", required=True, help="where it listens")
-    group.add_argument("--unscored", type=float, metavar="NUMBER", help=fields["unscored"].description)
-    group.add_argument("--keep-reasoning", action="store_true", help=fields["keep_reasoning"].description)
     group.add_argument(
         "--timeout", type=seconds, default=300.0, metavar="SECONDS", help="what a call may take; default: 300"
     )
     group.add_argument(
         "--grace", type=seconds, default=30.0, metavar="SECONDS", help="for calls in hand at the end; default: 30"
     )
-    group = parser.add_argument_group("who may call")
-    group.add_argument("--tokens", type=Path, metavar="FILE", help=fields["tokens"].description)
-    group.add_argument("--tls-cert", type=Path, metavar="FILE", help=fields["tls_cert"].description)
-    group.add_argument("--tls-key", type=Path, metavar="FILE", help=fields["tls_key"].description)
-    group.add_argument("--tls-client-ca", type=Path, metavar="FILE", help=fields["tls_client_ca"].description)
-    group.add_argument("--allow-remote", action="store_true", default=None, help=fields["allow_remote"].description)
+    add_flags(parser, ServeConfig, SETTINGS)
     group = parser.add_argument_group("what it tells")
     group.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     group.add_argument("--log-format", choices=FORMATS, default="text", help="lines to read, or JSON; default: text")
@@ -53,11 +43,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 async def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    if args.unscored is not None and not math.isfinite(args.unscored):
-        raise InvalidRequest("--unscored", f"must be a finite number, not {args.unscored}")
     host, port = args.listen.rsplit(":", 1)
-    given = {name: getattr(args, name) for name in WHO_MAY_CALL if getattr(args, name) is not None}
-    config = serve_config(given | {"host": host.strip("[]"), "http_port": int(port), "engine": "scripted"})
+    where = {"host": host.strip("[]"), "http_port": int(port), "engine": "scripted"}
+    config = serve_config(given(args, SETTINGS) | where)
     settings = connection(args)
     from judger.server.web import check_http
 
@@ -81,8 +69,8 @@ async def run(args: argparse.Namespace) -> int:
     judging = OnServer(Settings(address=args.addr, **settings), tokens.caller if tokens is not None else None)
     app = build_app(
         judging,
-        unscored=args.unscored,
-        reasoning=args.keep_reasoning,
+        unscored=config.unscored,
+        reasoning=config.keep_reasoning,
         max_seconds=args.timeout,
         access_log=True,
     )
