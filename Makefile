@@ -61,7 +61,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python tests/check_proto.py
+	$(BIN)/python -P tests/check_proto.py
 	$(BIN)/python tests/client_compat.py
 
 $(VENV)/.bench: $(VENV)/.dev

@@ -234,21 +234,21 @@ def test_every_label_reason_and_mapping_has_its_number() -> None:
 
 
 @pytest.mark.parametrize(
-    "message",
+    ("message", "reason"),
     [
-        pb.Verdict(criterion_id="c"),
-        pb.Verdict(criterion_id="c", score=pb.Score(p_full=1.0)),
-        pb.Verdict(criterion_id="c", score={"label": 9}),
-        pb.Verdict(criterion_id="c", unscored={"reason": 9}),
+        (pb.Verdict(criterion_id="c"), Reason.UNPARSABLE),
+        (pb.Verdict(criterion_id="c", score=pb.Score(p_full=1.0)), Reason.UNPARSABLE),
+        (pb.Verdict(criterion_id="c", score={"label": 9}), Reason.UNPARSABLE),
+        (pb.Verdict(criterion_id="c", unscored={"reason": 9}), Reason.ENGINE_ERROR),
     ],
 )
-def test_a_result_from_a_newer_server_is_unscored_and_not_a_number(message: pb.Verdict) -> None:
+def test_a_result_from_a_newer_server_is_unscored_and_not_a_number(message: pb.Verdict, reason: Reason) -> None:
     response = wire.write_response(JUDGEMENT)
     del response.verdicts[:]
     response.verdicts.append(message)
     [verdict] = wire.read_response(response).verdicts
     assert isinstance(verdict.result, Unscored)
-    assert verdict.result.reason is Reason.UNPARSABLE
+    assert verdict.result.reason is reason
 
 
 def test_a_response_with_an_unknown_mapping_is_refused() -> None:

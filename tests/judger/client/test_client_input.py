@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from judger.client import Client, connect, connect_blocking, make_criteria
+from judger.client.cases import make_options
 from judger.errors import InvalidRequest, Unsupported
 from judger.server.process import Running
 from judger.types import Case, Criterion, Label, Mapping, Options, Role
@@ -130,13 +131,15 @@ async def test_numpy_and_torch_scalars_are_numbers_wherever_a_number_is_taken(cl
         "A report.",
         ["[[partially]]"],
         timeout=np.float32(20),
-        trials=np.int32(2),
-        explain_margin=torch.tensor(0.5),
+        trials=np.int32(1),
+        explain_margin=torch.tensor(0.0),
         allow_unscored=np.bool_(True),
         mapping=np.str_("ternary"),
         blank=np.float64(0),
     )
     assert judgement.reward.value == 0.5
+    made = make_options({"explain": "under_margin", "trials": np.int32(2), "explain_margin": torch.tensor(0.5)})
+    assert (made.trials, made.explain_margin) == (2, 0.5)
     async with connect("localhost:1", timeout=np.int64(3), max_attempts=np.int8(2), backoff=np.float16(1)) as other:
         assert (other.settings.timeout, other.settings.max_attempts, other.settings.backoff) == (3, 2, 1.0)
 

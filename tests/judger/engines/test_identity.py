@@ -25,7 +25,7 @@ ENGINES = {
     "vllm": (*GENERATIVE, "engines/vllm.py"),
     "openai": (*GENERATIVE, "engines/openai"),
 }
-MAKES_NO_VERDICT = {"errors.py", "version.py", "config.py", "engines/code.py", "engines/find.py"}
+MAKES_NO_VERDICT = {"errors.py", "version.py", "config.py", "flags.py", "engines/code.py", "engines/find.py"}
 """What engines import that no verdict comes of."""
 
 

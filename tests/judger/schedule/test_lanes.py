@@ -110,9 +110,11 @@ class Planning(ScriptedEngine):
     def __init__(self) -> None:
         super().__init__()
         self.leave = threading.Semaphore(0)
+        self.begun: list[str] = []
         self.planned: list[str] = []
 
     def plan(self, case: Case, tier: Tier) -> Plan:
+        self.begun.append(case.id)
         assert self.leave.acquire(timeout=60)
         self.planned.append(case.id)
         return super().plan(case, tier)
@@ -137,7 +139,7 @@ async def test_a_planning_thread_whose_caller_has_left_is_not_given_to_another_b
     engine = Planning()
     batcher = Batcher(engine)
     leaving = [asyncio.create_task(batcher.run(case(f"l{i}"), VERDICT_TIER)) for i in range(10)]
-    await asyncio.sleep(0.01)
+    await until(lambda: len(engine.begun) == 2)
     for task in leaving:
         task.cancel()
     await asyncio.gather(*leaving, return_exceptions=True)
