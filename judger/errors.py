@@ -4,7 +4,7 @@
     +-- InvalidRequest        a field is wrong                        INVALID_ARGUMENT
     +-- InvalidFile           a file is wrong, with line and field    (exit 2)
     +-- JudgeMismatch         another judge than the pinned one       FAILED_PRECONDITION
-    +-- Overloaded            come back later, and when               RESOURCE_EXHAUSTED + RetryInfo
+    +-- Overloaded            come back later, and when               RESOURCE_EXHAUSTED (+ RetryInfo)
     +-- TooLarge              more than the service takes at all      RESOURCE_EXHAUSTED
     +-- DeadlineExceeded      the caller's deadline has passed        DEADLINE_EXCEEDED
     +-- Unsupported           this engine cannot do that              UNIMPLEMENTED
@@ -76,10 +76,20 @@ class Fault:
 
 
 class InvalidFile(JudgerError):
-    """A file has faults; all of them, in order."""
+    """Files have faults: all of them, in order. The message has the first `SAID` of each file, and a count."""
+
+    SAID = 20
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("\n".join(str(fault) for fault in faults))
+        by_file: dict[str, list[Fault]] = {}
+        for fault in faults:
+            by_file.setdefault(fault.path, []).append(fault)
+        lines: list[str] = []
+        for path, those in by_file.items():
+            lines += map(str, those[: self.SAID])
+            if len(those) > self.SAID:
+                lines.append(f"{path}: and {len(those) - self.SAID:,} more")
+        super().__init__("\n".join(lines))
         self.faults = tuple(faults)
 
 
@@ -92,12 +102,19 @@ class JudgeMismatch(JudgerError):
         self.actual = actual
 
 
-class Overloaded(JudgerError):
-    """Too much to do right now; worth a retry after `retry_after` seconds."""
+RETRY_IN = "; retry in "
 
-    def __init__(self, message: str, retry_after: float) -> None:
-        super().__init__(f"{message}; retry in {retry_after:.2f} s")
+
+class Overloaded(JudgerError):
+    """Too much to do right now; worth a retry after `retry_after` seconds, or without any not within this deadline."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message if retry_after is None else f"{message}{RETRY_IN}{retry_after:.2f} s")
         self.retry_after = retry_after
+
+    def without_retry(self) -> Overloaded:
+        """The same, where coming back can't help."""
+        return Overloaded(str(self).partition(RETRY_IN)[0])
 
 
 class TooLarge(JudgerError):
@@ -122,6 +139,10 @@ class Unavailable(JudgerError):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+    def without_retry(self) -> Unavailable:
+        """The same, where coming back can't help."""
+        return Unavailable(str(self))
 
 
 class EngineError(JudgerError):

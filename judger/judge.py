@@ -8,13 +8,16 @@ The judge knows no protobuf and no model. An engine is batched here (`judger.sch
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from judger.cache.verdicts import VerdictCache
 from judger.engines.base import PAIR_TIER, Engine, SelfBatching, Tier
+from judger.engines.mass import LabelMass
 from judger.errors import DeadlineExceeded, EngineError, JudgeMismatch, JudgerError, TooLarge, Unsupported
-from judger.pairwise import Comparison, compared, duels
+from judger.pairwise import Contest, compared, duels
 from judger.reward import reward
 from judger.schedule.admission import Admission, Ticket, estimated_tokens
 from judger.schedule.batcher import Batcher
@@ -24,6 +27,11 @@ from judger.schedule.isolation import Ran
 from judger.steering import FlagFinder, prepare
 from judger.types import Case, Judgement, Options, Reason, Unscored, Usage
 from judger.verdict import Calibration, verdict
+
+logger = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 10.0
+"""That the cache may take to write what is pending."""
 
 
 class Judge:
@@ -54,14 +62,22 @@ class Judge:
         self.judge_id = engine.identity.judge_id(self.calibration)
         self.cache = cache(self.judge_id) if cache is not None else None
         self.admission = admission or Admission(2**62)
+        self.label_mass = LabelMass()
         self.num_in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._inflight = InFlight(self._run)
+        self._inflight = InFlight(self._run, self.admission.weights)
         self._flags = FlagFinder()
         self.work: Batcher | Direct
         if isinstance(engine, SelfBatching):
-            self.work = Direct(engine, rebuild=rebuild, engine_timeout=engine_timeout, backoff=backoff)
+            self.work = Direct(
+                engine,
+                max_batch_tokens=max_batch_tokens,
+                admission=self.admission,
+                rebuild=rebuild,
+                engine_timeout=engine_timeout,
+                backoff=backoff,
+            )
         else:
             self.work = Batcher(
                 engine,
@@ -87,9 +103,12 @@ class Judge:
         """
         options = options or Options()
         ticket = ticket or Ticket(options.lane)
-        tier = _tier(options)
+        tier = self.tier(options)
         with self._counted():
-            ran = await self._outcomes(case, tier, ticket)
+            try:
+                ran = await self._outcomes(case, tier, ticket)
+            finally:
+                ticket.give_back()  # the room of a group's case that was known, or others' work
             flags = await self._flags.find(case)
         verdicts = tuple(
             verdict(
@@ -117,7 +136,7 @@ class Judge:
             flags=flags,
         )
 
-    async def compare(self, a: Case, b: Case, ticket: Ticket) -> Comparison:
+    async def compare(self, a: Case, b: Case, ticket: Ticket) -> Contest:
         """Which of two reports on one query is better, without criteria.
 
         Raises:
@@ -138,15 +157,28 @@ class Judge:
             found.append(result)
         return compared(found[0], found[1])
 
-    async def admit(self, cases: Sequence[Case], options: Options, ticket: Ticket) -> None:
-        """Admits a group whole or not at all; what is known of it costs nothing. Raises Overloaded."""
-        tokens = 0
-        for case in cases:
-            known = await self.cache.look_up(case, _tier(options)) if self.cache is not None else {}
-            tokens += estimated_tokens(case) if len(known) < len(case.criteria) else 0
-        if tokens:
-            self.admission.check(tokens, ticket)
-        ticket.admitted = True
+    async def admit(self, cases: Sequence[Case], options: Options, ticket: Ticket) -> list[Ticket]:
+        """Admits a group whole or not at all; what is known of it costs nothing.
+
+        Returns:
+            A ticket for each case, with the room that is held for it until it is judged or given back.
+
+        Raises:
+            Overloaded: there is no room for it, or no time.
+        """
+        tier = self.tier(options)
+        known: Sequence[Mapping[int, object]] = [{}] * len(cases)
+        if self.cache is not None:
+            known = await asyncio.gather(*(self.cache.look_up(case, tier) for case in cases))
+        sizes = [
+            estimated_tokens(case, tier) if len(of_it) < len(case.criteria) else 0
+            for case, of_it in zip(cases, known, strict=True)
+        ]
+        if any(sizes):
+            room = await self.admission.enter(sum(sizes), ticket)
+        else:
+            room = self.admission.holding(0, ticket.lane)
+        return [replace(ticket, room=room.part(size)) for size in sizes]
 
     async def _outcomes(self, case: Case, tier: Tier, ticket: Ticket) -> Joined:
         """What is known of a case, and what the engine says of the rest."""
@@ -167,13 +199,22 @@ class Judge:
 
     async def _run(self, case: Case, tier: Tier, ticket: Ticket) -> Ran:
         """One piece of work, for whoever asks for it."""
-        tokens = estimated_tokens(case)
-        await self.admission.enter(tokens, ticket)
-        with self.admission.holding(tokens, ticket.lane):
+        tokens = estimated_tokens(case, tier)
+        with ticket.room or await self.admission.enter(tokens, ticket) as room, ticket.followed(room.move):
             ran = await self.work.run(case, tier, ticket, tokens)
+        self.label_mass.add(ran.outcomes)
         if self.cache is not None:  # here, where nobody can come between its end and its being known
             self.cache.keep(case, tier, ran.outcomes)
         return ran
+
+    def tier(self, options: Options) -> Tier:
+        """How the engine is to judge."""
+        return Tier(
+            explain=options.explain,
+            explain_margin=options.explain_margin,
+            trials=options.trials,
+            calibration=self.calibration,
+        )
 
     def check_pin(self, judge_id: str) -> None:
         """Raises JudgeMismatch where a request pins another judge; an empty pin takes any."""
@@ -189,7 +230,7 @@ class Judge:
         """Judges one small case, past cache and queue. Raises EngineError where no verdict comes of it."""
         await asyncio.to_thread(prepare)  # or the first reports would hold up the loop
         try:
-            await self.work.prove()
+            self.label_mass.add(await self.work.prove())
         except JudgerError:
             raise
         except Exception as error:
@@ -205,14 +246,14 @@ class Judge:
         return True
 
     async def close(self) -> None:
-        """Whoever still waits is told UNAVAILABLE; then engine and cache are closed."""
+        """Whoever still waits is told UNAVAILABLE; then engine and cache are closed, or left behind."""
         await self.work.close()
         if self.cache is not None:
-            await self.cache.close()
-
-
-def _tier(options: Options) -> Tier:
-    return Tier(explain=options.explain, explain_margin=options.explain_margin, trials=options.trials)
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self.cache.close()
+            except TimeoutError:
+                logger.warning("the verdict cache has not closed after %.0f s and is left behind", CLOSE_SECONDS)
 
 
 def no_verdict(why: Unscored) -> JudgerError:

@@ -1,4 +1,4 @@
-"""Which of two reports is better, asked in both orders, because judges favour a place. Pure.
+"""Which of two reports is better; without criteria asked in both orders, because judges favour a place. Pure.
 
 Averaging over both orders cancels the preference for a place, and their difference measures it (Zheng and others 2023,
 arXiv 2306.05685, section 3.4).
@@ -6,18 +6,44 @@ arXiv 2306.05685, section 3.4).
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, replace
 
-from judger.types import Case, Criterion, Probabilities
+from judger.types import Case, Criterion, Judgement, Probabilities
 
-__all__ = ["Comparison", "compared", "duels"]
+__all__ = ["Comparison", "Contest", "Preference", "compared", "duels"]
 
 TIE = 1e-9
 """Two reports whose probability differs from a half by less are equal: the rest is rounding."""
 
 
-@dataclass(frozen=True, slots=True)
+class Preference(enum.StrEnum):
+    """Which of two reports is better."""
+
+    A = "a"
+    B = "b"
+    TIE = "tie"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
+    """Two reports compared: by their rewards where there are criteria, else by P(a is better) in both orders."""
+
+    case_id: str
+    preference: Preference | None
+    """None: no preference can be given, a criterion is unscored."""
+    judge_id: str
+    difference: float | None = None
+    """Reward of a - reward of b; with criteria only, as are `a` and `b`."""
+    a: Judgement | None = None
+    b: Judgement | None = None
+    p_a: float | None = None
+    """Without criteria only, as is `position_bias`: P(first is better) in the mean of both orders, minus a half."""
+    position_bias: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
     """P(a is better), and how far above a half P(the first one is better) lies in the mean of both orders."""
 
     p_a: float
@@ -39,7 +65,7 @@ def duels(a: Case, b: Case) -> tuple[Case, Case]:
     return duel(a, b), duel(b, a)
 
 
-def compared(a_first: Probabilities, b_first: Probabilities) -> Comparison:
-    """The comparison from the verdicts of `duels`; a tie counts half for either."""
+def compared(a_first: Probabilities, b_first: Probabilities) -> Contest:
+    """The contest from the verdicts of `duels`; a tie counts half for either."""
     first_ab, first_ba = (p.p_full + p.p_partial / 2 for p in (a_first, b_first))
-    return Comparison(p_a=(first_ab + 1 - first_ba) / 2, position_bias=(first_ab + first_ba) / 2 - 0.5)
+    return Contest(p_a=(first_ab + 1 - first_ba) / 2, position_bias=(first_ab + first_ba) / 2 - 0.5)

@@ -4,11 +4,13 @@ With b_i in [0, 1] the score of criterion i and w_i its signed weight:
 
     raw        = sum_i w_i b_i
     normalized = raw / sum of the positive w_i        (without positive weights: raw / sum |w_i|)
-    clamped    = normalized in [0, 1]
     value      = normalized; with a triggered fatal criterion min(0, normalized)
+    clamped    = value in [0, 1]
 
 The report gives no normalisation; dividing by the positive weights is what ResearchRubrics and HealthBench do. One
-unscored criterion removes all four numbers: a failure is never a number.
+unscored criterion removes all four numbers: a failure is never a number. With `allow_unscored` the scored criteria
+alone count, unless what is missing decides the reward: a fatal criterion, or every requirement of the rubric. All
+numbers are finite: `judger.validate` refuses weights that differ by more than a double tells apart.
 """
 
 from __future__ import annotations
@@ -16,20 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from judger.types import Criterion, Label, Mapping, Reward, Score, Unscored, Verdict
-
-TERNARY = {Label.NOT_SATISFIED: 0.0, Label.PARTIALLY_SATISFIED: 0.5, Label.FULLY_SATISFIED: 1.0}
-
-
-def credit(score: Score, *, negative: bool, mapping: Mapping) -> float:
-    """b_i in [0, 1]: how much of its weight a criterion earns, or costs."""
-    match mapping:
-        case Mapping.STRICT:
-            return float(score.satisfied)
-        case Mapping.TERNARY:
-            return TERNARY[score.label]
-        case Mapping.EXPECTED:
-            return score.p_partial + score.p_full if negative else score.p_full
+from judger.types import Criterion, Mapping, Reward, Unscored, Verdict
 
 
 def reward(
@@ -42,7 +31,7 @@ def reward(
     """The reward of one report.
 
     `verdicts` are in the order of `criteria`. With `allow_unscored` the scored criteria alone count, in the sum and
-    in what it is divided by; with none scored there is still no value.
+    in what it is divided by; where what is missing decides, there is still no value.
     """
     scored = [
         (criterion, verdict.result)
@@ -52,7 +41,8 @@ def reward(
     counted = criteria if not allow_unscored else [criterion for criterion, _ in scored]
     positive = math.fsum(c.weight for c in counted if c.weight > 0)
     negative = math.fsum(c.weight for c in counted if c.weight < 0)
-    if not scored or (len(scored) < len(criteria) and not allow_unscored):
+    missing = [c for c, verdict in zip(criteria, verdicts, strict=True) if isinstance(verdict.result, Unscored)]
+    if not scored or (missing and (not allow_unscored or _is_decided_by(missing, criteria))):
         return Reward(
             value=None,
             raw=None,
@@ -62,16 +52,24 @@ def reward(
             negative_weight=negative,
             mapping=mapping,
         )
-    raw = math.fsum(c.weight * credit(score, negative=c.is_negative, mapping=mapping) for c, score in scored)
+    raw = math.fsum(c.weight * score.credit(mapping, negative=c.is_negative) for c, score in scored)
     normalized = raw / (positive or -negative)
     fatal = any(c.fatal and score.satisfied for c, score in scored)
+    value = min(0.0, normalized) if fatal else normalized
     return Reward(
-        value=min(0.0, normalized) if fatal else normalized,
+        value=value,
         raw=raw,
         normalized=normalized,
-        clamped=min(1.0, max(0.0, normalized)),
+        clamped=min(1.0, max(0.0, value)),
         positive_weight=positive,
         negative_weight=negative,
         mapping=mapping,
         fatal=fatal,
     )
+
+
+def _is_decided_by(missing: Sequence[Criterion], criteria: Sequence[Criterion]) -> bool:
+    """Whether no reward can be told without them: a fatal flaw may be there, or nothing is left that earns."""
+    lost, requirements = (sum(c.weight > 0 for c in some) for some in (missing, criteria))
+    is_bare = lost == requirements if requirements else len(missing) == len(criteria)
+    return is_bare or any(c.fatal for c in missing)

@@ -7,8 +7,11 @@ become a reward. Names follow the Step-DeepResearch report (arXiv 2512.20491, se
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+import math
 from dataclasses import dataclass, field
+from typing import Any
 
 
 class Label(enum.StrEnum):
@@ -60,7 +63,7 @@ class Reason(enum.StrEnum):
     UNSUPPORTED_LANGUAGE = "unsupported_language"
     ENGINE_ERROR = "engine_error"
     NOT_JUDGEABLE = "not_judgeable"
-    """Of a kind that this judge is known to be near chance on."""
+    """Nothing that could be judged: a blank report, or a criterion of a kind that this judge is near chance on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +133,19 @@ class Score:
     satisfied: bool
     margin: float
 
+    def credit(self, mapping: Mapping, *, negative: bool) -> float:
+        """b_i in [0, 1] (`judger.reward`): how much of its weight a criterion earns, or a flaw costs."""
+        match mapping:
+            case Mapping.STRICT:
+                return float(self.satisfied)
+            case Mapping.TERNARY:
+                return _TERNARY[self.label]
+            case Mapping.EXPECTED:
+                return self.p_partial + self.p_full if negative else self.p_full
+
+
+_TERNARY = {Label.NOT_SATISFIED: 0.0, Label.PARTIALLY_SATISFIED: 0.5, Label.FULLY_SATISFIED: 1.0}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -143,7 +159,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reward:
-    """The weighted scalar with its parts. The first four are None unless every criterion that counts was scored."""
+    """The weighted scalar with its parts (`judger.reward`). The first four are None where there is no reward."""
 
     value: float | None
     raw: float | None
@@ -189,6 +205,55 @@ class Judgement:
     judge_id: str
     usage: Usage = field(default_factory=Usage)
     flags: tuple[str, ...] = ()
+    criteria: tuple[Criterion, ...] = field(default=(), repr=False, compare=False)
+    """The rubric, where the client knows it: a response has the ids alone."""
+
+    @property
+    def unscored(self) -> dict[str, Unscored]:
+        """The criteria without a verdict, by id, and why. Empty where all were scored."""
+        return {v.criterion_id: v.result for v in self.verdicts if isinstance(v.result, Unscored)}
+
+    def components(self) -> dict[Role, float]:
+        """What each role adds to `reward.normalized`: the three sum to it. Empty where there is no reward.
+
+        Every role is there, 0.0 for one without criteria, so that each sample of a batch has the same keys.
+        Raises ValueError where the criteria are not known (a judgement that no client gave).
+        """
+        if self.reward.raw is None:
+            return {}
+        if len(self.criteria) != len(self.verdicts):
+            raise ValueError(
+                "criteria: this judgement does not know its rubric; ask with judge(), not with judge_raw()"
+            )
+        sums: dict[Role, list[float]] = {role: [] for role in Role}
+        for criterion, verdict in zip(self.criteria, self.verdicts, strict=True):
+            if isinstance(verdict.result, Score):
+                share = verdict.result.credit(self.reward.mapping, negative=criterion.is_negative)
+                sums[criterion.role].append(criterion.weight * share)
+        total = self.reward.positive_weight or -self.reward.negative_weight
+        return {role: math.fsum(parts) / total for role, parts in sums.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values under the names of `judger score --json`, for logs and tables; None where it leaves one out."""
+        return {
+            "request_id": self.case_id,
+            "verdicts": [_verdict_as_dict(verdict) for verdict in self.verdicts],
+            "reward": dataclasses.asdict(self.reward) | {"mapping": self.reward.mapping.name},
+            "judge_id": self.judge_id,
+            "usage": dataclasses.asdict(self.usage),
+            "flags": list(self.flags),
+        }
+
+
+def _verdict_as_dict(verdict: Verdict) -> dict[str, Any]:
+    result = verdict.result
+    return {
+        "criterion_id": verdict.criterion_id,
+        "score": dataclasses.asdict(result) | {"label": result.label.name} if isinstance(result, Score) else None,
+        "unscored": None if isinstance(result, Score) else {"reason": result.reason.name, "detail": result.detail},
+        "rationale": verdict.rationale,
+        "evidence": [dataclasses.asdict(span) for span in verdict.evidence],
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +267,10 @@ class Limits:
     query_bytes: int = 2**18
     criterion_bytes: int = 2**15
     trials: int = 32
+    in_flight_bytes: int = 64 * 2**20
+    """Of one caller's requests: whoever has as much in hand waits, or is told to come back."""
+    watches: int = 128
+    """Health.Watch streams of one host."""
 
 
 LIMITS = Limits()

@@ -7,23 +7,35 @@ The server (`judger.wire`), the client and the file loader share them, so a faul
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
 
 from judger.errors import InvalidRequest
-from judger.types import LIMITS, Criterion, Limits, Role
+from judger.types import LIMITS, Criterion, Explain, Label, Limits, Options, Role
 
 __all__ = [
+    "CASE_KEYS",
+    "CRITERION_KEYS",
     "check",
     "check_compare",
     "check_criteria",
     "check_group",
+    "check_options",
     "check_texts",
     "count_fault",
     "criteria_faults",
+    "full_text",
+    "looks_like",
+    "misspelt",
+    "misspelt_reason",
     "role_and_weight",
     "text_fault",
     "text_faults",
 ]
+
+
+WEIGHT_RATIO = 2.0**53
+"""Of all weights together to the smallest: what a double still tells apart."""
 
 
 def role_and_weight(role: Role | None, weight: float | None) -> tuple[Role, float]:
@@ -65,7 +77,7 @@ def criteria_faults(criteria: Sequence[Criterion], limits: Limits = LIMITS) -> I
         yield "criteria", fault
         return
     seen: dict[str, int] = {}
-    positive = total = 0.0
+    sizes: list[float] = []
     for i, criterion in enumerate(criteria):
         identifier, weight = criterion.id, criterion.weight
         if fault := text_fault(identifier, limits.criterion_bytes):
@@ -85,13 +97,13 @@ def criteria_faults(criteria: Sequence[Criterion], limits: Limits = LIMITS) -> I
         elif weight > 0 and criterion.role is Role.NEGATIVE:
             yield f"criteria[{i}].weight", f"is positive ({weight:g}), but the role is negative"
         else:
-            total += abs(weight)
-            positive += max(weight, 0.0)
+            sizes.append(abs(weight))
         if criterion.fatal and criterion.role is not Role.NEGATIVE:
             yield f"criteria[{i}].fatal", f"only a negative criterion can be fatal, but the role is {criterion.role}"
-    # Each weight may be finite and the reward, a ratio of their sums, still not.
-    if total and not math.isfinite(total / (positive or total)):
-        yield "criteria", "the weights differ by so many orders of magnitude that no finite reward exists"
+    # The reward is a ratio of their sums, over whichever of them were scored: beyond this a sum loses the smallest, and
+    # farther out the ratio is infinite.
+    if sizes and not (math.isfinite(total := sum(sizes)) and total / min(sizes) <= WEIGHT_RATIO):
+        yield "criteria", f"the weights differ too much: their sum is more than {WEIGHT_RATIO:.0e} times the smallest"
 
 
 def text_faults(query: str, reports: Mapping[str, str], limits: Limits = LIMITS) -> Iterator[tuple[str, str]]:
@@ -138,5 +150,68 @@ def check_compare(
         check_criteria(criteria, limits)
 
 
+def check_options(options: Options, limits: Limits = LIMITS) -> None:
+    """Raises InvalidRequest for a number out of its range, and for an option that nothing would look at."""
+    margin, trials, explain = options.explain_margin, options.trials, options.explain
+    if not 0.0 <= margin <= 1.0:
+        raise InvalidRequest("explain_margin", f"must lie in [0, 1], not {margin}")
+    if not 1 <= trials <= limits.trials:
+        raise InvalidRequest("trials", f"must lie between 1 and {limits.trials}, not {trials}")
+    if margin and explain is not Explain.UNDER_MARGIN:
+        raise InvalidRequest("explain_margin", f"says which criteria explain=under_margin is for, not {explain}")
+    if trials > 1 and explain is Explain.NEVER:
+        raise InvalidRequest("trials", "are of written reasons (explain): without one a verdict is the same every time")
+
+
 def _shown(text: str, width: int = 60) -> str:
     return repr(text if len(text) <= width else text[: width - 3] + "...")
+
+
+# Keys: a misspelt `wieght` would be carried along unread, and its criterion weigh 1.
+
+CRITERION_KEYS = ("text", "weight", "role", "axis", "fatal")
+CASE_KEYS = ("query", "report", "criteria", "language")
+OTHER_KEYS = frozenset(
+    "id label criterion points tags description explanation source meta topic domain prompt rubrics rubric reports "
+    "completion".split()
+)
+"""What is read in some format, or carried along so often that it is no slip."""
+
+LIKENESS = 0.8
+
+
+def misspelt(values: Mapping[str, object], names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(key, the name that it looks like) for keys that nobody reads, where that name itself is missing."""
+    strange = [key for key in values if isinstance(key, str) and key not in OTHER_KEYS]
+    names = tuple(names)
+    for name in names:
+        if name not in values:
+            yield from ((key, name) for key in strange if key not in names and looks_like(key, name))
+
+
+def looks_like(key: str, name: str) -> bool:
+    """Whether a key is a name of ours but for its case, a letter or two, or their order."""
+    key = key.strip().lower()
+    if abs(len(key) - len(name)) > 2:
+        return False
+    return key == name or SequenceMatcher(None, key, name, autojunk=False).ratio() >= LIKENESS
+
+
+def misspelt_reason(name: str) -> str:
+    """What is said of such a key."""
+    return f"is not read; is {name} meant? (with a {name} beside it this key is carried along)"
+
+
+def full_text(text: str, values: Mapping[str, object], label: Label | None = None) -> str:
+    """A criterion's text with the `description` or `explanation` beside it: a title alone says little.
+
+    Where there is no text it is the text. Beside a label an explanation may be the labeller's reason, and is not read.
+    """
+    told = (values.get(name) for name in ("description",) + (("explanation",) if label is None else ()))
+    more = next((value.strip() for value in told if isinstance(value, str) and value.strip()), "")
+    title = text.strip()
+    if not more or more == title:
+        return text
+    if not title:
+        return more
+    return f"{title}{'' if title.endswith(('.', ':', '?', '!', '。', '：')) else ':'} {more}"

@@ -27,6 +27,8 @@ class Calibration:
     negative_threshold: float = 0.5
     partial_threshold: float = 0.5
     fitted_on: str = ""
+    fitted_for: str = ""
+    """The `Identity.model_id` that it was fitted for; empty for one that a model's own files hold."""
 
     def __post_init__(self) -> None:
         numbers = (self.temperature, *self.bias)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from judger.flags import Flag
 from policy.errors import ConfigError
 
 __all__ = [
@@ -34,9 +35,9 @@ class ModelConfig(_Frozen):
 
     backend: Literal["openai", "transformers", "scripted"] = "openai"
     """An OpenAI-compatible endpoint, a model of transformers in this process, or a script."""
-    name: str = ""
+    name: Annotated[str, Flag("NAME")] = ""
     """The endpoint's name for the model, or a folder or hub name for transformers."""
-    base_url: str | None = None
+    base_url: Annotated[str | None, Flag("URL")] = None
     """The endpoint's address, such as http://localhost:8000/v1; the client library's default without it."""
     api_key_env: str = "OPENAI_API_KEY"
     """The environment variable that the command line reads the key from."""
@@ -121,7 +122,7 @@ class FetchConfig(_Frozen):
     """What `open` may fetch from the web."""
 
     enabled: bool = False
-    """Whether addresses may be opened at all."""
+    """Let `open` fetch pages of the open internet."""
     max_bytes: int = Field(default=4 * 2**20, ge=1024)
     """The most that is read of one page."""
     seconds: float = Field(default=20, gt=0)
@@ -134,7 +135,7 @@ class ShellConfig(_Frozen):
     """The `shell` tool: a tmux session inside bubblewrap."""
 
     enabled: bool = False
-    """Offer the tool where the sandbox works."""
+    """Offer a sandboxed shell, where bubblewrap works."""
     allow_unsandboxed: bool = False
     """Run it without bubblewrap where that is missing: only in a machine that may be lost."""
     cpu_seconds: int = Field(default=60, ge=1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 from judger.client import Client
@@ -21,16 +22,18 @@ async def judge_records(
     reports = [record["report"] for record in records if record["report"]]
     if not reports:
         return list(records)
+    answers: Iterator[Judgement | JudgerError]
     try:
-        judgements = iter(await judge.judge_group_all(query, reports, criteria))
+        answers = iter(await judge.judge_group_all(query, reports, criteria))
     except JudgerError as error:
-        fault = f"{type(error).__name__}: {error}"
-        return [{**record, "judge_error": fault} if record["report"] else record for record in records]
-    return [judged(record, next(judgements)) if record["report"] else record for record in records]
+        answers = repeat(error)
+    return [judged(record, next(answers)) if record["report"] else record for record in records]
 
 
-def judged(record: Record, judgement: Judgement) -> Record:
-    """The record with a judgement in it."""
+def judged(record: Record, judgement: Judgement | JudgerError) -> Record:
+    """The record with a judgement in it, or with the error that refused its report."""
+    if isinstance(judgement, JudgerError):
+        return {**record, "judge_error": f"{type(judgement).__name__}: {judgement}"}
     return {
         **record,
         "reward": judgement.reward.value,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from policy.whole import whole_text
+
 __all__ = ["Completion", "Message", "Model", "Schema", "ToolCall"]
 
 Message = dict[str, Any]
@@ -42,24 +44,19 @@ class Completion:
 
     def message(self) -> Message:
         """The assistant message that stands for this reply in the history."""
-        message: Message = {"role": "assistant", "content": _whole(self.content)}
+        message: Message = {"role": "assistant", "content": whole_text(self.content)}
         if self.thought:
-            message["reasoning_content"] = _whole(self.thought)
+            message["reasoning_content"] = whole_text(self.thought)
         if self.tool_calls:
             message["tool_calls"] = [
                 {
-                    "id": call.id,
+                    "id": whole_text(call.id),
                     "type": "function",
-                    "function": {"name": _whole(call.name), "arguments": _whole(call.arguments)},
+                    "function": {"name": whole_text(call.name), "arguments": whole_text(call.arguments)},
                 }
                 for call in self.tool_calls
             ]
         return message
-
-
-def _whole(text: str) -> str:
-    """The text without half characters, which a cut stream can leave and neither a file nor a request can hold."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 class Model(Protocol):

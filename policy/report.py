@@ -11,9 +11,10 @@ from policy.sources import Source, Sources
 
 __all__ = ["Checked", "Checklist", "Resolved", "resolve", "to_html", "to_markdown"]
 
-_CITE = re.compile(r"[ \t]*\\cite\{([^{}]*)\}")
+_CITE = re.compile(r"(?:(?<![ \t])[ \t]++)?\\cite\{([^{}]*)\}")
 # Private-use characters mark a citation while Markdown is rendered; whoever writes them in a report loses them.
 _OPEN, _CLOSE = "\ue000", "\ue001"
+_MARK = re.compile(f"{_OPEN}([^{_OPEN}{_CLOSE}]*){_CLOSE}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def resolve(report: str, sources: Sources) -> Resolved:
 
 def to_markdown(resolved: Resolved, checklist: Checklist | None = None) -> str:
     """The report, its sources, what could not be resolved, and the checklist."""
-    parts = [re.sub(f"{_OPEN}(.*?){_CLOSE}", r"[\1]", resolved.text).strip()]
+    parts = [_MARK.sub(r"[\1]", resolved.text).strip()]
     if resolved.cited:
         lines = [
             f"{number}. {source.title}, {_place(source)}. {source.location}"
@@ -103,7 +104,7 @@ def to_html(resolved: Resolved, title: str, checklist: Checklist | None = None) 
     # Raw HTML in the report is shown as text, and links with odd schemes are left as words.
     text = resolved.text.replace(f" {_OPEN}", f"\u00a0{_OPEN}")  # a mark does not begin a line
     rendered = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
-    body = re.sub(f"{_OPEN}(.*?){_CLOSE}", link, rendered)
+    body = _MARK.sub(link, rendered)
     passages = [_passage(number, source, seen.get(str(number), 0)) for number, source in enumerate(resolved.cited, 1)]
     style = files("policy").joinpath("prompts/report.css").read_text(encoding="utf-8")
     return "\n".join(

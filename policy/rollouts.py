@@ -19,6 +19,7 @@ from pathlib import Path
 from judger.client import Client
 from judger.errors import InvalidRequest
 from judger.types import Criterion
+from judger.validate import check_criteria
 from policy import trajectory
 from policy.config import Settings
 from policy.episode import Episode
@@ -29,6 +30,7 @@ from policy.kit import Kit, Shared
 from policy.model import Model
 from policy.runs import Run, run_episode
 from policy.trajectory import Record
+from policy.whole import half_character
 from policy.workspace.removal import discard, remove_tree
 
 __all__ = ["Rollouts", "Task", "read_tasks"]
@@ -53,7 +55,7 @@ def read_tasks(path: Path, rubric: Sequence[Criterion] = ()) -> list[Task]:
     faults: list[str] = []
     seen: set[str] = set()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # JSON may hold what else `splitlines` takes for an end
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     for number, line in enumerate(lines, 1):
@@ -66,12 +68,13 @@ def read_tasks(path: Path, rubric: Sequence[Criterion] = ()) -> list[Task]:
             for field in ("id", "query"):
                 if not isinstance(data.get(field), str) or not data[field].strip():
                     raise InvalidRequest(field, "must be a text that is not empty")
+                if fault := half_character(data[field]):
+                    raise InvalidRequest(field, fault)
             if data["id"] in seen:
                 raise InvalidRequest("id", f"{data['id']!r} is there twice")
             criteria = tuple(rubric) or make_criteria(data.get("criteria") or ())
-            for i, criterion in enumerate(criteria):
-                if not criterion.text.strip():
-                    raise InvalidRequest(f"criteria[{i}].text", "must not be empty")
+            if criteria:
+                check_criteria(criteria)
         except InvalidRequest as error:
             faults.append(f"{path}:{number}: {error.field}: {error.reason}")
         except ValueError as error:

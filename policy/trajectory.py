@@ -21,6 +21,7 @@ from policy.errors import ConfigError
 from policy.events import Compacted, Event, Finished, Observed, Replied, Started, from_dict, to_dict
 from policy.model import Message
 from policy.sources import Source
+from policy.whole import loads
 
 __all__ = [
     "Journal",
@@ -44,7 +45,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _end_last_line(path)
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8", errors="replace")
 
     def __call__(self, event: Event) -> None:
         self._file.write(json.dumps(to_dict(event), ensure_ascii=False, separators=(",", ":")) + "\n")
@@ -70,7 +71,7 @@ def read_journal(path: Path) -> Episode:
         if not line.strip():
             continue
         try:
-            events.append(from_dict(json.loads(line)))
+            events.append(from_dict(loads(line)))
         except (ValueError, KeyError, TypeError) as error:
             if not any(rest.strip() for rest in lines[number:]):
                 break  # the line that the crash cut
@@ -82,7 +83,7 @@ def append(path: Path, record: Record) -> None:
     """Add a record to a file of records, and have it on the disk before returning."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _end_last_line(path)
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("a", encoding="utf-8", errors="replace") as file:
         file.write(_line(record))
         file.flush()
         os.fsync(file.fileno())
@@ -92,7 +93,7 @@ def write(path: Path, records: Iterable[Record]) -> None:
     """Put a file of these records in the place of an old one, whole or not at all; they may come from the old one."""
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with part.open("w", encoding="utf-8") as file:
+        with part.open("w", encoding="utf-8", errors="replace") as file:
             for record in records:
                 file.write(_line(record))
             file.flush()
@@ -106,13 +107,13 @@ def read_records(path: Path) -> Iterator[Record]:
     """The records of a file; a last line that was cut is left out."""
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
         for number, line in enumerate(file, 1):
             if not line.endswith("\n"):
                 return
             if line.strip():
                 try:
-                    yield json.loads(line)
+                    yield loads(line)
                 except ValueError as error:
                     raise ConfigError(f"{path}:{number}: not JSON: {error}") from error
 
@@ -238,7 +239,7 @@ def rendered(message: Message) -> Message:
     calls = []
     for call in message["tool_calls"]:
         try:
-            arguments = json.loads(call["function"]["arguments"])
+            arguments = loads(call["function"]["arguments"])
         except ValueError:
             arguments = call["function"]["arguments"]
         calls.append({**call, "function": {**call["function"], "arguments": arguments}})

@@ -18,6 +18,7 @@ from policy.config import BudgetConfig
 from policy.context import clean
 from policy.episode import Episode
 from policy.events import Compacted, Event, Finished, Observed, Replied, Started
+from policy.whole import loads
 
 __all__ = ["LiveView"]
 
@@ -130,7 +131,7 @@ def _line(mark: str, words: str, style: str, most: int = 1000) -> RenderableType
 def _arguments(text: str) -> str:
     """The arguments in a form to read at a glance."""
     try:
-        arguments = json.loads(text)
+        arguments = loads(text)
     except ValueError:
         return text
     if not isinstance(arguments, dict):

@@ -45,7 +45,7 @@ def inside(address: str) -> None:
     from importlib.metadata import version
 
     from judger import wire
-    from judger.client import connect, connect_blocking
+    from judger.client import connect, connect_blocking, rewards
     from judger.errors import InvalidRequest, JudgeMismatch, JudgerError
     from judger.types import Case, Criterion, Judgement
     from judger.v1 import judger_pb2 as pb
@@ -67,19 +67,25 @@ def inside(address: str) -> None:
             assert (await client.get_judge()).engine == "scripted"
             judgement = await client.judge("", "an apple", ["apple", {"text": "[[partially]]", "weight": -1.0}])
             assert judgement.reward.value == 0.0
-            assert len(await client.judge_group_all("", ["a", "b"], ["x"])) == 2
+            group = await client.judge_group_all("", ["an apple", "", "half \ud83d", "a pear"], ["apple"], blank=-1.0)
+            assert rewards(group) == [1.0, -1.0, None, 0.0]
+            many = await client.judge_many([case, {"report": "an apple", "criteria": '[{"text": "pear"}]'}, None])
+            assert rewards(many) == [1.0, 0.0, None]
             answers = dict([pair async for pair in client.judge_stream([case] * 20, in_flight=4)])
             assert all(isinstance(answer, Judgement) for answer in answers.values())
             assert sorted(answers) == list(range(20))
             comparison = await client.compare("", "an apple", "a pear", ["apple"])
-            assert comparison.preference == pb.CompareResponse.A
+            assert comparison.preference == "a"
             raw = await client.judge_raw(pb.JudgeRequest(report="r", criteria=[pb.Criterion(text="[[not]]")]))
             printed = json.loads(wire.to_json(raw))
             assert (printed["index"], printed["verdicts"][0]["score"]["satisfied"]) == (0, False)
             assert printed["reward"]["value"] == 0.0
+            group = pb.JudgeGroupRequest(reports=["a", "b"], criteria=[pb.Criterion(text="x")], mapping="TERNARY")
+            assert wire.read_json(json.loads(wire.to_json(group)), pb.JudgeGroupRequest) == group
             refused = await failure(client.judge_raw(pb.JudgeRequest(report="r")))
             assert isinstance(refused, InvalidRequest)
             assert refused.field == "criteria"
+            assert wire.connect_error(refused)["details"][0]["debug"]["field_violations"][0]["field"] == "criteria"
         async with connect(address, judge_id="another") as client:
             refused = await failure(client.judge_case(case))
             assert isinstance(refused, JudgeMismatch)
@@ -88,6 +94,10 @@ def inside(address: str) -> None:
     asyncio.run(speak())
     blocking = connect_blocking(address)
     assert blocking.judge_case(case).reward.value == 1.0
+    from judger.integrations import areal, openrlhf, slime, trl, verl
+
+    assert all((openrlhf, slime, trl, verl))  # each needs the client alone
+    assert areal.ChecklistReward(address)("", "an apple", rubric='["apple"]') == 1.0
     child = os.fork()
     if child == 0:
         os._exit(0 if blocking.judge_case(case).reward.value == 1.0 else 1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -18,8 +19,24 @@ SERVE = ServeConfig(engine="scripted", port=0, grace=5.0)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A state folder of this run's own, for commands in this process and below it: the user's is none of its affair."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture
 async def scripted_server() -> AsyncIterator[Running]:
     """A server with the scripted engine, on the test's own event loop."""
     async with running(SERVE, ScriptedEngine()) as server:
         yield server
+
+
+@pytest.fixture
+def unused_address() -> str:
+    """Where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"

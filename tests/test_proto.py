@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_generated_code_is_that_of_the_proto_and_nothing_breaks_a_v1_client() -> None:
-    checked = subprocess.run([sys.executable, ROOT / "tests/check_proto.py"], capture_output=True, text=True)
+    checked = subprocess.run([sys.executable, "-P", ROOT / "tests/check_proto.py"], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
+from train import threads
 from train.judge import cli as judge
 from train.lm import cli_midtrain as midtrain
 from train.lm import cli_sft as sft
@@ -31,18 +33,27 @@ def build_parser() -> argparse.ArgumentParser:
         "130 interrupted (run again to go on).",
         allow_abbrev=False,
     )
-    stages = parser.add_subparsers(title="stages", required=True, metavar="STAGE")
+    stages = parser.add_subparsers(title="stages", metavar="STAGE")
     for name, text, add_arguments, run in _STAGES:
         stage = stages.add_parser(name, help=text, description=text, allow_abbrev=False)
         add_arguments(stage)
+        if name != "tasks":  # which computes nothing
+            threads.add_argument(stage)
         stage.set_defaults(run=run)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one stage and returns its exit code."""
-    args = build_parser().parse_args(argv)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines would come before what we say of the same fault
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if "run" not in args:
+        parser.print_help()
+        return 0
     try:
+        if hasattr(args, "threads"):
+            threads.use_threads(args.threads)
         code: int = args.run(args)
     except KeyboardInterrupt:
         print("judger-train: interrupted; the same command goes on from here", file=sys.stderr)

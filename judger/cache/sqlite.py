@@ -2,7 +2,8 @@
 
 Write-ahead logging: a process that dies loses at most the last transaction, never the file. Every row carries a digest
 of itself, so that a page gone bad makes a miss and not a wrong verdict. All work is done by one thread; what is
-written is gathered while it is busy and goes into one transaction.
+written is gathered while it is busy and goes into one transaction. The file is locked from its opening to its close:
+nobody else can hold up a read, and a second server on it is refused with the reason.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ logger = logging.getLogger(__name__)
 
 APPLICATION = 0x6A756467  # "judg", in the file's header
 ROWS_PER_TRANSACTION = 256
+LOCK_SECONDS = 1.0
+"""That opening waits for another process to be done with the file."""
+VACUUM_PAGES = 1024
+"""Free pages that one transaction gives back to the disk; a read waits for no more."""
 MAX_PENDING = 20_000
 """Bodies that wait to be written; with a disk slower than that the cache forgets, and the judge goes on."""
 
@@ -41,11 +46,11 @@ class CacheFile:
     """Opens or creates the file. Blocking, but short.
 
     Args:
-        max_bytes: of the file; the least recently used rows go first.
+        max_bytes: of the file, about; the least recently used rows go first.
         on_fault: told when a corrupt file was set aside, or a write was given up.
 
     Raises:
-        InvalidRequest: the file can't be opened, or belongs to another program.
+        InvalidRequest: the file can't be opened, is in use, or belongs to another program.
     """
 
     def __init__(self, path: Path, max_bytes: int, on_fault: Callable[[str], None] | None = None) -> None:
@@ -60,6 +65,9 @@ class CacheFile:
         try:
             self._database: sqlite3.Connection | None = self._open()
         except sqlite3.DatabaseError as error:
+            if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                reason = "is in use by another process: one server a file (several share what they know in a Redis)"
+                raise InvalidRequest("cache", f"{path} {reason}") from error
             if not _is_corrupt(error):
                 raise InvalidRequest("cache", f"{path}: {error}") from error
             self._database = None
@@ -83,6 +91,10 @@ class CacheFile:
         self._pending.append((address, body))
         self._flush_soon()
 
+    def garbled(self) -> None:
+        """A body was none of ours."""
+        self.on_fault("garbled")
+
     async def close(self) -> None:
         """Writes what is pending and closes the file."""
         self._closed = True
@@ -92,10 +104,13 @@ class CacheFile:
     # From here on in the thread, but for __init__, which ends before the thread begins.
 
     def _open(self) -> sqlite3.Connection:
-        # A rationale may quote a report: for this user's eyes only.
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        database = sqlite3.connect(self.path, timeout=5, isolation_level=None, check_same_thread=False)
+        # A rationale may quote a report: for this user's eyes only. A file that is there is not opened here: closing
+        # it would end the locks that SQLite holds on it in this process.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        database = sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
         try:
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
             (application,) = database.execute("PRAGMA application_id").fetchone()
             (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if tables and application != APPLICATION:
@@ -103,7 +118,10 @@ class CacheFile:
             database.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
-            database.execute(f"PRAGMA journal_size_limit = {4 * 2**20}")
+            (page_size,) = database.execute("PRAGMA page_size").fetchone()
+            pages = max(16, min(1000, self.max_bytes // page_size // 8))
+            database.execute(f"PRAGMA wal_autocheckpoint = {pages}")  # what the log beside the file may grow to
+            database.execute(f"PRAGMA journal_size_limit = {pages * page_size}")
             database.execute(f"PRAGMA application_id = {APPLICATION}")
             database.executescript(SCHEMA)
         except BaseException:
@@ -152,10 +170,13 @@ class CacheFile:
             )
             self._shrink()
             self._database.execute("COMMIT")
-            self._database.execute("PRAGMA incremental_vacuum")
+            # A page for each step: `execute` takes only the first, and there are no rows to fetch.
+            self._database.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+            (is_loose,) = self._database.execute("PRAGMA freelist_count").fetchone()
         except sqlite3.DatabaseError as error:
             self._failed(error)
-        if self._pending and not self._closed:
+            is_loose = False
+        if (self._pending or is_loose) and not self._closed:
             self._flush_soon()
 
     def _shrink(self) -> None:
@@ -221,5 +242,10 @@ def _digest(address: bytes, body: bytes) -> bytes:
 
 
 def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _code(error: sqlite3.DatabaseError) -> int | None:
+    """SQLite's own, without what extends it."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF

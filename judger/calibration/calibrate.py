@@ -11,7 +11,7 @@ on the fifth of the reports that it was not fitted on. The one that is kept is f
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -163,6 +163,7 @@ def fit_report(
     *,
     current: Calibration = IDENTITY,
     fitted_on: str = "",
+    fitted_for: str = "",
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Report:
@@ -172,7 +173,7 @@ def fit_report(
     """
     from sklearn.model_selection import GroupKFold
 
-    calibration = fit(data, fitted_on=fitted_on)
+    calibration = replace(fit(data, fitted_on=fitted_on), fitted_for=fitted_for)
     p_before = apply(current, data.probabilities)
     p_after = np.empty_like(p_before)
     before = answers(current, p_before, data.negatives)

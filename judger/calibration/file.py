@@ -7,12 +7,13 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
+from judger.errors import InvalidRequest
 from judger.rubric.fields import Fields, is_object
 from judger.rubric.place import Faults, Place
 from judger.rubric.source import read_values
 from judger.verdict import IDENTITY, Calibration
 
-__all__ = ["load_calibration", "save_calibration"]
+__all__ = ["check_fit", "load_calibration", "save_calibration"]
 
 KEYS = tuple(asdict(IDENTITY))
 THRESHOLDS = ("positive_threshold", "negative_threshold", "partial_threshold")
@@ -56,11 +57,28 @@ def _calibration(values: dict[str, object], place: Place) -> Calibration:
     bias = Fields({str(i): member for i, member in enumerate(members)}, place.at("bias"))
     shifts = [_within(bias, str(i), -MAX_BIAS, MAX_BIAS) for i in range(len(members))]
     fitted_on = fields.text("fitted_on", required=True)
+    fitted_for = fields.text("fitted_for", required=True)
     if len(place.faults.found) > before or len(shifts) != 3:
         return IDENTITY
     return Calibration(
-        temperature=temperature, bias=(shifts[0], shifts[1], shifts[2]), fitted_on=fitted_on or "", **thresholds
+        temperature=temperature,
+        bias=(shifts[0], shifts[1], shifts[2]),
+        fitted_on=fitted_on or "",
+        fitted_for=fitted_for or "",
+        **thresholds,
     )
+
+
+def check_fit(calibration: Calibration, model_id: str) -> None:
+    """Raises InvalidRequest where a file's calibration was fitted for another model than `model_id`.
+
+    On another model's probabilities it would move verdicts and thresholds about, and nothing would tell.
+    """
+    if calibration.fitted_for != model_id:
+        whose = calibration.fitted_for or "no model that it names"
+        raise InvalidRequest(
+            "calibration", f"it was fitted for {whose}, and this judge is {model_id}: fit one with judger calibrate"
+        )
 
 
 def _within(fields: Fields, key: str, low: float, high: float, *, open_interval: bool = False) -> float:

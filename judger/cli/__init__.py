@@ -15,17 +15,18 @@ import argparse
 import asyncio
 import contextlib
 import inspect
+import os
 import sys
 from collections.abc import Sequence
 
-from judger.cli import agree, bench, calibrate, evaluate, lint, score, serve, token
+from judger.cli import agree, bench, calibrate, convert, evaluate, gateway, lint, score, serve, token
 from judger.cli import filter as filter_
-from judger.cli.exits import BAD_INPUT, report
+from judger.cli.exits import BAD_INPUT, OK, report
 from judger.errors import JudgerError
 from judger.observe.logs import log_to_stderr
 from judger.version import __version__
 
-COMMANDS = (serve, score, agree, filter_, evaluate, calibrate, lint, bench, token)
+COMMANDS = (serve, score, agree, filter_, evaluate, calibrate, lint, bench, gateway, convert, token)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"judger {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands)
     return parser
@@ -49,8 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # a stand-in for them may not have it
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    # gRPC's own lines, with its file names and none of ours, would come before what we say about the same fault.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
-        args = build_parser().parse_args(argv)
+        parser = build_parser()
+        args = parser.parse_args(argv)
+        if "run" not in args:
+            parser.print_help()
+            return OK
         log_to_stderr(getattr(args, "log_level", "warning"), getattr(args, "log_format", "text"))
         result = args.run(args)
         code: int = asyncio.run(result) if inspect.iscoroutine(result) else result

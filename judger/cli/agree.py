@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from judger.cli.console import output
 from judger.cli.exits import INCOMPLETE, OK
+from judger.cli.inputs import input_file
 from judger.cli.labelled import judge_labelled
 from judger.cli.options import check_judge, judge_flags, judging_flags, output_flags
 from judger.cli.table import decimal, plural
@@ -47,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parents=[judge_flags(), judging_flags(mapping=None, lane=Lane.EVALUATION), output_flags()],
         allow_abbrev=False,
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="LABELLED.jsonl", help="each file is one source")
+    parser.add_argument("files", nargs="+", type=input_file, metavar="LABELLED.jsonl", help="each file is one source")
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap; default: 1000")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the bootstrap; default: 0")
     parser.set_defaults(run=run)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from judger.cli.bench_view import live, show
 from judger.cli.console import check_writable, line_writer
 from judger.cli.exits import INCOMPLETE, INTERRUPTED, JUDGE_FAILED, OK
+from judger.cli.inputs import input_file
 from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags, seconds
 from judger.cli.session import Session, judge_session
 from judger.demo import CASES
@@ -40,7 +41,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parents=[judge_flags(), judging_flags(), output_flags()],
         allow_abbrev=False,
     )
-    parser.add_argument("cases", type=Path, nargs="?", metavar="CASES.jsonl", help="default: the demo's reports")
+    parser.add_argument("cases", type=input_file, nargs="?", metavar="CASES.jsonl", help="default: the demo's reports")
     group = parser.add_argument_group("the load")
     pace = group.add_mutually_exclusive_group()
     pace.add_argument("--rate", type=seconds, default=None, metavar="R", help="calls a second, on average; default: 10")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from judger.cli.console import output
+from judger.cli.console import messages, output
 
 if TYPE_CHECKING:
     from judger.load import Figures, Generator, Histogram
@@ -30,7 +28,7 @@ WIDTH = 48
 @contextmanager
 def live(figures: Figures, generator: Generator, seconds: float, *, quiet: bool) -> Iterator[None]:
     """Rates and latencies so far on standard error, where that is a terminal and nobody asked for quiet."""
-    console = Console(file=sys.stderr)
+    console = messages()
     if quiet or not console.is_terminal:
         yield
         return

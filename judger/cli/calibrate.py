@@ -13,16 +13,16 @@ from rich.text import Text
 
 from judger.cli.console import check_writable, output
 from judger.cli.exits import INCOMPLETE, OK
+from judger.cli.inputs import input_file
 from judger.cli.labelled import judge_labelled
 from judger.cli.options import check_judge, judge_flags, judging_flags, output_flags
 from judger.cli.table import decimal
+from judger.errors import Unsupported
 from judger.types import Unscored
-from judger.verdict import Calibration
 
 if TYPE_CHECKING:
     from judger.agreement.figures import Row
     from judger.calibration.calibrate import Report
-    from judger.v1 import judger_pb2 as pb
 
 SHOWN = {"balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1", "ternary_macro_f1": "macro-F1, three labels"}
 SHOWN |= {"kappa": "kappa", "ece": "ECE", "positive_rate": "passed", "human_positive_rate": "passed by people"}
@@ -42,7 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parents=[judge_flags(), judging_flags(mapping=None), output_flags()],
         allow_abbrev=False,
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="LABELLED.jsonl", help="each file is one source")
+    parser.add_argument("files", nargs="+", type=input_file, metavar="LABELLED.jsonl", help="each file is one source")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="CALIBRATION.json")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the folds and resamples; default: 0")
     parser.set_defaults(run=run)
@@ -53,11 +53,17 @@ async def run(args: argparse.Namespace) -> int:
     check_judge(args)
     check_writable(args.output, *args.files)
     session, observations = await judge_labelled(args)
+    if not session.info.model_id:
+        raise Unsupported("--addr: the server doesn't say which model it is, and a calibration names it: update it")
     from judger.calibration.calibrate import fit_report, labelled, save_calibration
 
-    current = calibration_of(session.info.calibration)
+    current = session.info.calibration
     report = fit_report(
-        labelled(observations, current), current=current, fitted_on=", ".join(observations), seed=args.seed
+        labelled(observations, current),
+        current=current,
+        fitted_on=", ".join(observations),
+        fitted_for=session.info.model_id,
+        seed=args.seed,
     )
     save_calibration(report.calibration, args.output)
     if args.json:
@@ -98,16 +104,3 @@ def cell(mean: Row, name: str) -> str:
     figure = mean.figures[name]
     interval = "" if figure.low is None else f"  {decimal(figure.low)}–{decimal(figure.high)}"
     return f"{decimal(figure.value)}{interval}"
-
-
-def calibration_of(message: pb.Calibration) -> Calibration:
-    """The calibration that GetJudge states."""
-    to_not, to_partial, to_full = message.bias
-    return Calibration(
-        temperature=message.temperature,
-        bias=(to_not, to_partial, to_full),
-        positive_threshold=message.positive_threshold,
-        negative_threshold=message.negative_threshold,
-        partial_threshold=message.partial_threshold,
-        fitted_on=message.fitted_on,
-    )

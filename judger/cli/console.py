@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import sys
@@ -22,15 +23,27 @@ class Advance(Protocol):
     def __call__(self, steps: int = 1) -> None: ...
 
 
+class PlainConsole(Console):
+    """rich's own, whose end is ours to decide: on a closed pipe it would end the process with 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def output() -> Console:
     """Standard output, for people: coloured on a terminal, as wide as it is."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=False)
+    return PlainConsole(file=sys.stdout, highlight=False, soft_wrap=False)
+
+
+def messages() -> Console:
+    """Standard error, for people."""
+    return PlainConsole(file=sys.stderr)
 
 
 @contextmanager
 def progress(what: str, total: int | None, *, quiet: bool) -> Iterator[Advance]:
     """A bar on standard error, where that is a terminal and nobody asked for quiet."""
-    console = Console(file=sys.stderr)
+    console = messages()
     shown = console.is_terminal and not quiet
     columns = (
         TextColumn("{task.description}"),
@@ -61,7 +74,7 @@ def count_lines(*paths: Path) -> int | None:
 @contextmanager
 def loading(what: str, *, quiet: bool) -> Iterator[None]:
     """A spinner on standard error while the judge gets ready."""
-    console = Console(file=sys.stderr)
+    console = messages()
     if quiet or not console.is_terminal:
         yield
         return

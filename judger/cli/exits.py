@@ -16,8 +16,9 @@ BAD_INPUT = 2
 JUDGE_FAILED = 3
 """The judge can't be reached, can't be loaded, or failed."""
 INTERRUPTED = 130
+TERMINATED = 143
 BROKEN_PIPE = 141
-"""Whoever read the output has left. Both as a shell counts signals: 128 and the signal's number."""
+"""Whoever read the output has left. All three as a shell counts signals: 128 and the signal's number."""
 
 
 def report(error: BaseException) -> int:

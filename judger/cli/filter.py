@@ -15,11 +15,13 @@ from rich.text import Text
 
 from judger.cli.console import check_writable, count_lines, output, progress
 from judger.cli.exits import INCOMPLETE, OK
+from judger.cli.inputs import input_file
 from judger.cli.journal import Fate, Journal, journal_path
-from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags
+from judger.cli.options import add_evidence_text, check_judge, judge_flags, judging_flags, judging_options, output_flags
 from judger.cli.session import Answer, in_order, judge_session
 from judger.errors import InvalidRequest
 from judger.rubric import iter_records, read_rubric
+from judger.rubric.members import on_one_line, with_members
 
 KEPT = (Fate.KEPT, Fate.UNSCORED_KEPT)
 
@@ -34,13 +36,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parents=[judge_flags(), judging_flags(), output_flags()],
         allow_abbrev=False,
     )
-    parser.add_argument("cases", type=Path, metavar="IN.jsonl", help="one case a line; may be gzip-compressed")
+    parser.add_argument("cases", type=input_file, metavar="IN.jsonl", help="one case a line; may be gzip-compressed")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT.jsonl", required=True)
     parser.add_argument("--min-reward", type=float, metavar="X", help="keep rewards of at least X")
     parser.add_argument("--max-reward", type=float, metavar="X", help="keep rewards of at most X")
     parser.add_argument("--rubric", type=Path, metavar="FILE", help="judge every case by this rubric, not by its own")
     parser.add_argument("--keep-unscored", action="store_true", help="keep cases without a reward, too")
     parser.add_argument("--restart", action="store_true", help="begin anew: what OUT.jsonl holds is lost")
+    add_evidence_text(parser)
     parser.set_defaults(run=run)
 
 
@@ -59,6 +62,7 @@ async def run(args: argparse.Namespace) -> int:
         "min_reward": args.min_reward,
         "max_reward": args.max_reward,
         "keep_unscored": args.keep_unscored,
+        "evidence_text": args.evidence_text,
     }
     async with judge_session(args, options) as session:
         key = {
@@ -76,7 +80,7 @@ async def run(args: argparse.Namespace) -> int:
             async with aclosing(in_order(session, islice(records, resumed, None), options)) as answers:
                 async for answer in answers:
                     outcome = decide(answer, low, high, keep_unscored=args.keep_unscored)
-                    journal.add(outcome, kept_line(answer) if outcome in KEPT else None)
+                    journal.add(outcome, kept_line(answer, with_text=args.evidence_text) if outcome in KEPT else None)
                     advance()
     counts = {outcome.value: journal.counts[outcome] for outcome in Fate}
     tell(counts, resumed, args, session.judge_id)
@@ -113,13 +117,18 @@ def decide(answer: Answer, low: float, high: float, *, keep_unscored: bool) -> F
     return Fate.KEPT if low <= value <= high else Fate.DROPPED
 
 
-def kept_line(answer: Answer) -> str:
-    """The input's own object with the response beside it. A task of several reports becomes one line for each."""
-    own = dict(answer.record.raw)
-    if "reports" in own and "report" not in own:
-        del own["reports"]
-        own |= {"id": answer.case.id, "report": answer.case.report}
-    return json.dumps(own | {"judgement": json.loads(answer.to_json())}, ensure_ascii=False)
+def kept_line(answer: Answer, *, with_text: bool = False) -> str:
+    """The input's own object, its characters as they were, with the response beside it.
+
+    A task of several reports becomes one line for each.
+    """
+    record, case = answer.record, answer.case
+    new = {"judgement": answer.to_json(with_text=with_text)}
+    is_task = "reports" in record.raw and "report" not in record.raw
+    if is_task:
+        new |= {key: json.dumps(text, ensure_ascii=False) for key, text in (("id", case.id), ("report", case.report))}
+    text = record.text or json.dumps(record.raw)  # YAML: escaped, as its texts may be no Unicode
+    return on_one_line(with_members(text, new, instead_of={"report": "reports"} if is_task else {}))
 
 
 def tell(counts: dict[str, int], resumed: int, args: argparse.Namespace, judge_id: str) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from judger.cli.console import count_lines, progress
+from judger.cli.inputs import read_all
 from judger.cli.options import judging_options
 from judger.cli.session import Session, in_order, judge_session
-from judger.errors import Fault, InvalidFile, InvalidRequest
-from judger.rubric import iter_records
+from judger.errors import InvalidRequest
 from judger.types import Mapping
 
 if TYPE_CHECKING:
@@ -27,14 +27,7 @@ async def judge_labelled(args: argparse.Namespace) -> tuple[Session, dict[str, l
     """
     options = judging_options(args, mapping=Mapping.STRICT)
     names = source_names(args.files)
-    sources, faults = {}, list[Fault]()
-    for name, path in zip(names, args.files, strict=True):
-        try:
-            sources[name] = iter_records(path, labelled=True)
-        except InvalidFile as error:
-            faults += error.faults
-    if faults:
-        raise InvalidFile(faults)
+    sources = dict(zip(names, read_all(args.files, labelled=True), strict=True))
     observations: dict[str, list[Observation]] = {name: [] for name in names}
     async with judge_session(args, options) as session:
         from judger.agreement import observe

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from judger.cli.console import output
 from judger.cli.exits import INCOMPLETE, OK
+from judger.cli.inputs import input_file
 from judger.cli.table import clean, plural
 from judger.errors import Fault
 from judger.rubric import Advice, Rubric, lint, read_rubrics
@@ -23,7 +24,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Checks a rubric: faults (exit code 2), and advice on criteria that are hard to judge or to earn.",
         allow_abbrev=False,
     )
-    parser.add_argument("rubric", type=Path, metavar="RUBRIC", help="JSON, YAML or JSON lines; ResearchRubrics' too")
+    parser.add_argument(
+        "rubric", type=input_file, metavar="RUBRIC", help="JSON, YAML or JSON lines; ResearchRubrics' too"
+    )
     parser.add_argument("--strict", action="store_true", help="exit code 1 where there is any advice")
     parser.add_argument("--json", action="store_true", help="for machines: one JSON object for each piece of advice")
     parser.set_defaults(run=run)

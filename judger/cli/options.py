@@ -4,83 +4,67 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
-from judger.config import EngineConfig, EngineName, ServeConfig
+from judger.config import ENGINE_SETTINGS, PROMPTED, EngineConfig, ServeConfig, user_key_file
 from judger.errors import InvalidRequest
-from judger.server.pem import read_pem
-from judger.types import LIMITS, Explain, Lane, Mapping, Options
+from judger.flags import add_flags, flag_name, given
+from judger.prompt.fence import make_user_key
+from judger.server.pem import read_certificates, read_pair
+from judger.types import Explain, Lane, Mapping, Options
+from judger.validate import check_options
 
 ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
-ENGINE_FLAGS = (
-    "engine",
-    "model",
-    "device",
-    "dtype",
-    "threads",
-    "max_batch_tokens",
-    "max_wait",
-    "max_prompt_tokens",
-    "deterministic",
-    "judge_all",
-    "step_mb",
-    "kv_cache_mb",
-    "reason_tokens",
-    "quantization",
-    "tensor_parallel_size",
-    "data_parallel_size",
-    "base_url",
-    "api_key_file",
-    "fence_key_file",
-    "calibration",
-)
-
-OF_A_SERVER = ("token_file", "ca", "cert", "key")
+SHOWN = ("engine", "model", "device", "calibration")
+"""The engine's flags that every command's own help has; `--help-engine` has all."""
+OF_A_SERVER = ("token_file", "allow_insecure_token", "ca", "cert", "key")
+IN_PROCESS = "the judge, in this process"
 
 
-def engine_flags() -> argparse.ArgumentParser:
-    """A parent with serve's engine flags. What is left out has the default of `judger.config`."""
+def engine_flags(*, shown: Collection[str] | None = None) -> argparse.ArgumentParser:
+    """A parent with serve's engine flags; the help has those that are `shown`, all without it."""
     parent = argparse.ArgumentParser(add_help=False)
-    group = parent.add_argument_group("the judge, in this process")
-    help_of = {name: field.description for name, field in EngineConfig.model_fields.items()}
-    group.add_argument("--engine", choices=get_args(EngineName), help="which engine judges (default: mini)")
-    group.add_argument("--model", metavar="NAME_OR_PATH", help=help_of["model"])
-    group.add_argument("--device", metavar="D", help=help_of["device"])
-    group.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"))
-    group.add_argument("--threads", type=int, metavar="N", help=help_of["threads"])
-    group.add_argument("--max-batch-tokens", type=int, metavar="N", help=help_of["max_batch_tokens"])
-    group.add_argument("--max-wait", type=float, metavar="SECONDS", help=help_of["max_wait"])
-    group.add_argument("--max-prompt-tokens", type=int, metavar="N", help=help_of["max_prompt_tokens"])
-    group.add_argument("--deterministic", action="store_true", default=None, help=help_of["deterministic"])
-    group.add_argument("--judge-all", action="store_true", default=None, help=help_of["judge_all"])
-    group.add_argument("--step-mb", type=int, metavar="N", help=help_of["step_mb"])
-    group.add_argument("--kv-cache-mb", type=int, metavar="N", help=help_of["kv_cache_mb"])
-    group.add_argument("--reason-tokens", type=int, metavar="N", help=help_of["reason_tokens"])
-    group.add_argument("--quantization", metavar="NAME", help=help_of["quantization"])
-    group.add_argument("--tensor-parallel-size", type=int, metavar="N", help=help_of["tensor_parallel_size"])
-    group.add_argument("--data-parallel-size", type=int, metavar="N", help=help_of["data_parallel_size"])
-    group.add_argument("--base-url", metavar="URL", help=help_of["base_url"])
-    group.add_argument("--api-key-file", type=Path, metavar="FILE", help=help_of["api_key_file"])
-    group.add_argument("--fence-key-file", type=Path, metavar="FILE", help=help_of["fence_key_file"])
-    group.add_argument("--calibration", type=Path, metavar="FILE", help=help_of["calibration"])
+    add_flags(parent, EngineConfig, ENGINE_SETTINGS, shown=shown, title=IN_PROCESS)
     return parent
+
+
+class HelpEngine(argparse.Action):
+    """Prints the engine's flags, all of them, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        flags = engine_flags()
+        flags.prog, flags.usage = parser.prog, f"{parser.prog} ... [engine flags]"
+        flags.print_help()
+        parser.exit()
 
 
 def judge_flags() -> argparse.ArgumentParser:
     """A parent with both ways to a judge: a server's address, or the engine flags."""
-    parent = argparse.ArgumentParser(add_help=False, parents=[engine_flags()])
-    group = parent.add_argument_group("the judge, on a server (instead)")
-    group.add_argument("--addr", type=address, metavar="HOST:PORT", help="a running judger serve")
+    parent = argparse.ArgumentParser(add_help=False, parents=[engine_flags(shown=SHOWN), server_flags()])
+    parent.add_argument("--help-engine", action=HelpEngine, nargs=0, help="show all flags of the engines and exit")
+    return parent
+
+
+def server_flags(title: str = "the judge, on a server (instead)", *, required: bool = False) -> argparse.ArgumentParser:
+    """A parent with how to reach a server."""
+    parent = argparse.ArgumentParser(add_help=False)
+    group = parent.add_argument_group(title)
+    group.add_argument("--addr", type=address, metavar="HOST:PORT", required=required, help="a running judger serve")
     group.add_argument("--token-file", type=Path, metavar="FILE", help="the server's bearer token, in its first line")
+    group.add_argument(
+        "--allow-insecure-token", action="store_true", default=None, help="send it without TLS to another machine, too"
+    )
     trusted = "check the server's TLS certificate by it"
     group.add_argument("--ca", "--root-certificates", dest="ca", type=Path, metavar="PEM", help=trusted)
     group.add_argument("--cert", type=Path, metavar="PEM", help="this client's own certificate (mutual TLS)")
     group.add_argument("--key", type=Path, metavar="PEM", help="its private key")
-    group.add_argument("--judge-id", default="", metavar="ID", help="refuse any other judge than this one")
+    group.add_argument("--judge-id", default="", type=word, metavar="ID", help="refuse any other judge than this one")
     return parent
 
 
@@ -90,6 +74,12 @@ def output_flags() -> argparse.ArgumentParser:
     parent.add_argument("--json", action="store_true", help="for machines: one JSON object a line, nothing else")
     parent.add_argument("-q", "--quiet", action="store_true", help="no progress on standard error")
     return parent
+
+
+def add_evidence_text(parser: argparse.ArgumentParser) -> None:
+    """Adds `--evidence-text`, for commands that write responses."""
+    help_ = "in JSON, the text of each passage of evidence beside its offsets"
+    parser.add_argument("--evidence-text", action="store_true", help=help_)
 
 
 def judging_flags(*, mapping: Mapping | None = Mapping.STRICT, lane: Lane = Lane.BULK) -> argparse.ArgumentParser:
@@ -106,20 +96,25 @@ def judging_flags(*, mapping: Mapping | None = Mapping.STRICT, lane: Lane = Lane
     group.add_argument(
         "--lane", choices=[m.value for m in Lane], default=lane.value, help=f"whose work it is; {_default(lane)}"
     )
-    group.add_argument("--explain", choices=[m.value for m in Explain], default=Explain.NEVER.value)
+    group.add_argument(
+        "--explain",
+        choices=[m.value for m in Explain],
+        default=Explain.NEVER.value,
+        help=f"which criteria get a written reason; {_default(Explain.NEVER)}",
+    )
     group.add_argument("--explain-margin", type=share, default=0.0, metavar="M", help="for --explain under_margin")
     group.add_argument(
         "--timeout", type=seconds, default=600.0, metavar="SECONDS", help="longest silence of the judge; default: 600"
     )
-    group.add_argument("--trials", type=int, default=1, metavar="N", help="independent verdicts, averaged; default: 1")
+    group.add_argument(
+        "--trials", type=int, default=1, metavar="N", help="with --explain: independent verdicts, averaged; default: 1"
+    )
     return parent
 
 
 def judging_options(args: argparse.Namespace, *, mapping: Mapping | None = None) -> Options:
     """What `judging_flags` say. Raises InvalidRequest."""
-    if not 1 <= args.trials <= LIMITS.trials:
-        raise InvalidRequest("--trials", f"must lie between 1 and {LIMITS.trials}, not {args.trials}")
-    return Options(
+    options = Options(
         mapping=mapping or Mapping(args.mapping),
         explain=Explain(args.explain),
         explain_margin=args.explain_margin,
@@ -127,6 +122,11 @@ def judging_options(args: argparse.Namespace, *, mapping: Mapping | None = None)
         allow_unscored=mapping is None and args.allow_unscored,
         lane=Lane(args.lane),
     )
+    try:
+        check_options(options)
+    except InvalidRequest as error:
+        raise InvalidRequest(flag_name(error.field), error.reason) from error
+    return options
 
 
 def _default(value: str) -> str:
@@ -135,7 +135,7 @@ def _default(value: str) -> str:
 
 def engine_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The engine flags that were given."""
-    return {name: getattr(args, name) for name in ENGINE_FLAGS if getattr(args, name) is not None}
+    return given(args, ENGINE_SETTINGS)
 
 
 def check_judge(args: argparse.Namespace) -> None:
@@ -143,16 +143,16 @@ def check_judge(args: argparse.Namespace) -> None:
 
     Raises InvalidRequest, or InvalidFile for the calibration file.
     """
-    given = engine_settings(args)
-    if args.addr and given:
-        names = ", ".join("--" + name.replace("_", "-") for name in given)
+    settings = engine_settings(args)
+    if args.addr and settings:
+        names = ", ".join(map(flag_name, settings))
         raise InvalidRequest("--addr", f"the server has its own engine: leave out {names}, or --addr")
     if args.addr:
         connection(args)
         return
     if named := [name for name in OF_A_SERVER if getattr(args, name) is not None]:
-        raise InvalidRequest("--" + named[0].replace("_", "-"), "says how to reach a server: give its --addr, too")
-    serve_config(given)
+        raise InvalidRequest(flag_name(named[0]), "says how to reach a server: give its --addr, too")
+    serve_config(settings)
     if args.calibration is not None:
         from judger.calibration.file import load_calibration
 
@@ -161,18 +161,23 @@ def check_judge(args: argparse.Namespace) -> None:
 
 def connection(args: argparse.Namespace) -> dict[str, Any]:
     """How to reach the server of `--addr`: the client's settings. Raises InvalidRequest."""
+    from judger.client.settings import Settings
+
     settings: dict[str, Any] = {"judge_id": args.judge_id or None}
     if args.token_file is not None:
         settings["token"] = _first_line("--token-file", args.token_file)
+        settings["allow_insecure_token"] = bool(args.allow_insecure_token)
     if (args.cert is None) != (args.key is None):
         raise InvalidRequest("--cert", "certificate and key go together: give --cert and --key")
-    for flag, path, name in (
-        ("--ca", args.ca, "root_certificates"),
-        ("--cert", args.cert, "certificate"),
-        ("--key", args.key, "private_key"),
-    ):
-        if path is not None:
-            settings[name] = read_pem(flag, path)
+    if args.ca is not None:
+        settings["root_certificates"] = read_certificates("--ca", args.ca)
+    if args.cert is not None:
+        settings["certificate"], settings["private_key"] = read_pair("--cert", args.cert, "--key", args.key)
+    try:
+        Settings(address=args.addr or "localhost:1", **settings)
+    except InvalidRequest as error:
+        flag = "--token-file" if error.field == "token" else f"--{error.field.replace('_', '-')}"
+        raise InvalidRequest(flag, error.reason) from error
     return settings
 
 
@@ -189,15 +194,34 @@ def serve_config(settings: dict[str, Any]) -> ServeConfig:
         return ServeConfig(**settings)
     except ValidationError as error:
         first = error.errors()[0]
-        flag = "--" + str(first["loc"][0]).replace("_", "-")
-        raise InvalidRequest(flag, f"{first['msg']}, not {first['input']!r}") from error
+        was = "" if first["type"] == "without_effect" else f", not {first['input']!r}"
+        raise InvalidRequest(flag_name(str(first["loc"][0])), f"{first['msg']}{was}") from error
+
+
+def with_user_key(config: ServeConfig) -> ServeConfig:
+    """The same with the user's own fence key, where the engine has one and no file was named: one judge_id a machine.
+
+    Raises InvalidRequest where the user's file holds no key.
+    """
+    if config.engine not in PROMPTED or config.fence_key_file is not None:
+        return config
+    return config.model_copy(update={"fence_key_file": make_user_key(user_key_file(os.environ))})
 
 
 def address(text: str) -> str:
     """HOST:PORT, or [IPv6]:PORT."""
-    match = ADDRESS.fullmatch(text)
+    match = ADDRESS.fullmatch(word(text))
     if match is None or not 0 < int(match[1]) < 65536:
         raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, such as localhost:50051")
+    return text
+
+
+def word(text: str) -> str:
+    """A text that a message can hold; the shell passes on any bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no Unicode text") from error
     return text
 
 

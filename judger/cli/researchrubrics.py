@@ -17,7 +17,6 @@ import numpy as np
 
 from judger.agreement.baselines import Floats
 from judger.agreement.figures import Figure, draws, figure, ratio
-from judger.reward import credit
 from judger.types import Case, Criterion, Judgement, Label, Mapping, Score
 
 RESAMPLES = 1000
@@ -82,7 +81,7 @@ def _pooled(tasks: Sequence[Task], weights: Floats, axis: str) -> Part:
     earned, positive = np.zeros(len(tasks)), np.zeros(len(tasks))
     for i, task in enumerate(tasks):
         for criterion, score in _scores(task, axis):
-            earned[i] += criterion.weight * credit(score, negative=criterion.is_negative, mapping=Mapping.TERNARY)
+            earned[i] += criterion.weight * score.credit(Mapping.TERNARY, negative=criterion.is_negative)
             positive[i] += max(criterion.weight, 0.0)
     return _part([task for task in tasks if _scores(task, axis)], axis, weights, earned, positive)
 

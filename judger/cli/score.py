@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -12,10 +13,12 @@ from rich.text import Text
 
 from judger.cli.console import check_writable, count_lines, line_writer, output, progress
 from judger.cli.exits import INCOMPLETE, OK
-from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags
+from judger.cli.inputs import CASES_HELP, input_file, read_all
+from judger.cli.options import add_evidence_text, check_judge, judge_flags, judging_flags, judging_options, output_flags
 from judger.cli.session import Answer, in_order, judge_session
 from judger.cli.table import case_table, decimal, legend, plural, refused_case
-from judger.rubric import iter_records, read_rubric
+from judger.errors import InvalidRequest
+from judger.rubric import read_rubric
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,13 +26,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "score",
         help="judge cases from a file",
-        description="Judges every case of a file and shows verdicts and rewards. Exit code 1: something is unscored.",
+        description="Judges every case of the files, shows verdicts and rewards. Exit code 1: something is unscored.",
         parents=[judge_flags(), judging_flags(), output_flags()],
         allow_abbrev=False,
     )
-    parser.add_argument("cases", type=Path, metavar="CASES.jsonl", help="one case a line; may be gzip-compressed")
+    parser.add_argument("cases", nargs="+", type=input_file, metavar="CASES.jsonl", help=CASES_HELP)
     parser.add_argument("--rubric", type=Path, metavar="FILE", help="judge every case by this rubric, not by its own")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT.jsonl", help="write the lines of --json here")
+    add_evidence_text(parser)
     parser.set_defaults(run=run)
 
 
@@ -66,19 +70,21 @@ async def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     check_judge(args)
     options = judging_options(args)
+    if args.evidence_text and not args.json and args.output is None:
+        raise InvalidRequest("--evidence-text", "is of JSON; give --json or -o, too: the table has the text anyway")
     if args.output is not None:
-        check_writable(args.output, args.cases)
+        check_writable(args.output, *args.cases)
     rubric = None if args.rubric is None else read_rubric(args.rubric)
-    records = iter_records(args.cases, rubric=rubric)
+    records = chain.from_iterable(read_all(args.cases, rubric=rubric))
     tally = Tally()
     async with judge_session(args, options) as session:
         with (
             line_writer(args.output) as file,
-            progress("judging", count_lines(args.cases), quiet=args.quiet) as advance,
+            progress("judging", count_lines(*args.cases), quiet=args.quiet) as advance,
         ):
             async with aclosing(in_order(session, records, options)) as answers:
                 async for answer in answers:
-                    emit(answer, as_json=args.json, file=file)
+                    emit(answer, as_json=args.json, file=file, with_text=args.evidence_text)
                     tally.add(answer)
                     advance()
     if not args.json:
@@ -90,12 +96,13 @@ async def run(args: argparse.Namespace) -> int:
     return OK if tally.is_complete else INCOMPLETE
 
 
-def emit(answer: Answer, *, as_json: bool, file: IO[str] | None) -> None:
+def emit(answer: Answer, *, as_json: bool, file: IO[str] | None, with_text: bool = False) -> None:
     """Writes one case to where it is wanted."""
+    line = answer.to_json(with_text=with_text) if as_json or file is not None else ""
     if as_json:
-        print(answer.to_json(), flush=True)  # whoever reads a pipe gets each case as it is ready
+        print(line, flush=True)  # whoever reads a pipe gets each case as it is ready
     if file is not None:
-        file.write(answer.to_json() + "\n")
+        file.write(line + "\n")
     elif not as_json:
         console = output()
         if answer.judgement is None:

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from judger.cli.console import loading
-from judger.cli.options import connection, engine_settings, serve_config
+from judger.cli.exits import INTERRUPTED, TERMINATED
+from judger.cli.options import connection, engine_settings, serve_config, with_user_key
 from judger.errors import JudgeMismatch, JudgerError, Unsupported
 from judger.rubric import Record
 from judger.types import Case, Explain, Judgement, Options, Reason, Unscored, Verdict
 
 if TYPE_CHECKING:
-    from judger.client import Client
-    from judger.v1 import judger_pb2 as pb
+    from judger.client import Client, JudgeInfo
 
 WINDOW = 128
 """Cases between the one that is read and the one that is given out: bounds memory where a slow case holds up others."""
@@ -31,7 +33,7 @@ class Session:
     """A judge that answers, and who it is."""
 
     client: Client
-    info: pb.JudgeInfo
+    info: JudgeInfo
     """What GetJudge says."""
     timeout: float
     """The longest silence of the server, in seconds."""
@@ -69,8 +71,8 @@ class Answer:
         refused = Unscored(Reason.ENGINE_ERROR, f"refused: {self.error}")
         return tuple(Verdict(criterion_id=criterion.id, result=refused) for criterion in self.case.criteria)
 
-    def to_json(self) -> str:
-        """The response message as protobuf-JSON on one line."""
+    def to_json(self, *, with_text: bool = False) -> str:
+        """The response message as protobuf-JSON on one line; with the `text` of each passage of evidence if wanted."""
         from judger import wire
         from judger.v1 import judger_pb2 as pb
         from judger.wire.status import error_status
@@ -80,7 +82,15 @@ class Answer:
         else:
             assert self.error is not None
             message = pb.JudgeResponse(request_id=self.case.id, index=self.index, error=error_status(self.error))
-        return wire.to_json(message)
+        line = wire.to_json(message)
+        return self._with_text(line) if with_text else line
+
+    def _with_text(self, line: str) -> str:
+        response = json.loads(line)
+        for verdict in response.get("verdicts", ()):
+            for span in verdict.get("evidence", ()):
+                span["text"] = self.case.report[span["start"] : span["end"]]
+        return json.dumps(response, ensure_ascii=False)
 
 
 @asynccontextmanager
@@ -99,9 +109,12 @@ async def judge_session(args: argparse.Namespace, options: Options) -> AsyncIter
             address, settings = args.addr, connection(args)
             if not address:
                 from judger.server.process import running
+                from judger.server.signals import ending_at_once
 
                 config = serve_config(engine_settings(args) | {"host": "127.0.0.1", "port": 0, "grace": 0.0})
-                address = (await stack.enter_async_context(running(config))).address
+                config = with_user_key(config)
+                with ending_at_once({signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}):
+                    address = (await stack.enter_async_context(running(config))).address
             client = await stack.enter_async_context(connect(address, **settings))
             session = Session(client, await client.get_judge(), args.timeout)
         if args.judge_id and args.judge_id != session.judge_id:

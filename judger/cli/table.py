@@ -18,7 +18,6 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from judger.reward import credit
 from judger.types import Case, Criterion, Judgement, Label, Mapping, Score, Unscored, Verdict
 from judger.verdict import p_satisfied
 
@@ -71,10 +70,40 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun if count == 1 else irregular.get(noun, noun + 's')}"
 
 
-def confidence(criterion: Criterion, score: Score) -> float:
-    """The probability of the side of the strict bit on which the verdict fell."""
-    satisfied = p_satisfied(score, negative=criterion.is_negative)
-    return satisfied if score.satisfied else 1 - satisfied
+def confidence(score: Score) -> float:
+    """The calibrated probability of the label that is shown."""
+    return {
+        Label.NOT_SATISFIED: score.p_not,
+        Label.PARTIALLY_SATISFIED: score.p_partial,
+        Label.FULLY_SATISFIED: score.p_full,
+    }[score.label]
+
+
+def why_unlikely(criterion: Criterion, score: Score) -> str:
+    """Why the label that is shown has less than half of the probability; empty where it has more.
+
+    The strict bit comes first, by its threshold; then the likelier of the labels on that side of it.
+    """
+    if confidence(score) >= 0.5:
+        return ""
+    negative = criterion.is_negative
+    above = p_satisfied(score, negative=negative)
+    threshold = above - score.margin if score.satisfied else above + score.margin
+    side = f"{'any trace of it' if negative else 'fully'} has {percent(above)}"
+    side += f", {'over' if score.satisfied else 'under'} its {percent(threshold)}"
+    if score.satisfied is not negative:  # one label is left
+        return side
+    others = f"in part {percent(score.p_partial)}, present {percent(score.p_full)}"
+    if not negative:
+        others = f"not {percent(score.p_not)}, partially {percent(score.p_partial)}"
+    pair = (score.p_partial, score.p_full if negative else score.p_not)
+    by = "" if confidence(score) >= max(pair) else ", as calibrated"
+    return f"{side}; else {others}{by}"
+
+
+def percent(value: float) -> str:
+    """A probability, rounded half up."""
+    return f"{math.floor(100 * value + 0.5)}%"
 
 
 def case_table(case: Case, judgement: Judgement, *, width: int) -> RenderableType:
@@ -99,9 +128,8 @@ def legend(mapping: Mapping = Mapping.STRICT) -> Text:
     text.append("How to read it  ", style="bold")
     text.append(
         f"{rule} reward = points / sum of the positive weights: 1 is all requirements and no flaw, below 0 the flaws "
-        "outweigh. confidence = calibrated probability that the criterion is rightly counted as met or not; ~ marks a "
-        "close call. » is the passage of the report that weighed most, for a ✘ the nearest there is. unscored = no "
-        "verdict, which is not a zero."
+        "outweigh. confidence = calibrated probability of the verdict shown; ~ marks a close call. » is the passage of "
+        "the report that weighed most, for a ✘ the nearest there is. unscored = no verdict, which is not a zero."
     )
     return text
 
@@ -122,7 +150,7 @@ def reward_lines(case: Case, judgement: Judgement) -> Text:
     gained = lost = 0.0
     for criterion, verdict in zip(case.criteria, judgement.verdicts, strict=True):
         if not isinstance(verdict.result, Unscored):
-            points = criterion.weight * credit(verdict.result, negative=criterion.is_negative, mapping=reward.mapping)
+            points = criterion.weight * verdict.result.credit(reward.mapping, negative=criterion.is_negative)
             gained, lost = gained + max(points, 0), lost + min(points, 0)
     text.append(f"reward {decimal(reward.value)}", style=f"bold {_colour(reward.value)}")
     divisor = reward.positive_weight or -reward.negative_weight
@@ -178,7 +206,9 @@ def _verdicts(case: Case, judgement: Judgement, width: int) -> list[RenderableTy
         blocks.append(Padding(line(Text(clean(criterion.text)), cells), (0, 0, 0, 1)))
         if isinstance(verdict.result, Unscored):
             blocks.append(_below(f"unscored: {verdict.result.detail or verdict.result.reason.value}", width))
-        elif passage := deciding(case.report, verdict):
+        elif why := why_unlikely(criterion, verdict.result):
+            blocks.append(Padding(Text(f"less than half: {why}", style="italic dim"), (0, 0, 0, 3)))
+        if passage := deciding(case.report, verdict):
             blocks.append(_below(f"» {passage}", width))
         if verdict.rationale:
             blocks.append(Padding(Text(f"because {clean(verdict.rationale)}", style="dim"), (0, 0, 0, 3)))
@@ -202,12 +232,11 @@ def _cells(criterion: Criterion, verdict: Verdict, mapping: Mapping) -> tuple[Te
     score = verdict.result
     words, colour = (FLAW if criterion.is_negative else REQUIREMENT)[score.label]
     close = "~" if score.margin < CLOSE else ""
-    percent = math.floor(100 * confidence(criterion, score) + 0.5)
-    points = criterion.weight * credit(score, negative=criterion.is_negative, mapping=mapping)
+    points = criterion.weight * score.credit(mapping, negative=criterion.is_negative)
     return (
         weight,
         Text(words, style=colour),
-        Text(f"{close}{percent}%", style="yellow" if close else ""),
+        Text(f"{close}{percent(confidence(score))}", style="yellow" if close else ""),
         Text(number(points, sign=True), style=_colour(points) if points else "dim"),
     )
 

@@ -4,40 +4,74 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, Unpack
 
 from judger import wire
-from judger.client.calls import unary
-from judger.client.cases import CriterionLike, check_options, make_case, make_options, make_reports
-from judger.client.channel import Link
-from judger.client.group import group
-from judger.client.ready import wait_ready
-from judger.client.retry import Attempts
-from judger.client.settings import Settings, check_seconds
-from judger.client.stream import Answer, Pipeline
+from judger.client.answers import check_blank, check_case, check_tags, read_answer, refused_report, unsent
+from judger.client.cases import (
+    CaseLike,
+    OptionKeywords,
+    RubricLike,
+    as_case,
+    each,
+    make_case,
+    make_compare_options,
+    make_options,
+    make_reports,
+)
+from judger.client.info import JudgeInfo, read_info
+from judger.client.rpcs import Rpcs
+from judger.client.settings import Settings
 from judger.errors import InvalidRequest, JudgerError
-from judger.types import Case, Judgement, Options
+from judger.pairwise import Comparison
+from judger.types import LIMITS, Case, Criterion, Judgement, Options
 from judger.v1 import judger_pb2 as pb
-from judger.validate import check, check_compare, check_group, text_fault
+from judger.validate import check_compare, count_fault
 
-DEFAULTS = Options()
+IN_FLIGHT = 64
+"""Cases of a stream that are asked at a time: as many as a server judges of one."""
+
+
+class CallKeywords(OptionKeywords, total=False):
+    """The keywords of a call that judges."""
+
+    blank: float | None
+    timeout: float | None
+
+
+class CompareKeywords(OptionKeywords, total=False):
+    """The keywords of a comparison."""
+
+    request_id: str
+    language: str
+    timeout: float | None
+
+
+class NamedCallKeywords(CallKeywords, total=False):
+    """The same, where the case is made of its parts."""
+
+    request_id: str
+    language: str
 
 
 class Client:
     """Speaks to one server; made by `judger.client.connect`. Usable from any number of event loops and after a fork.
 
-    Everywhere: `timeout` in seconds overrides the client's own and covers the retries; `options` are those of
-    `judger.types.Options`, as keywords, enums also by name: mapping="ternary", lane="evaluation". Wrong input raises
-    InvalidRequest before anything is sent.
+    Everywhere: `timeout` in seconds overrides the client's own and covers the retries; options are those of
+    `judger.types.Options`, as keywords, enums also by name: mapping="ternary", lane="evaluation". A rubric is a list of
+    criteria (texts, dicts, `Criterion`) or JSON text of one. Wrong input raises InvalidRequest before anything is sent.
+
+    A blank report is not sent: each of its criteria is unscored (NOT_JUDGEABLE) and there is no reward, or the one that
+    `blank` names.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._link = Link(settings)
+        self._rpcs = Rpcs(settings)
 
     def __reduce__(self) -> tuple[type[Client], tuple[Settings]]:
         return type(self), (self.settings,)
@@ -52,84 +86,133 @@ class Client:
 
     async def close(self) -> None:
         """Ends what is in flight in this process. Later calls raise Unavailable."""
-        self._link.close()
+        self._rpcs.close()
 
     async def judge(
         self,
         query: str,
         report: str,
-        criteria: Iterable[CriterionLike],
+        criteria: RubricLike,
         *,
         request_id: str = "",
         language: str = "",
-        timeout: float | None = None,
-        **options: object,
+        **keywords: Unpack[CallKeywords],
     ) -> Judgement:
         """Judges one report. `reward.value` is None unless every criterion was scored."""
         case = make_case(query, report, criteria, request_id=request_id, language=language)
-        return await self.judge_case(case, make_options(options), timeout=timeout)
+        return await self.judge_case(case, **keywords)
 
-    async def judge_case(self, case: Case, options: Options = DEFAULTS, *, timeout: float | None = None) -> Judgement:
-        """Judges one case."""
-        return wire.read_response(await self.judge_raw(self._request(case, options), timeout=timeout))
+    async def judge_case(
+        self,
+        case: CaseLike,
+        options: Options | None = None,
+        *,
+        blank: float | None = None,
+        timeout: float | None = None,
+        **keywords: Unpack[OptionKeywords],
+    ) -> Judgement:
+        """Judges one case: a Case, a dict with the keys of a case file, or (query, report, criteria)."""
+        made, checked = as_case(case), make_options(keywords, options)
+        if (answer := self._unsent(made, checked, check_blank(blank))) is not None:
+            return answer
+        response = await self.judge_raw(self._request(made, checked), timeout=timeout)
+        return replace(wire.read_response(response), criteria=made.criteria)
 
     async def judge_raw(self, request: pb.JudgeRequest, *, timeout: float | None = None) -> pb.JudgeResponse:
         """The same in protobuf. The request is sent as it is: the server validates it."""
-        response: pb.JudgeResponse = await self._unary("Judge", request, timeout)
+        response: pb.JudgeResponse = await self._rpcs.unary("Judge", request, timeout)
         return response
 
     async def judge_group(
         self,
         query: str,
-        reports: Sequence[str],
-        criteria: Iterable[CriterionLike],
+        reports: Iterable[str],
+        criteria: RubricLike,
         *,
         request_id: str = "",
         language: str = "",
+        blank: float | None = None,
         timeout: float | None = None,
-        **options: object,
-    ) -> AsyncGenerator[tuple[int, Judgement], None]:
-        """Judges several reports under one query and rubric; (position of the report, judgement), as they finish."""
-        checked, reports = make_options(options), make_reports(reports)
+        **keywords: Unpack[OptionKeywords],
+    ) -> AsyncGenerator[tuple[int, Judgement | JudgerError], None]:
+        """Judges several reports under one query and rubric; (position of the report, answer), as they finish.
+
+        An answer is the Judgement, or the error that refused this report alone (it is too large, or no text). What
+        concerns the whole group is raised.
+        """
+        options, value, texts = make_options(keywords), check_blank(blank), make_reports(reports)
+        if fault := count_fault(len(texts), LIMITS.group_reports):
+            raise InvalidRequest("reports", fault)
         case = make_case(query, "-", criteria, request_id=request_id, language=language)
-        check_group(query, reports, case.criteria)
-        _check_tags(case)
+        check_case(case)
+        sent: list[int] = []
+        for index, text in enumerate(texts):
+            if refused := refused_report(f"reports[{index}]", text):
+                yield index, refused
+            elif blank_answer := self._unsent(replace(case, report=text), options, value):
+                yield index, blank_answer
+            else:
+                sent.append(index)
+        if not sent:
+            return
         request = wire.write_group(
-            query, reports, case.criteria, checked, self.settings.judge_id or "", request_id=case.id, language=language
+            query,
+            [texts[index] for index in sent],
+            case.criteria,
+            options,
+            self.settings.judge_id or "",
+            request_id=case.id,
+            language=language,
         )
         async with aclosing(self.judge_group_raw(request, timeout=timeout)) as responses:
             async for response in responses:
-                yield response.index, wire.read_response(response)
+                index = sent[response.index]
+                answer = read_answer(response, case.criteria)
+                if isinstance(answer, InvalidRequest) and answer.field == f"reports[{response.index}]":
+                    answer = InvalidRequest(f"reports[{index}]", answer.reason)
+                yield index, answer
 
     async def judge_group_all(
-        self, query: str, reports: Sequence[str], criteria: Iterable[CriterionLike], **keywords: Any
-    ) -> list[Judgement]:
-        """The judgements of `judge_group`, in the order of the reports."""
-        found: dict[int, Judgement] = {}
-        async with aclosing(self.judge_group(query, reports, criteria, **keywords)) as judgements:
-            async for index, judgement in judgements:
-                found[index] = judgement
-        return [judgement for _, judgement in sorted(found.items())]
+        self, query: str, reports: Iterable[str], criteria: RubricLike, **keywords: Unpack[NamedCallKeywords]
+    ) -> list[Judgement | JudgerError]:
+        """The answers of `judge_group`, in the order of the reports."""
+        async with aclosing(self.judge_group(query, reports, criteria, **keywords)) as answers:
+            found = {index: answer async for index, answer in answers}
+        return [answer for _, answer in sorted(found.items())]
 
     async def judge_group_raw(
         self, request: pb.JudgeGroupRequest, *, timeout: float | None = None
     ) -> AsyncGenerator[pb.JudgeResponse, None]:
         """The same in protobuf. After a break only the reports without an answer are sent again."""
-
-        def start(left: pb.JudgeGroupRequest, attempts: Attempts) -> Callable[[], Any]:
-            return self._starter("JudgeGroup", left, attempts)
-
-        async with aclosing(group(self._link, request, self._attempts(timeout), start)) as responses:
+        async with aclosing(self._rpcs.group(request, timeout)) as responses:
             async for response in responses:
                 yield response
 
+    async def judge_many(
+        self,
+        items: Iterable[CaseLike] | AsyncIterable[CaseLike],
+        *,
+        in_flight: int = IN_FLIGHT,
+        **keywords: Unpack[CallKeywords],
+    ) -> list[Judgement | JudgerError]:
+        """Judges cases of any queries and rubrics over one stream: for each, in order, the Judgement or its refusal.
+
+        An item is a Case, a dict with the keys of a case file, or (query, report, criteria). Raises what ends the
+        stream as a whole, such as Unavailable.
+        """
+        async with aclosing(self.judge_stream(items, in_flight=in_flight, **keywords)) as answers:
+            found = {index: answer async for index, answer in answers}
+        return [answer for _, answer in sorted(found.items())]
+
     async def judge_stream(
         self,
-        cases: Iterable[Case] | AsyncIterable[Case],
-        options: Options = DEFAULTS,
+        cases: Iterable[CaseLike] | AsyncIterable[CaseLike],
+        options: Options | None = None,
         *,
         in_flight: int = 32,
+        blank: float | None = None,
         timeout: float | None = None,
+        **keywords: Unpack[OptionKeywords],
     ) -> AsyncGenerator[tuple[int, Judgement | JudgerError], None]:
         """Judges a pipeline of cases; (position, judgement or why that case was refused), as they finish.
 
@@ -137,18 +220,27 @@ class Client:
         is given out as its error; a stream that breaks for good raises. `timeout` is the longest silence of the server
         while cases wait, and how long a refused case is tried again.
         """
-        check_options(options)
+        checked, value = make_options(keywords, options), check_blank(blank)
+        rubrics: dict[int, tuple[Criterion, ...]] = {}
 
-        async def requests() -> AsyncIterator[pb.JudgeRequest | JudgerError]:
-            async for case in _each(cases):
-                try:
-                    yield self._request(case, options)
-                except JudgerError as error:
-                    yield error
+        async def requests() -> AsyncIterator[pb.JudgeRequest | Judgement | JudgerError]:
+            index = 0
+            async with aclosing(each(cases)) as source:
+                async for given in source:
+                    request: pb.JudgeRequest | Judgement | JudgerError
+                    try:
+                        case = as_case(given)
+                        request = self._unsent(case, checked, value) or self._request(case, checked)
+                        rubrics[index] = case.criteria
+                    except JudgerError as error:
+                        request = error
+                    yield request
+                    index += 1
 
-        async with aclosing(self.judge_stream_raw(requests(), in_flight=in_flight, timeout=timeout)) as answers:
+        async with aclosing(self._rpcs.pipeline(in_flight, timeout).run(requests())) as answers:
             async for index, answer in answers:
-                yield index, answer if isinstance(answer, JudgerError) else wire.read_response(answer)
+                criteria = rubrics.pop(index, ())
+                yield index, read_answer(answer, criteria) if isinstance(answer, pb.JudgeResponse) else answer
 
     async def judge_stream_raw(
         self,
@@ -156,88 +248,47 @@ class Client:
         *,
         in_flight: int = 32,
         timeout: float | None = None,
-    ) -> AsyncGenerator[tuple[int, Answer], None]:
+    ) -> AsyncGenerator[tuple[int, pb.JudgeResponse | JudgerError], None]:
         """The same in protobuf. An error among the requests is passed on as that request's answer."""
-        if in_flight < 1:
-            raise InvalidRequest("in_flight", f"must be at least 1, not {in_flight}")
-        pipeline = Pipeline(self._link, in_flight, self._timeout(timeout))
-        async with aclosing(pipeline.run(requests)) as answers:
-            async for answer in answers:
-                yield answer
+        async with aclosing(self._rpcs.pipeline(in_flight, timeout).run(requests)) as answers:
+            async for index, answer in answers:
+                assert not isinstance(answer, Judgement)  # there was none among the requests
+                yield index, answer
 
     async def compare(
         self,
         query: str,
         report_a: str,
         report_b: str,
-        criteria: Iterable[CriterionLike] = (),
+        criteria: RubricLike = (),
         *,
         request_id: str = "",
         language: str = "",
         timeout: float | None = None,
-        **options: object,
-    ) -> pb.CompareResponse:
+        **keywords: Unpack[OptionKeywords],
+    ) -> Comparison:
         """Which of two reports is better: by their rewards, or without criteria by a pairwise prompt."""
         a = make_case(query, report_a, criteria, request_id=request_id, language=language)
         b = make_case(query, report_b, a.criteria, request_id=a.id, language=language)
         check_compare(query, report_a, report_b, a.criteria)
-        _check_tags(a)
-        request = wire.write_compare(a, b, make_options(options), self.settings.judge_id or "")
-        response: pb.CompareResponse = await self._unary("Compare", request, timeout)
-        return response
+        check_tags(a)
+        request = wire.write_compare(a, b, make_compare_options(keywords), self.settings.judge_id or "")
+        found = wire.read_comparison(await self._rpcs.unary("Compare", request, timeout))
+        if found.a is None or found.b is None:
+            return found
+        return replace(found, a=replace(found.a, criteria=a.criteria), b=replace(found.b, criteria=a.criteria))
 
-    async def get_judge(self, *, timeout: float | None = None) -> pb.JudgeInfo:
+    async def get_judge(self, *, timeout: float | None = None) -> JudgeInfo:
         """Who is judging, under which limits, with how much to do."""
-        info: pb.JudgeInfo = await self._unary("GetJudge", pb.GetJudgeRequest(), timeout)
-        return info
+        return read_info(await self._rpcs.unary("GetJudge", pb.GetJudgeRequest(), timeout))
 
     async def wait_ready(self, timeout: float | None = None) -> None:
         """Returns once the server says that it serves. Raises Unavailable, with what it last said, after `timeout`."""
-        await wait_ready(self._link, self._timeout(timeout))
+        await self._rpcs.wait_ready(timeout)
+
+    def _unsent(self, case: Case, options: Options, blank: float | None) -> Judgement | None:
+        return unsent(case, blank, options.mapping, self.settings.judge_id or "")
 
     def _request(self, case: Case, options: Options) -> pb.JudgeRequest:
-        check(case.query, case.report, case.criteria)
-        check_options(options)
-        _check_tags(case)
+        check_case(case)
         return wire.write_request(case, options, self.settings.judge_id or "")
-
-    async def _unary(self, method: str, request: Any, timeout: float | None) -> Any:
-        attempts = self._attempts(timeout)
-        while True:
-            try:
-                return await unary(self._link, self._starter(method, request, attempts, future=True))
-            except JudgerError as error:
-                await asyncio.sleep(attempts.pause(error))
-
-    def _starter(self, method: str, request: Any, attempts: Attempts, *, future: bool = False) -> Callable[[], Any]:
-        def start() -> Any:
-            call = getattr(self._link.stub, method)
-            return (call.future if future else call)(
-                request, timeout=attempts.remaining, metadata=self.settings.metadata
-            )
-
-        return start
-
-    def _attempts(self, timeout: float | None) -> Attempts:
-        return Attempts(self.settings, self._timeout(timeout))
-
-    def _timeout(self, timeout: float | None) -> float:
-        if timeout is None:
-            return self.settings.timeout
-        check_seconds("timeout", timeout)
-        return timeout
-
-
-def _check_tags(case: Case) -> None:
-    for field, text in (("request_id", case.id), ("language", case.language)):
-        if fault := text_fault(text, wire.MAX_TAG_BYTES, may_be_blank=True):
-            raise InvalidRequest(field, fault)
-
-
-async def _each(cases: Iterable[Case] | AsyncIterable[Case]) -> AsyncIterator[Case]:
-    if isinstance(cases, AsyncIterable):
-        async for case in cases:
-            yield case
-    else:
-        for case in cases:
-            yield case

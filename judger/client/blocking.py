@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
-from judger.client.aio import DEFAULTS, Client
+from judger.client.aio import IN_FLIGHT, CallKeywords, Client, CompareKeywords, NamedCallKeywords
 from judger.client.background import BACKGROUND
-from judger.client.cases import CriterionLike
+from judger.client.cases import CaseLike, RubricLike, members
+from judger.client.info import JudgeInfo
 from judger.client.settings import Settings
 from judger.errors import JudgerError
-from judger.types import Case, Judgement, Options
+from judger.pairwise import Comparison
+from judger.types import Judgement, Options
 from judger.v1 import judger_pb2 as pb
 
 T = TypeVar("T")
@@ -46,53 +48,61 @@ class BlockingClient:
         """Ends what is in flight in this process. Later calls raise Unavailable."""
         BACKGROUND.run(self._client.close())
 
-    def judge(self, query: str, report: str, criteria: Iterable[CriterionLike], **keywords: Any) -> Judgement:
+    def judge(self, query: str, report: str, criteria: RubricLike, **keywords: Unpack[NamedCallKeywords]) -> Judgement:
         """Judges one report. `reward.value` is None unless every criterion was scored."""
         return BACKGROUND.run(self._client.judge(query, report, criteria, **keywords))
 
-    def judge_case(self, case: Case, options: Options = DEFAULTS, *, timeout: float | None = None) -> Judgement:
+    def judge_case(self, case: CaseLike, options: Options | None = None, **keywords: Unpack[CallKeywords]) -> Judgement:
         """Judges one case."""
-        return BACKGROUND.run(self._client.judge_case(case, options, timeout=timeout))
+        return BACKGROUND.run(self._client.judge_case(case, options, **keywords))
 
     def judge_raw(self, request: pb.JudgeRequest, *, timeout: float | None = None) -> pb.JudgeResponse:
         """The same in protobuf."""
         return BACKGROUND.run(self._client.judge_raw(request, timeout=timeout))
 
     def judge_group(
-        self, query: str, reports: Sequence[str], criteria: Iterable[CriterionLike], **keywords: Any
-    ) -> Iterator[tuple[int, Judgement]]:
-        """Judges several reports under one query and rubric; (position of the report, judgement), as they finish."""
+        self, query: str, reports: Iterable[str], criteria: RubricLike, **keywords: Unpack[NamedCallKeywords]
+    ) -> Iterator[tuple[int, Judgement | JudgerError]]:
+        """Judges several reports under one query and rubric; (position of the report, answer), as they finish."""
         return _iterate(self._client.judge_group(query, reports, criteria, **keywords))
 
     def judge_group_all(
-        self, query: str, reports: Sequence[str], criteria: Iterable[CriterionLike], **keywords: Any
-    ) -> list[Judgement]:
-        """The judgements of `judge_group`, in the order of the reports."""
+        self, query: str, reports: Iterable[str], criteria: RubricLike, **keywords: Unpack[NamedCallKeywords]
+    ) -> list[Judgement | JudgerError]:
+        """The answers of `judge_group`, in the order of the reports."""
         return BACKGROUND.run(self._client.judge_group_all(query, reports, criteria, **keywords))
+
+    def judge_many(
+        self, items: Iterable[CaseLike], *, in_flight: int = IN_FLIGHT, **keywords: Unpack[CallKeywords]
+    ) -> list[Judgement | JudgerError]:
+        """Judges cases of any queries and rubrics: for each, in order, the Judgement or its refusal."""
+        cases = list(members("cases", items, "cases"))
+        return BACKGROUND.run(self._client.judge_many(cases, in_flight=in_flight, **keywords))
 
     def judge_stream(
         self,
-        cases: Iterable[Case],
-        options: Options = DEFAULTS,
+        cases: Iterable[CaseLike],
+        options: Options | None = None,
         *,
         in_flight: int = 32,
-        timeout: float | None = None,
+        **keywords: Unpack[CallKeywords],
     ) -> Iterator[tuple[int, Judgement | JudgerError]]:
         """Judges a pipeline of cases; the source is read in a thread of its own, so that it may block."""
-        return _iterate(self._client.judge_stream(_in_thread(cases), options, in_flight=in_flight, timeout=timeout))
+        source = _in_thread(members("cases", cases, "cases"))
+        return _iterate(self._client.judge_stream(source, options, in_flight=in_flight, **keywords))
 
     def compare(
         self,
         query: str,
         report_a: str,
         report_b: str,
-        criteria: Iterable[CriterionLike] = (),
-        **keywords: Any,
-    ) -> pb.CompareResponse:
+        criteria: RubricLike = (),
+        **keywords: Unpack[CompareKeywords],
+    ) -> Comparison:
         """Which of two reports is better: by their rewards, or without criteria by a pairwise prompt."""
         return BACKGROUND.run(self._client.compare(query, report_a, report_b, criteria, **keywords))
 
-    def get_judge(self, *, timeout: float | None = None) -> pb.JudgeInfo:
+    def get_judge(self, *, timeout: float | None = None) -> JudgeInfo:
         """Who is judging, under which limits, with how much to do."""
         return BACKGROUND.run(self._client.get_judge(timeout=timeout))
 
@@ -115,8 +125,7 @@ def _iterate(answers: AsyncGenerator[T, None]) -> Iterator[T]:
             BACKGROUND.spawn(answers.aclose())
 
 
-async def _in_thread(cases: Iterable[Case]) -> AsyncGenerator[Case, None]:
-    iterator: Iterator[Any] = iter(cases)
+async def _in_thread(cases: Iterator[CaseLike]) -> AsyncGenerator[CaseLike, None]:
     case: Any
-    while (case := await asyncio.to_thread(next, iterator, END)) is not END:
+    while (case := await asyncio.to_thread(next, cases, END)) is not END:
         yield case

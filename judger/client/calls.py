@@ -10,11 +10,13 @@ from typing import Any
 import grpc
 
 from judger.client.channel import Closed, Link
+from judger.client.readers import READERS
+from judger.errors import Unsupported
 
 
 async def unary(link: Link, start: Callable[[], Any]) -> Any:
     """The answer of the call that `start` starts, a gRPC future. Cancelling cancels the call. Raises JudgerError."""
-    loop = asyncio.get_running_loop()
+    loop = running_loop()
     done: asyncio.Future[None] = loop.create_future()
     call = _started(start)
     call.add_done_callback(lambda _: _post(loop, _wake, done))
@@ -37,7 +39,7 @@ async def stream(link: Link, start: Callable[[], Any], window: int) -> AsyncGene
     A thread reads while it has permits, and so gRPC's own flow control holds back the server. Leaving the iterator
     cancels the call. Raises JudgerError.
     """
-    loop = asyncio.get_running_loop()
+    loop = running_loop()
     answers: asyncio.Queue[Any] = asyncio.Queue()
     permits = threading.Semaphore(window)
     call = _started(start)
@@ -51,7 +53,7 @@ async def stream(link: Link, start: Callable[[], Any], window: int) -> AsyncGene
         except grpc.RpcError as error:
             _post(loop, answers.put_nowait, error)
 
-    threading.Thread(target=read, name="judger-stream", daemon=True).start()
+    READERS.run(read)
     try:
         while (answer := await answers.get()) is not None:
             if isinstance(answer, grpc.RpcError):
@@ -61,6 +63,17 @@ async def stream(link: Link, start: Callable[[], Any], window: int) -> AsyncGene
     finally:
         call.cancel()
         permits.release()
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """asyncio's loop. Raises Unsupported under any other framework."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise Unsupported(
+            "the async client runs under asyncio only; under trio call connect_blocking's in a thread "
+            "(trio.to_thread.run_sync, anyio.to_thread.run_sync)"
+        ) from None
 
 
 def _wake(done: asyncio.Future[None]) -> None:

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from judger.client.calls import stream
+from judger.client.calls import running_loop, stream
 from judger.client.channel import Link
 from judger.client.retry import Attempts
 from judger.errors import DeadlineExceeded, JudgerError, Unavailable
+from judger.types import Judgement
 from judger.v1 import judger_pb2 as pb
 from judger.wire.status import error_from_status
 
 END_SECONDS = 1.0  # that the server gets to end a stream on which all is said
 
-Answer = pb.JudgeResponse | JudgerError
+Answer = pb.JudgeResponse | Judgement | JudgerError
 Event = tuple[int, Answer] | asyncio.Task[None] | None
 """An answer under its position, a task that has ended, or None: all is answered."""
 
@@ -36,13 +37,15 @@ class Unanswered:
 class Pipeline:
     """Requests in, answers out as they come, `in_flight` of them between the source and the consumer.
 
-    `timeout` is per case, its retries included, and for the stream as a whole the longest silence while a case waits.
+    `timeout` is per case, its retries included, and for the stream as a whole the longest silence while a case waits;
+    a client with patience waits that much longer.
     """
 
     def __init__(self, link: Link, in_flight: int, timeout: float) -> None:
         self._link = link
         self._in_flight = in_flight
         self._timeout = timeout
+        self._longest_silence = timeout + link.settings.patience
         self._permits = asyncio.Semaphore(in_flight)
         self._waiting: dict[int, Unanswered] = {}
         self._positions: list[int] = []  # on the open stream: the server's index -> ours
@@ -52,12 +55,13 @@ class Pipeline:
         self._last_heard = time.monotonic()
 
     async def run(
-        self, requests: AsyncIterator[pb.JudgeRequest | JudgerError]
+        self, requests: AsyncIterator[pb.JudgeRequest | Judgement | JudgerError]
     ) -> AsyncGenerator[tuple[int, Answer], None]:
-        """(position, answer) as they come. What can't even be sent is an error in `requests` and passed on.
+        """(position, answer) as they come. What needs no sending is an answer among the requests, and passed on.
 
         Raises what the source raises, and JudgerError where the stream as a whole fails.
         """
+        running_loop()
         tasks = [asyncio.create_task(self._feed(requests)), asyncio.create_task(self._talk())]
         for task in tasks:
             task.add_done_callback(self._answers.put_nowait)
@@ -87,11 +91,11 @@ class Pipeline:
                     return await self._answers.get()
             except TimeoutError:
                 silence = time.monotonic() - self._last_heard
-                if self._waiting and silence >= self._timeout:
+                if self._waiting and silence >= self._longest_silence:
                     message = f"{len(self._waiting)} cases wait, and {self._link.settings.address} has answered none"
                     raise DeadlineExceeded(f"{message} for {silence:.0f} s") from None
 
-    async def _feed(self, requests: AsyncIterator[pb.JudgeRequest | JudgerError]) -> None:
+    async def _feed(self, requests: AsyncIterator[pb.JudgeRequest | Judgement | JudgerError]) -> None:
         index = 0
         while True:
             await self._permits.acquire()
@@ -99,7 +103,7 @@ class Pipeline:
                 request = await anext(requests)
             except StopAsyncIteration:
                 break
-            if isinstance(request, JudgerError):
+            if isinstance(request, JudgerError | Judgement):
                 self._answers.put_nowait((index, request))
             else:
                 if not self._waiting:
@@ -114,7 +118,9 @@ class Pipeline:
         attempts = Attempts(self._link.settings, float("inf"))
         while self._waiting or not self._is_exhausted:
             self._outbox, self._positions = queue.SimpleQueue(), []
-            for index in self._waiting:
+            for index, entry in self._waiting.items():
+                if self._link.settings.patience:
+                    entry.attempts = Attempts(self._link.settings, self._timeout)  # time without a judge is not its own
                 self._send(index)
             sending = iter(self._outbox.get, None)
             try:

@@ -42,8 +42,10 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 step_bytes=config.step_mb * MIB,
                 cache_bytes=config.kv_cache_mb * MIB,
                 reason_tokens=config.reason_tokens or 256,
+                min_label_mass=config.min_label_mass,
                 deterministic=config.deterministic,
                 fence=open_fence_key(config.fence_key_file),
+                bars=config.bars,
             )
         case "openai":
             from judger.engines.openai import OpenAIEngine
@@ -53,6 +55,19 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 base_url=needed(config.base_url, "base_url", "the openai engine"),
                 api_key=read_key(config.api_key_file),
                 reason_tokens=config.reason_tokens or 512,
+                reading=config.reading,
+                min_label_mass=config.min_label_mass,
+                fence=open_fence_key(config.fence_key_file),
+            )
+        case "decisions":
+            from judger.engines.decisions import DecisionsEngine
+
+            return DecisionsEngine(
+                needed(config.model, "model", "the decisions engine"),
+                base_url=needed(config.base_url, "base_url", "the decisions engine"),
+                api=config.api,
+                api_key=read_key(config.api_key_file),
+                min_label_mass=config.min_label_mass,
                 fence=open_fence_key(config.fence_key_file),
             )
         case "vllm":
@@ -66,7 +81,9 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 data_parallel_size=config.data_parallel_size,
                 max_prompt_tokens=config.max_prompt_tokens or 0,
                 reason_tokens=config.reason_tokens or 256,
+                min_label_mass=config.min_label_mass,
                 fence=open_fence_key(config.fence_key_file),
+                bars=config.bars,
             )
 
 

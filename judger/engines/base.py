@@ -22,16 +22,37 @@ class Identity:
     """Everything that can change a verdict. Its digest is the `judge_id`."""
 
     engine: str
-    """mini, torch, vllm, openai or scripted."""
+    """mini, torch, vllm, openai, decisions or scripted."""
     model: str
     """For people: a name, not a path."""
     engine_version: str
+    """This package's, and those of the libraries that compute."""
     weights: str
     """Digest of the weights (for a remote model, its name)."""
     tokenizer: str
     prompt: str
-    """Digest of the prompt templates, or of the code version that stands for them."""
+    """Digest of the prompt as text, or of what stands for it; without the fence key."""
     precision: str = "float32"
+    endpoint: str = ""
+    """Where a remote model is: the same name somewhere else may be another model."""
+    code: str = ""
+    """Digest of the source that makes the verdicts (`judger.engines.code`)."""
+    device: str = ""
+    """cpu or cuda: they round differently."""
+    fence: str = ""
+    """Digest of the fence key, which is in every prompt."""
+    settings: str = ""
+    """What else shapes a verdict, such as a reason's budget."""
+
+    @property
+    def model_id(self) -> str:
+        """The model as it is asked, on whatever machine: what a calibration is fitted for.
+
+        16 hex digits behind the engine's name. Left out is what only moves the rounding, or differs between machines
+        and releases that ask alike: versions, code, device, fence key, budgets.
+        """
+        parts = [self.engine, self.weights, self.tokenizer, self.prompt, self.precision, self.endpoint]
+        return f"{self.engine}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}"
 
     def judge_id(self, calibration: Calibration) -> str:
         """A digest of the identity and the calibration: 24 hex digits behind the engine's name."""
@@ -61,6 +82,8 @@ class Tier:
     trials: int = 1
     is_pairwise: bool = False
     """The criteria's texts are other reports. Fully: the case's own is better than this one; partially: neither is."""
+    calibration: Calibration = IDENTITY
+    """The judge's, which may be another than the engine's own: UNDER_MARGIN goes by the margins that are given out."""
 
 
 VERDICT_TIER = Tier()
@@ -78,6 +101,8 @@ class Outcome:
     """Tokens of this criterion's prompt."""
     shared_tokens: int = 0
     """Those of them that were computed for all criteria at once, or cached."""
+    label_mass: float | None = None
+    """How much of a model's distribution lies on the labels; None where the verdict is read off something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

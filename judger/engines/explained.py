@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from judger.engines.base import Outcome, Tier
-from judger.prompt import CUE, LabelWords
+from judger.prompt import CUE
 from judger.types import Case, Explain, Probabilities, Reason, Score, Span, Unscored
 from judger.verdict import Calibration, score
 
@@ -24,9 +24,12 @@ __all__ = [
     "behind",
     "find_quote",
     "judge_in_tiers",
+    "label_mass",
+    "label_outcome",
     "label_probabilities",
     "mean_outcome",
     "parse_reply",
+    "weighed",
 ]
 
 QUOTE_SIMILARITY = 90.0
@@ -35,8 +38,20 @@ QUOTE_SIMILARITY = 90.0
 TRIAL_TEMPERATURE = 0.7
 """Of several trials; a single one is greedy. Greedy trials on one engine would all be the same."""
 
+LONGEST_REASON, LONGEST_QUOTE = 600, 400
+"""Characters of the two lines: a model that would never end one is held to the next."""
+
+REASON = rf" [^\n]{{1,{LONGEST_REASON}}}\nQuote: [^\n]{{1,{LONGEST_QUOTE}}}\n"
+"""What guided decoding lets a model write between `Reason:` and the verdict's cue."""
+PROBE = 64
+"""Characters that are looked for in linear time; a longer quote costs its length squared on top."""
+MOST_SOUGHT = 1_000
+"""Characters of a quote that are looked for, where it isn't in the report as it stands."""
+PIECE = 2**16
+
 REPLY = re.compile(
-    rf"(?:Reason:)?\s*(?P<reason>[^\n]+)\nQuote:\s*(?P<quote>[^\n]*)(?:\n{CUE}\s*(?P<word>[^\n]*?)\.?\s*)?"
+    r"(?:Reason:)?\s*+(?P<reason>[^\n]++)\nQuote:(?:[^\S\n]*+\n)*[^\S\n]*+(?P<quote>[^\n]*+)"
+    rf"(?:\n{CUE}\s*+(?P<word>[^\n]*+))?"
 )
 NO_QUOTE = frozenset({"", "none", "(none)", "n/a"})
 
@@ -50,7 +65,7 @@ class Explanation:
     label: int | None
 
 
-def parse_reply(text: str, words: LabelWords | None = None) -> Explanation | Unscored:
+def parse_reply(text: str, words: Iterable[str] | None = None) -> Explanation | Unscored:
     """The explanation in a reply that begins at or after `Reason:`; UNPARSABLE for anything off the format.
 
     With `words` the verdict has to be there, and be one of them; without, the reply ends before it.
@@ -61,7 +76,8 @@ def parse_reply(text: str, words: LabelWords | None = None) -> Explanation | Uns
         return Unscored(Reason.UNPARSABLE, f"the reply is not reason, quote, verdict: {text[:200]!r}")
     label = None
     if words is not None:
-        spoken = match["word"].strip("*`\"' ").lower()
+        spoken = match["word"].removesuffix(".").strip("*`\"' ").lower()
+        words = list(words)
         menu = [word.lower() for word in words]
         if spoken not in menu:
             return Unscored(Reason.UNPARSABLE, f"the verdict is not one of {', '.join(words)}: {match['word']!r}")
@@ -79,10 +95,32 @@ def find_quote(report: str, quote: str) -> Span | None:
         return Span(exact, exact + len(quote))
     if len(quote) < 8 or len(quote) > len(report):
         return None
+    if len(quote) <= PROBE:
+        return _most_alike(quote, report)
+    # Where pieces of it are, and there the whole: of a passage that is like the quote, some piece is as much alike.
+    quote = quote[:MOST_SOUGHT]
+    reach = len(quote) // 4
+    for offset in (*range(0, len(quote) - PROBE, PROBE), len(quote) - PROBE):
+        if piece := _most_alike(quote[offset : offset + PROBE], report):
+            start = max(0, piece.start - offset - reach)
+            if whole := _most_alike(quote, report[start : piece.start - offset + len(quote) + reach]):
+                return Span(start + whole.start, start + whole.end)
+    return None
+
+
+def _most_alike(quote: str, text: str) -> Span | None:
+    """The part of a text that is most like the quote, and like enough."""
     from rapidfuzz import fuzz
 
-    found = fuzz.partial_ratio_alignment(quote, report, score_cutoff=QUOTE_SIMILARITY)
-    return None if found is None else Span(found.dest_start, found.dest_end)
+    best, similarity = None, QUOTE_SIMILARITY
+    # Piece by piece: one call for a long text would keep every other thread waiting.
+    for start in range(0, max(1, len(text) - len(quote) + 1), PIECE):
+        found = fuzz.partial_ratio_alignment(
+            quote, text[start : start + PIECE + 2 * len(quote)], score_cutoff=similarity
+        )
+        if found is not None and (best is None or found.score > similarity):
+            best, similarity = Span(start + found.dest_start, start + found.dest_end), found.score
+    return best
 
 
 def explained_outcome(result: Probabilities | Unscored, explanation: Explanation, report: str) -> Outcome:
@@ -106,6 +144,32 @@ def label_probabilities(log_probs: Sequence[float]) -> Probabilities | Unscored:
     return Probabilities(*(weight / total for weight in weights))
 
 
+def label_mass(log_probs: Sequence[float]) -> float | None:
+    """How much of the distribution lies on the labels; None where these are no log-probabilities."""
+    try:
+        mass = math.fsum(map(math.exp, log_probs))
+    except OverflowError:
+        return None
+    return min(mass, 1.0) if mass <= 1.001 else None  # NaN, too, is no mass
+
+
+def weighed(outcome: Outcome, least: float) -> Outcome:
+    """The outcome, UNPARSABLE where its labels hold less than `least` of the distribution.
+
+    What is read off the rest would be the noise of a model that means to say something else.
+    """
+    mass = outcome.label_mass
+    if isinstance(outcome.result, Unscored) or mass is None or mass >= least:
+        return outcome
+    why = f"the labels hold {mass:.2g} of the distribution, less than {least:g}: the model does not answer with them"
+    return replace(outcome, result=Unscored(Reason.UNPARSABLE, why))
+
+
+def label_outcome(log_probs: Sequence[float], least: float = 0.0) -> Outcome:
+    """The verdict in the label tokens' log-probabilities over the whole vocabulary, in their order."""
+    return weighed(Outcome(result=label_probabilities(log_probs), label_mass=label_mass(log_probs)), least)
+
+
 def mean_outcome(trials: Sequence[Outcome]) -> Outcome:
     """The mean of independent trials (the paper's evaluation protocol): probabilities averaged, the first rationale.
 
@@ -123,13 +187,19 @@ def mean_outcome(trials: Sequence[Outcome]) -> Outcome:
         sum(p.p_partial for p in results) / len(results),
         sum(p.p_full for p in results) / len(results),
     )
-    return replace(trials[0], result=mean, prompt_tokens=tokens, shared_tokens=shared)
+    masses = [outcome.label_mass for outcome in trials if outcome.label_mass is not None]
+    return replace(
+        trials[0],
+        result=mean,
+        prompt_tokens=tokens,
+        shared_tokens=shared,
+        label_mass=sum(masses) / len(masses) if masses else None,
+    )
 
 
 async def judge_in_tiers(
     case: Case,
     tier: Tier,
-    calibration: Calibration,
     *,
     read: Callable[[int], Awaitable[Outcome]],
     explain: Callable[[int, int], Awaitable[Outcome]],
@@ -155,7 +225,7 @@ async def judge_in_tiers(
         close = [
             index
             for index in everything
-            if is_close(outcomes[index], case.criteria[index].is_negative, tier.explain_margin, calibration)
+            if is_close(outcomes[index], case.criteria[index].is_negative, tier.explain_margin, tier.calibration)
         ]
         for index, outcome in zip(
             close, await together([partial(explained, index) for index in close], lead), strict=True

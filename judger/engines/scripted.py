@@ -22,11 +22,12 @@ import time
 from collections.abc import Sequence
 
 from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
+from judger.engines.code import code_digest
 from judger.types import Case, Criterion, Probabilities, Reason, Span, Unscored
 from judger.verdict import IDENTITY, Calibration
 from judger.version import __version__
 
-SCRIPT = re.compile(r"\[\[(\w+)(?:=([^\]]*))?\]\]")
+SCRIPT = re.compile(r"\[\[(\w+)(?:=([^\[\]]*+))?\]\]")
 SPACES = str.maketrans(dict.fromkeys(".,;:!?()\"'\t\n\r", " "))
 CERTAIN = {
     "fully": Probabilities(0.05, 0.05, 0.9),
@@ -67,6 +68,7 @@ class ScriptedEngine:
             weights="none",
             tokenizer="words",
             prompt="none",
+            code=code_digest("engines/scripted.py"),
         )
         self.calibration = calibration
         self.capabilities = Capabilities()

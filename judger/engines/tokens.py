@@ -99,10 +99,13 @@ class Prompter:
         self.labels = label_tokens(tokenizer, name, CANDIDATES)
         self.pair_labels = label_tokens(tokenizer, name, PAIR_CANDIDATES)
         self._head_ids, self._pair_head_ids, self._tail_ids = map(self._trusted, (head, pair_head, tail))
-        self.prompt_digest = prompt.digest(
-            *self.labels.words, *self.pair_labels.words, head, tail, str(folded), self._fence.digest
-        )
+        self.prompt_digest = prompt.digest(*self.labels.words, *self.pair_labels.words, head, tail, str(folded))
+        self.fence_digest = self._fence.digest
         self.tokenizer_digest = tokenizer_digest(tokenizer)
+        self.end = end_of_turn(tokenizer)
+        """The token that ends an answer: the chat template's, else the tokenizer's own; None without either."""
+        self.specials = frozenset(tokenizer.all_special_ids)
+        """Tokens that no text holds."""
         self._polarity_ids: dict[str, tuple[int, ...]] = {}
 
     def tree(self, case: Case, *, explain: bool = False) -> Tree:
@@ -178,6 +181,23 @@ def chat_frame(tokenizer: Any, system_name: str = "system") -> tuple[str, str, b
 def framed_by(tokenizer: Any, chat: list[dict[str, str]]) -> str:
     """The chat as the template renders it, up to where the answer begins."""
     return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, enable_thinking=False))
+
+
+def end_of_turn(tokenizer: Any) -> int | None:
+    """The token that the chat template puts behind an answer, else the tokenizer's end of text.
+
+    They differ where a tokenizer came without its settings: then a text ends where the template never says so.
+    """
+    end: int | None = tokenizer.eos_token_id
+    if not getattr(tokenizer, "chat_template", None):
+        return end
+    chat = [{"role": "user", "content": "."}, {"role": "assistant", "content": SLOT}]
+    try:
+        text = str(tokenizer.apply_chat_template(chat, tokenize=False))
+    except Exception:  # noqa: BLE001 - whatever a template raises that takes no answers: then it ends none
+        return end
+    behind = tokenizer(text.rpartition(SLOT)[2].strip(), add_special_tokens=False, verbose=False)["input_ids"]
+    return int(behind[0]) if behind and behind[0] in control_ids(tokenizer) else end
 
 
 def opens_with_bos(tokenizer: Any) -> bool:

@@ -9,31 +9,32 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import json
 from array import array
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from judger.engines.base import Capabilities, Identity, Outcome, Tier
+from judger.engines.code import GENERATIVE, code_digest, versions
 from judger.engines.explained import (
+    REASON,
     TRIAL_TEMPERATURE,
     explained_outcome,
     judge_in_tiers,
-    label_probabilities,
+    label_outcome,
     parse_reply,
 )
+from judger.engines.find import check_model, show_bars
 from judger.engines.tokens import Prompter, Tree
 from judger.errors import EngineError
 from judger.prompt.fence import FenceKey
 from judger.types import Case, Reason, Unscored
 from judger.verdict import IDENTITY, Calibration
-from judger.version import __version__
 
 __all__ = ["VllmEngine"]
-
-EXPLANATION = r" [^\n]{1,600}\nQuote: [^\n]{1,400}\n"
-"""What guided decoding lets the model write between `Reason:` and the verdict's cue."""
 
 
 class VllmEngine:
@@ -49,12 +50,18 @@ class VllmEngine:
         data_parallel_size: int = 1,
         max_prompt_tokens: int = 0,
         reason_tokens: int = 256,
+        min_label_mass: float = 0.0,
         calibration: Calibration = IDENTITY,
         engine_args: Mapping[str, Any] | None = None,
         fence: FenceKey | None = None,
+        bars: bool = False,
     ) -> None:
         """Loads `model`, a folder or a hub name: a minute or more. `reason_tokens`: budget of a written reason.
-        `engine_args` go to vLLM's AsyncEngineArgs as they are. `fence`: see `Prompter`. Raises EngineError."""
+        `min_label_mass`: below it a verdict is UNPARSABLE. `engine_args` go to vLLM's AsyncEngineArgs as they are.
+        `fence`: see `Prompter`. `bars`: of progress, on standard error. Raises EngineError, and InvalidRequest for what
+        is no model."""
+        check_model(model)
+        show_bars(bars)
         from transformers import AutoTokenizer
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
@@ -79,6 +86,7 @@ class VllmEngine:
         longest = int(config.max_model_len) - 1  # one token is always generated
         self._limit = min(max_prompt_tokens or longest, longest)
         self._reason_tokens = reason_tokens
+        self._min_label_mass = min_label_mass
         self._copies = data_parallel_size
         self._numbers = itertools.count()
         self.calibration = calibration
@@ -86,11 +94,18 @@ class VllmEngine:
         self.identity = Identity(
             engine="vllm",
             model=model.rstrip("/").rsplit("/", 1)[-1],
-            engine_version=f"{__version__} vllm {vllm_version()}",
+            engine_version=f"{versions('torch', 'transformers', 'tokenizers', 'rapidfuzz')} vllm {vllm_version()}",
             weights=weights_of(model),
             tokenizer=self._prompter.tokenizer_digest,
             prompt=self._prompter.prompt_digest,
             precision=f"{str(config.dtype).removeprefix('torch.')}{f' {quantization}' if quantization else ''}",
+            code=code_digest(*GENERATIVE, "engines/vllm.py"),
+            fence=self._prompter.fence_digest,
+            settings=json.dumps(
+                [reason_tokens, min_label_mass, tensor_parallel_size, dict(engine_args or {})],
+                sort_keys=True,
+                default=str,
+            ),
         )
 
     @property
@@ -114,7 +129,6 @@ class VllmEngine:
         return await judge_in_tiers(
             case,
             tier,
-            self.calibration,
             read=lambda index: self._read(tree.lone(index), labels, copy),
             explain=lambda index, trial: self._explain(case, explained, index, trial, tier.trials, copy),
             lead=True,
@@ -134,9 +148,8 @@ class VllmEngine:
         final = await self._generate(ids, params, copy)
         found = final.outputs[0].logprobs[0] if final.outputs and final.outputs[0].logprobs else {}
         values = [found[label].logprob if label in found else float("nan") for label in labels]
-        return Outcome(
-            result=label_probabilities(values), prompt_tokens=len(ids), shared_tokens=final.num_cached_tokens or 0
-        )
+        outcome = label_outcome(values, self._min_label_mass)
+        return replace(outcome, prompt_tokens=len(ids), shared_tokens=final.num_cached_tokens or 0)
 
     async def _explain(self, case: Case, tree: Tree, index: int, trial: int, trials: int, copy: int | None) -> Outcome:
         """A written reason under guided decoding, then the label probabilities behind it."""
@@ -152,7 +165,7 @@ class VllmEngine:
             max_tokens=self._reason_tokens,
             temperature=TRIAL_TEMPERATURE if trials > 1 else 0.0,
             seed=trial,
-            structured_outputs=StructuredOutputsParams(regex=EXPLANATION),
+            structured_outputs=StructuredOutputsParams(regex=REASON),
         )
         final = await self._generate(ids, params, copy)
         text = final.outputs[0].text
@@ -163,10 +176,9 @@ class VllmEngine:
         behind = ids + self._prompter.plain(text.rstrip("\n") + "\n") + labels.cue
         verdict = await self._read(behind, labels.ids, copy)
         told = explained_outcome(verdict.result, explanation, case.report)
-        return Outcome(
-            result=told.result,
-            rationale=told.rationale,
-            evidence=told.evidence,
+        return replace(
+            told,
+            label_mass=verdict.label_mass,
             prompt_tokens=len(ids) + verdict.prompt_tokens,
             shared_tokens=(final.num_cached_tokens or 0) + verdict.shared_tokens,
         )

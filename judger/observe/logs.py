@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import queue
+import select
 import sys
 import threading
 import time
@@ -93,13 +94,39 @@ class BackgroundHandler(logging.Handler):
             with contextlib.suppress(queue.Empty):
                 while True:
                     records.append(self._pending.get_nowait())
-            lines = "".join(f"{self.format(record)}\n" for record in records if record is not None)
-            data = lines.encode("utf-8", "backslashreplace")
+            lines = [self._line(record) for record in records if record is not None]
             try:
-                while data:
-                    data = data[os.write(self._descriptor, data) :]
-            except OSError:  # nobody reads it any more: there is nowhere to say so
-                return
+                _write_all(self._descriptor, "".join(lines).encode("utf-8", "backslashreplace"))
+            except (
+                OSError
+            ):  # a full disk, or nobody reads it any more: it may pass, and there is nowhere else to say so
+                self._count_dropped(len(lines))
+
+    def _count_dropped(self, number: int) -> None:
+        self.acquire()  # as `handle` does around `emit`, but never while a line is written
+        try:
+            self._num_dropped += number
+        finally:
+            self.release()
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return f"{self.format(record)}\n"
+        except Exception as error:  # noqa: BLE001 - whoever made the record has gone on; the thread must go on, too
+            where = f"{record.name}, line {record.lineno}: {type(error).__name__}"
+            bad = logging.LogRecord(
+                record.name, logging.ERROR, record.pathname, record.lineno, f"a bad record of {where}", None, None
+            )
+            return f"{self.format(bad)}\n"
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Writes to a descriptor, also to one that a process which shares it has made non-blocking. Raises OSError."""
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [])
 
 
 def log_to_stderr(level: str, style: str = "text") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -74,6 +75,8 @@ class Metrics:
         gauge("judger_queued_tokens", "Tokens that wait for the engine", lambda: judge.work.queued[1])
         gauge("judger_queue_age_seconds", "Seconds the oldest case has waited", lambda: judge.work.oldest)
         gauge("judger_pace_tokens_per_second", "The learned pace; 0: unknown", lambda: judge.admission.pace or 0.0)
+        mass = "Mean share of the distribution on the labels; NaN: not read off words"
+        gauge("judger_label_mass", mass, lambda: math.nan if judge.label_mass.mean is None else judge.label_mass.mean)
         gauge("judger_engine_up", "1 while the engine judges, 0 while it is restarted", lambda: judge.work.keeper.is_up)
         gauge("judger_engine_restarts", "Times the engine came back", lambda: judge.work.keeper.num_restarts)
         held = Gauge("judger_held_tokens", "Estimated tokens admitted and not done", ["lane"], registry=self.registry)

@@ -10,6 +10,7 @@ import secrets
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from judger.observe.tracing import Tracing
@@ -28,7 +29,8 @@ class Request:
     """A request on its way."""
 
     method: str
-    request_id: str
+    asked_id: str = ""
+    """The caller's request_id, once it is read."""
     began: float = field(default_factory=time.monotonic)
     caller: str = ""
     lane: str = ""
@@ -36,12 +38,20 @@ class Request:
     criteria: int = 0
     cached: int = 0
     joined: int = 0
+    refused: int = 0
+    """Reports of a group that could not be judged: blank, too large."""
     queue_seconds: float = 0.0
     engine_seconds: float = 0.0
     """The longest of its cases; so is `queue_seconds`."""
     unscored: Counter[str] = field(default_factory=Counter)
     texts: list[dict[str, Any]] = field(default_factory=list)
     is_closed: bool = False
+    own_id: str = field(default_factory=partial(secrets.token_hex, 8))
+
+    @property
+    def request_id(self) -> str:
+        """The caller's, or one of ours, so that the request's lines can be told from others'."""
+        return self.asked_id[:LONGEST_ID] or self.own_id
 
 
 class RequestLog:
@@ -57,9 +67,9 @@ class RequestLog:
         self.tracing = tracing
         self.with_texts = with_texts
 
-    def open(self, method: str, request_id: str, caller: str = "") -> Request:
-        """A request has come; one without an id gets one, so that its lines can be told from others'."""
-        return Request(method, request_id[:LONGEST_ID] or secrets.token_hex(8), caller=caller)
+    def open(self, method: str, caller: str = "") -> Request:
+        """A request has come, of which nothing is read yet."""
+        return Request(method, caller=caller)
 
     def judged(self, entry: Request, case: Case, judgement: Judgement) -> None:
         """One of its cases has been judged."""
@@ -100,5 +110,11 @@ class RequestLog:
             "joined": entry.joined,
             "judge_id": self.judge_id,
         }
-        more = {"caller": entry.caller, "reason": reason, "unscored": dict(entry.unscored), "texts": entry.texts}
+        more = {
+            "caller": entry.caller,
+            "reason": reason,
+            "refused": entry.refused,
+            "unscored": dict(entry.unscored),
+            "texts": entry.texts,
+        }
         return fields | {key: value for key, value in more.items() if value} | dict(self.tracing.ids())

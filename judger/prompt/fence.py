@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -19,7 +20,9 @@ from pathlib import Path
 
 from judger.errors import InvalidRequest
 
-__all__ = ["CHAT_MARKS", "FenceKey", "break_marks", "open_fence_key", "process_key"]
+__all__ = ["CHAT_MARKS", "FenceKey", "break_marks", "make_user_key", "open_fence_key", "process_key"]
+
+logger = logging.getLogger(__name__)
 
 NONCE_BYTES = 8
 LONGEST_RULE = 64
@@ -75,11 +78,38 @@ def open_fence_key(path: Path | None) -> FenceKey:
     if path is None:
         return process_key()
     try:
-        if not path.exists():
-            _make(path)
-        secret = path.read_bytes().strip()
+        return _read_or_make(path)
     except OSError as error:
         raise InvalidRequest("fence_key_file", f"{path}: {error.strerror}") from error
+
+
+def make_user_key(path: Path | None) -> Path | None:
+    """The file of a user's own key, made with its folders where it is missing; None where there can be none.
+
+    Then the process's own key has to do, and a warning says what that means. Raises InvalidRequest for a file that
+    holds no key.
+    """
+    why = "this user has no home folder"
+    if path is not None:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _read_or_make(path)
+            return path
+        except OSError as error:
+            why = f"{error.filename or path}: {error.strerror}"
+    logger.warning(
+        "no place for a fence key (%s): the judge_id, and verdicts kept under it, hold until this process ends; "
+        "give --fence-key-file",
+        why,
+    )
+    return None
+
+
+def _read_or_make(path: Path) -> FenceKey:
+    """Raises OSError, or InvalidRequest for what is no key."""
+    if not path.exists():
+        _make(path)
+    secret = path.read_bytes().strip()
     if len(secret) < SHORTEST_KEY:
         raise InvalidRequest("fence_key_file", f"{path}: a key has {SHORTEST_KEY} characters or more")
     return FenceKey(secret)

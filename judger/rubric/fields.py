@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from typing import TypeGuard, TypeVar
 
 from judger.rubric.place import Place, shown
 from judger.rubric.strict_json import REFUSED
+from judger.validate import misspelt, misspelt_reason
 
 NAMES: dict[type, str] = {
     bool: "a boolean",
@@ -66,15 +68,20 @@ class Fields:
         return self._of_type(key, float, "a number")
 
     def choice(self, key: str, menu: type[Menu]) -> Menu | None:
-        """A word on the menu."""
+        """A word on the menu, in small letters or in the capitals that protobuf-JSON has (`FULLY_SATISFIED`)."""
         value = self.text(key)
         if value is None:
             return None
         try:
-            return menu(value)
+            return menu(value.lower())
         except ValueError:
             self.place.fault(f"must be one of {', '.join(menu)}, not {shown(value)}", key)
             return None
+
+    def check_spelling(self, names: Iterable[str]) -> None:
+        """A fault for each key that looks like one of these names, where the name itself is missing."""
+        for key, name in misspelt(self.values, names):
+            self.place.fault(misspelt_reason(name), key)
 
     def _of_type(self, key: str, kind: type[Kind], name: str, *, required: bool = False) -> Kind | None:
         if key not in self.values:

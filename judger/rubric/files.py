@@ -12,6 +12,7 @@ from pathlib import Path
 
 from judger.rubric.fields import is_object, type_name
 from judger.rubric.formats import Rubric, read_case_objects, read_rubric_object
+from judger.rubric.members import elements
 from judger.rubric.place import Faults, Place, Warn, shown
 from judger.rubric.shapes import OURS, read_criteria, shape_of
 from judger.rubric.source import read_lines, read_values
@@ -26,6 +27,8 @@ class Record:
     case: Case
     line: int
     raw: Mapping[str, object]
+    text: str = ""
+    """That object as JSON, character by character as the file has it; empty where the file was no JSON."""
 
 
 def read_cases(
@@ -137,7 +140,8 @@ def _records(
     criteria = None if rubric is None else tuple(rubric)
     seen: dict[str, int] = {}
     for value, place in read_values(path, faults):
-        for member, here in _members(value, place):
+        texts = _texts(value, place.source)
+        for (member, here), text in zip(_members(value, place), texts, strict=True):
             if not is_object(member, here):
                 continue
             before = len(faults.found)
@@ -145,7 +149,7 @@ def _records(
             for case in cases:
                 _note_id(case.id, here, seen, shape_of(member).id)
             if len(faults.found) == before:
-                yield from (Record(case, here.line, member) for case in cases)
+                yield from (Record(case, here.line, member, text) for case in cases)
 
 
 def _again(path: str | Path, *, labelled: bool, rubric: Sequence[Criterion] | None) -> Iterator[Record]:
@@ -164,6 +168,13 @@ def _members(value: object, place: Place) -> Iterator[tuple[object, Place]]:
         yield from ((member, place.at(i)) for i, member in enumerate(value))
     else:
         yield value, place
+
+
+def _texts(value: object, source: str) -> list[str]:
+    """The JSON of each of the `_members`."""
+    if not isinstance(value, list):
+        return [source]
+    return elements(source) if source else [""] * len(value)
 
 
 def _note_id(identifier: str, place: Place, seen: dict[str, int], key: str) -> None:

@@ -35,13 +35,17 @@ def read_rubric_object(values: dict[str, object], place: Place) -> Rubric:
     """The rubric of one object of any shape but the meta-evaluation's."""
     shape = shape_of(values)
     fields = Fields(values, place)
+    fields.check_spelling([shape.query])
     raw = fields.items(shape.criteria)
     criteria = () if raw is None else read_criteria(raw, place.at(shape.criteria), shape)
     domain = values.get(shape.domain)
     if shape is HEALTH_BENCH:
         domain = tag(values.get("example_tags"), "theme:")
+    identifier = fields.text(shape.id) or ""
+    if reason := text_fault(identifier, LIMITS.criterion_bytes, may_be_blank=True):
+        place.fault(reason, shape.id)
     return Rubric(
-        id=fields.text(shape.id) or "",
+        id=identifier,
         query=_query(fields, shape),
         criteria=criteria,
         domain=domain if isinstance(domain, str) else "",
@@ -54,6 +58,7 @@ def read_case_objects(
     """The cases of one object: one, or one per report of a task. With a `rubric` that one counts, not the object's."""
     shape = shape_of(values)
     fields = Fields(values, place)
+    fields.check_spelling([shape.query, "language", *([] if rubric is not None else [shape.criteria])])
     identifier = fields.text(shape.id, required=True)
     if identifier is not None and (reason := text_fault(identifier, LIMITS.criterion_bytes)):
         place.fault(reason, shape.id)
@@ -75,8 +80,8 @@ def read_case_objects(
             query=query,
             report=report,
             criteria=criteria or (),
-            language=_string(values, "language"),
-            source=_string(values, "source"),
+            language=_string(fields, "language"),
+            source=_string(fields, "source"),
         )
 
 
@@ -92,7 +97,10 @@ def _reports(fields: Fields, shape: Shape, identifier: str) -> Iterator[tuple[st
             if is_object(values, here):
                 inner = Fields(values, here)
                 text = _report(inner, "text")
-                yield f"{identifier}/{inner.text('model') or i + 1}", text
+                model = inner.text("model") or ""
+                if reason := text_fault(model, LIMITS.criterion_bytes, may_be_blank=True):
+                    here.fault(reason, "model")
+                yield f"{identifier}/{model or i + 1}", text
         return
     key = "report"
     if shape is HEALTH_BENCH_META or (shape is HEALTH_BENCH and "report" not in fields.values):
@@ -153,10 +161,14 @@ def _physicians(fields: Fields) -> tuple[Criterion, ...] | None:
         place.warning(f"{met} of {len(labels)} physicians say yes: without a majority there is no label, dropped")
         return None
     label = Label.FULLY_SATISFIED if 2 * met > len(labels) else Label.NOT_SATISFIED
-    return (Criterion(id="c1", text=text, axis=_string(fields.values, "category"), label=label),)
+    return (Criterion(id="c1", text=text, axis=_string(fields, "category"), label=label),)
 
 
-def _string(values: dict[str, object], key: str) -> str:
+def _string(fields: Fields, key: str) -> str:
     """A key that is carried along: taken where it is a text, ignored where it is something else."""
-    value = values.get(key)
-    return value if isinstance(value, str) else ""
+    value = fields.values.get(key)
+    if not isinstance(value, str):
+        return ""
+    if reason := text_fault(value, LIMITS.criterion_bytes, may_be_blank=True):
+        fields.place.fault(reason, key)
+    return value

@@ -44,7 +44,7 @@ class Advice:
     message: str
 
 
-SUBJECT = r"(?:the|this|a)?\s*(?:final\s+)?(?:response|report|answer|article|document|text|output|essay|it)"
+SUBJECT = r"(?:the|this|a)?\s*+(?:final\s++)?(?:response|report|answer|article|document|text|output|essay|it)"
 # After "and", these begin a second requirement. The second group are nouns too, so they need an object to follow.
 VERB = (
     "provides|discusses|explains|mentions|includes|describes|presents|gives|identifies|proposes|recommends|defines"
@@ -54,13 +54,14 @@ VERB = (
 )
 NOUN_VERB = "states|lists|shows|details|compares|references|notes|names|links|uses|highlights|supports|estimates"
 OBJECT = r"(?:the|an?|how|why|what|that|which|at\s+least|its|their|each|any|both|it|them|one|two|three|specific)\b"
+FIRST_VERB = re.compile(rf"\b(?:{VERB}|{NOUN_VERB})\b", re.IGNORECASE)
 SECOND_VERB = re.compile(
-    rf"\b(?:{VERB}|{NOUN_VERB})\b.*?(?:,|;|\band\b|\bbut\b)\s+(?:and\s+)?(?:also\s+|then\s+|either\s+)?"
-    rf"(?:(?:{VERB})\b|(?:{NOUN_VERB})\s+{OBJECT})",
-    re.IGNORECASE | re.DOTALL,
+    r"(?:,|;|\band\b|\bbut\b)\s++(?:and\s++)?(?:also\s++|then\s++|either\s++)?"
+    rf"(?:(?:{VERB})\b|(?:{NOUN_VERB})\s++{OBJECT})",
+    re.IGNORECASE,
 )
 SECOND_SENTENCE = re.compile(
-    rf"[.;]\s+(?:also,?\s+)?(?:{SUBJECT})\s+(?:also\s+)?(?:must|should|{VERB})\b", re.IGNORECASE
+    rf"[.;]\s++(?:also,?\s++)?(?:{SUBJECT})\s++(?:also\s++)?(?:must|should|{VERB})\b", re.IGNORECASE
 )
 # A second verb in a subordinate clause is part of the one requirement.
 SUBORDINATE = re.compile(r"\b(?:that|which|who|whose|when|where|if|while|because|as|how|why)\b", re.IGNORECASE)
@@ -110,7 +111,7 @@ NEVERTHELESS_OPEN = re.compile(
 
 EXAMPLES = re.compile(
     r"\((?:\s*(?:e\.?\s?g\.?|i\.e\.?|for example|for instance|such as|including|like)\b[^()]*(?:\([^()]*\)[^()]*)*)\)?"
-    r"|(?:,?\s*\b(?:e\.g\.|such as|for example|for instance|including)\b.*)"
+    r"|(?:\b(?:e\.g\.|such as|for example|for instance|including)\b.*)"
     r"|(?:(?:representative\s+)?examples?(?:\s+\w+){0,4}\s*:.*)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -166,8 +167,9 @@ def _is_joined(core: str) -> bool:
     """Whether a text without its examples states a second requirement beside the first."""
     if SECOND_SENTENCE.search(core):
         return True
-    match = SECOND_VERB.search(core)
-    return match is not None and not SUBORDINATE.search(match.group())
+    first = FIRST_VERB.search(core)
+    second = SECOND_VERB.search(core, first.end()) if first else None
+    return first is not None and second is not None and not SUBORDINATE.search(core, first.start(), second.end())
 
 
 def _duplicates(criteria: Sequence[Criterion]) -> Iterator[Advice]:

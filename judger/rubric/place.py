@@ -10,6 +10,7 @@ from pathlib import Path
 
 from judger.errors import Fault, InvalidFile
 
+MOST_FAULTS = 1000
 PLAIN_KEY = re.compile(r"[\w-]{1,40}")
 
 Warn = Callable[[Fault], object]
@@ -45,7 +46,11 @@ class Faults:
         return cls(str(path), on_warning or log_warning)
 
     def add(self, line: int, field: str, reason: str) -> None:
+        """Notes a fault. Raises InvalidFile with what there is once that says enough: the file is another one."""
         self.found.append(Fault(self.path, line, field, reason))
+        if len(self.found) >= MOST_FAULTS:
+            self.found.append(Fault(self.path, line, "file", f"has {MOST_FAULTS:,} faults so far; not read further"))
+            self.check()
 
     def add_warning(self, line: int, field: str, reason: str) -> None:
         self.warn(Fault(self.path, line, field, reason))
@@ -64,6 +69,8 @@ class Place:
     line: int
     path: str = ""
     lines: Callable[[str], int] | None = None
+    source: str = ""
+    """The JSON that a whole value was read from; empty for its members, and in other formats."""
 
     def at(self, key: str | int) -> Place:
         """The place of a member of this value."""

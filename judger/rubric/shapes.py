@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from judger.rubric.fields import Fields, is_object
 from judger.rubric.place import Place, shown
 from judger.types import LIMITS, Criterion, Label, Role
-from judger.validate import criteria_faults, role_and_weight
+from judger.validate import CRITERION_KEYS, criteria_faults, full_text, role_and_weight
 
 CRITERION_PATH = re.compile(r"criteria\[(\d+)\](?:\.(\w+))?")
 
@@ -83,6 +83,7 @@ def read_criteria(
 
 
 def _criterion(fields: Fields, shape: Shape, index: int, *, labelled: bool) -> Criterion:
+    fields.check_spelling([shape.text, shape.weight, *CRITERION_KEYS[2:]])
     role, weight = role_and_weight(fields.choice("role", Role), fields.number(shape.weight))
     identifier = fields.text("id")
     if shape is HEALTH_BENCH:
@@ -94,9 +95,12 @@ def _criterion(fields: Fields, shape: Shape, index: int, *, labelled: bool) -> C
     label = fields.choice("label", Label)
     if labelled and "label" not in fields.values:
         fields.place.fault("is missing: every criterion of a labelled file has one", "label")
+    text = full_text(fields.text(shape.text) or "", fields.values, label)
+    if not text and shape.text not in fields.values:
+        fields.place.fault("is missing", shape.text)
     return Criterion(
         id=f"c{index + 1}" if identifier is None else identifier,
-        text=fields.text(shape.text, required=True) or "",
+        text=text,
         weight=weight,
         role=role,
         axis=axis,

@@ -8,10 +8,12 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
 from judger.rubric import strict_yaml
+from judger.rubric.looks import MOST, by_magic, is_document
 from judger.rubric.place import Faults, Place
 from judger.rubric.strict_json import REFUSED, Parser
 
@@ -34,7 +36,17 @@ def read_values(path: str | Path, faults: Faults, *, kind: str = "") -> Iterator
     before = len(faults.found)
     empty = True
     if kind == "lines":
-        for number, line in read_lines(path, faults):
+        lines = read_lines(path, faults)
+        start = list(islice(lines, 1))
+        if start and _is_opened(start[0][1]):
+            start += _up_to(lines, MOST)
+            if is_document(text := "\n".join(line for _, line in start)):
+                if Path(path).suffix:
+                    faults.add(start[0][0], "json", "is one JSON document over several lines: name the file .json")
+                else:  # a pipe has no name that could tell
+                    yield parser.parse(text, start[0][0])
+                return
+        for number, line in chain(start, lines):
             empty = False
             value, place = parser.parse(line, number)
             if value is not REFUSED:
@@ -60,6 +72,9 @@ def read_lines(path: str | Path, faults: Faults, *, keep_blank: bool = False) ->
                 number += 1
                 if len(line) > MAX_LINE:
                     faults.add(number, "line", f"is longer than {MAX_LINE:,} bytes")
+                    return
+                if number == 1 and (words := by_magic(line)):
+                    faults.add(1, "file", words)
                     return
                 if number == 1 and line.startswith((UTF8_BOM, *WIDE_BOMS)):
                     if not line.startswith(UTF8_BOM):
@@ -92,6 +107,17 @@ def _kind(path: str | Path) -> str:
     return "json" if name.endswith(".json") else "lines"
 
 
+def _up_to(lines: Iterator[tuple[int, str]], most: int) -> list[tuple[int, str]]:
+    """The next lines, of about `most` characters together."""
+    taken: list[tuple[int, str]] = []
+    for number, line in lines:
+        taken.append((number, line))
+        most -= len(line)
+        if most < 0:
+            break
+    return taken
+
+
 def _bounded(lines: Iterator[tuple[int, str]], faults: Faults) -> Iterator[str]:
     """The lines of a document, which may not grow without end either."""
     size = 0
@@ -116,5 +142,13 @@ def _json_documents(text: str, parser: Parser, faults: Faults) -> list[tuple[obj
 def _is_lines(text: str) -> bool:
     """Whether the first line is an object by itself: JSON lines under the name of a document."""
     first = text.lstrip().split("\n", 1)[0].strip()
-    scratch = Faults("", lambda _: None)
-    return isinstance(Parser(scratch).parse(first, 1)[0], dict)
+    return isinstance(_scratch(first), dict)
+
+
+def _is_opened(line: str) -> bool:
+    """Whether a line begins an object or a list and is none by itself."""
+    return line.lstrip().startswith(("{", "[")) and _scratch(line) is REFUSED
+
+
+def _scratch(text: str) -> object:
+    return Parser(Faults("", lambda _: None)).parse(text, 1)[0]

@@ -26,7 +26,7 @@ REFUSED = Refused()
 MAX_DEPTH = 100
 
 # Possessive, so that a string of megabytes costs no backtracking memory.
-TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]|[^\s{}\[\],:"]++', re.DOTALL)
+TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[{}\[\],:]|[^\s{}\[\],:"]++', re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ class Parser:
                     path = parent(path)
                 return known[path]
 
-        place = Place(self.faults, line, "", lines)
+        place = Place(self.faults, line, "", lines, text)
         try:
             value: object = self.decoder.decode(text)
         except json.JSONDecodeError as error:

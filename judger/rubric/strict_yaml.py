@@ -6,6 +6,7 @@ file unfolds into a huge one, is refused.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from judger.rubric.place import Faults, Place, join, key_name, parent
@@ -91,8 +92,12 @@ def _convert(node: yaml.Node, path: str, loader: yaml.SafeLoader, lines: dict[st
         faults.add(line, path or "yaml", f"the tag {key_name(node.tag)} is not supported")
         return REFUSED
     try:
-        return loader.construct_object(node)
+        value = loader.construct_object(node)
     except (ValueError, KeyError, IndexError, OverflowError, yaml.YAMLError):
         # PyYAML's own constructors raise all of these on an explicit tag with an unfitting text, as in `!!int x`.
         faults.add(line, path or "yaml", f"{key_name(str(node.value))} is no valid {kind}")
         return REFUSED
+    if isinstance(value, float) and not math.isfinite(value):
+        faults.add(line, path or "yaml", f"must be a finite number, not {value}")
+        return REFUSED
+    return value

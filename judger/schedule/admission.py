@@ -4,6 +4,9 @@ Tokens here are estimated from the texts before any of them is tokenised, and th
 unit. Work holds its tokens from its admission until it is done. A lane holds at most `max_queued_tokens`, so that a
 flood in one lane never closes another; a request with a deadline is refused when the work ahead of it in its lane, at
 the lane's share of the pace, would take longer.
+
+Who comes into a lane that is full is refused, or waits, if that is a stream. The last one before a lane is full may
+need more room than is left: it waits for that too, and nobody passes it. So large work is let in as readily as small.
 """
 
 from __future__ import annotations
@@ -11,45 +14,45 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
+from judger.engines.base import VERDICT_TIER, Tier
 from judger.errors import Overloaded
-from judger.types import Case, Lane
+from judger.schedule.lanes import LANE_WEIGHTS, Line, Place, check_weights
+from judger.schedule.pace import Pace
+from judger.schedule.ticket import Room, Ticket
+from judger.types import Case, Explain, Lane
 
-__all__ = ["LANE_WEIGHTS", "Admission", "Ticket", "estimated_tokens"]
-
-LANE_WEIGHTS: Mapping[Lane, float] = {Lane.TRAINING: 6.0, Lane.EVALUATION: 3.0, Lane.BULK: 1.0}
-"""Shares of the engine while all lanes have work; what a lane doesn't use is the others'."""
+__all__ = ["LANE_WEIGHTS", "Admission", "Room", "Ticket", "estimated_tokens"]
 
 SHORTEST_DELAY = 0.05
 """Seconds: nobody is told to come back sooner."""
-SMOOTHING = 0.2
-"""The weight of the latest batch in the learned pace."""
+REASON_TOKENS = 128
+"""About what a written reason takes: half of what the engines let it have."""
 
 
 @dataclass(eq=False, slots=True)
-class Ticket:
-    """Whose work it is, and the instant (of `time.monotonic`) at which it is worth nothing any more."""
+class _Wish:
+    """Somebody who waits for room."""
 
-    lane: Lane = Lane.TRAINING
-    deadline: float = math.inf
-    admitted: bool = False
-    """Its group was admitted whole."""
-    patient: bool = False
-    """Waits for room instead of being refused: a stream, whose writer is held back meanwhile."""
+    room: asyncio.Future[Room]
+    is_patient: bool
 
 
 class Admission:
     """The permits, and the engine's pace.
 
     Args:
-        max_queued_tokens: a lane's, estimated, of work that is queued or runs. A case that alone has more is taken
-            while its lane is empty.
+        max_queued_tokens: a lane's, estimated, of work that is queued or runs. What alone has more is taken while its
+            lane is empty.
         weights: the lanes' shares.
         batch_tokens: of a batch: work ends when its batch does, half a batch later on average.
+        clock: seconds, for the pace.
+
+    Raises:
+        ValueError: a weight is no share.
     """
 
     def __init__(
@@ -58,91 +61,126 @@ class Admission:
         *,
         weights: Mapping[Lane, float] = LANE_WEIGHTS,
         batch_tokens: int = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        check_weights(weights)
         self.max_queued_tokens = max_queued_tokens
         self.weights = weights
         self.batch_tokens = batch_tokens
         self.held = dict.fromkeys(Lane, 0)
-        self.pace: float | None = None
-        """Tokens a second of an engine with enough to do; None until that was seen."""
-        self._waiting: dict[Lane, deque[tuple[asyncio.Future[None], int]]] = {lane: deque() for lane in Lane}
-        """Who waits for room, by lane, with the tokens they want."""
+        self.promised = dict.fromkeys(Lane, 0)
+        """Tokens of those who wait for room and will not be refused any more, but for the streams'."""
+        self._pace = Pace(clock)
+        self._lines: dict[Lane, Line[_Wish]] = {lane: Line() for lane in Lane}
+        """Who waits for room."""
 
-    def learn(self, tokens: int, seconds: float) -> None:
-        """A batch took that long. Only for batches that left others waiting: a small one tells little of the pace."""
-        if tokens and seconds > 0:
-            latest = tokens / seconds
-            self.pace = latest if self.pace is None else self.pace + SMOOTHING * (latest - self.pace)
+    @property
+    def pace(self) -> float | None:
+        """Tokens a second of an engine with enough to do; None while that is unknown."""
+        return self._pace.value
+
+    def learn(self, tokens: int, seconds: float, *, is_full: bool = True) -> None:
+        """A batch took that long; `is_full`: it left others waiting. Not for what failed."""
+        self._pace.learn(tokens, seconds, is_full=is_full)
 
     def seconds_for(self, tokens: int, lane: Lane) -> float:
         """About how long that much more work in a lane takes from now; 0 while the pace is unknown."""
-        if self.pace is None:
+        pace = self.pace
+        if pace is None:
             return 0.0
-        active = sum(weight for one, weight in self.weights.items() if one is lane or self.held[one])
-        in_lane = (self.held[lane] + tokens) * active / self.weights[lane]
-        return (min(in_lane, sum(self.held.values()) + tokens) + self.batch_tokens / 2) / self.pace
+        ahead = {one: self.held[one] + self._lines[one].tokens for one in Lane}
+        active = sum(weight for one, weight in self.weights.items() if one is lane or ahead[one])
+        in_lane = (ahead[lane] + tokens) * active / self.weights[lane]
+        return (min(in_lane, sum(ahead.values()) + tokens) + self.batch_tokens / 2) / pace
 
     def check(self, tokens: int, ticket: Ticket) -> None:
         """Raises Overloaded where there is no room, or no time. An idle engine takes everything: it may be faster."""
-        held = self.held[ticket.lane]
-        if not self._has_room(tokens, ticket.lane):
-            excess = held + tokens - self.max_queued_tokens
+        taken, pace = self.held[ticket.lane] + self.promised[ticket.lane], self.pace
+        if taken >= self.max_queued_tokens:
+            excess = min(taken, taken + tokens - self.max_queued_tokens)
             raise Overloaded(
-                f"the {ticket.lane} lane is full: {held:,} tokens of {self.max_queued_tokens:,}",
-                self._delay(excess / self.pace if self.pace else 1.0),
+                f"the {ticket.lane} lane is full: {taken:,} tokens of {self.max_queued_tokens:,}",
+                self._delay(excess / pace if pace else 1.0),
             )
-        if self.pace is not None and ticket.deadline < math.inf and any(self.held.values()):
+        if pace is not None and ticket.deadline < math.inf and any(self.held.values()):
             seconds, left = self.seconds_for(tokens, ticket.lane), ticket.deadline - time.monotonic()
             if seconds > left:
                 raise Overloaded(
                     f"the {ticket.lane} lane needs about {seconds:.2f} s, the deadline leaves {max(0.0, left):.2f} s",
-                    self._delay(seconds - left),
+                    self._delay(seconds),  # when it would be this one's turn; sooner is no use, whatever the deadline
                 )
 
-    async def enter(self, tokens: int, ticket: Ticket) -> None:
-        """`check`, unless it was done; a patient one waits for room."""
+    async def enter(self, tokens: int, ticket: Ticket) -> Room:
+        """Room for that much, held until it is given back. Who is not refused waits for it behind those who came first.
+
+        Raises:
+            Overloaded: as `check`, at once; never for a patient ticket.
+        """
         if not ticket.patient:
-            if not ticket.admitted:
-                self.check(tokens, ticket)
-            return
-        while not self._has_room(tokens, ticket.lane):
-            turn = asyncio.get_running_loop().create_future()
-            self._waiting[ticket.lane].append((turn, tokens))
+            self.check(tokens, ticket)
+        lane = ticket.lane
+        if not self._lines[lane] and self._has_room(tokens, lane):
+            return self.holding(tokens, lane)
+        wish = _Wish(asyncio.get_running_loop().create_future(), ticket.patient)
+        place = Place(wish, tokens, lane)
+        self._join(place)
+        with ticket.followed(partial(self._move, place)):
             try:
-                await turn
+                return await wish.room
             except asyncio.CancelledError:
-                self._call(ticket.lane)  # the room that was to be theirs is the next one's
+                if self._leave(place):
+                    self._call(place.lane)
+                elif not wish.room.cancelled():  # the room came, and nobody is there to take it
+                    wish.room.result().give_back()
                 raise
 
-    @contextmanager
-    def holding(self, tokens: int, lane: Lane) -> Iterator[None]:
-        """Holds the tokens while the block runs."""
-        self.held[lane] += tokens
-        try:
-            yield
-        finally:
-            self.held[lane] -= tokens
+    def holding(self, tokens: int, lane: Lane) -> Room:
+        """Room for that much, whether there is any or not."""
+        return Room(self.held, tokens, lane, self._call)
+
+    def _has_room(self, tokens: int, lane: Lane) -> bool:
+        """A lane that is empty takes everything."""
+        return not self.held[lane] or self.held[lane] + tokens <= self.max_queued_tokens
+
+    def _join(self, place: Place[_Wish]) -> None:
+        self._lines[place.lane].push(place)
+        self.promised[place.lane] += 0 if place.item.is_patient else place.tokens
+
+    def _leave(self, place: Place[_Wish]) -> bool:
+        waited = self._lines[place.lane].leave(place)
+        if waited and not place.item.is_patient:
+            self.promised[place.lane] -= place.tokens
+        return waited
+
+    def _move(self, place: Place[_Wish], lane: Lane) -> None:
+        """To the end of another lane's line."""
+        before = place.lane
+        if self._leave(place):
+            place.lane = lane
+            self._join(place)
+            self._call(before)
             self._call(lane)
 
-    def _has_room(self, tokens: int, lane: Lane, promised: int = 0) -> bool:
-        """A lane that is empty takes everything."""
-        held = self.held[lane] + promised
-        return not held or held + tokens <= self.max_queued_tokens
-
     def _call(self, lane: Lane) -> None:
-        """Wakes those who have waited longest, as many as there is room for: thousands may wait."""
-        queue, promised = self._waiting[lane], 0
-        while queue and (queue[0][0].done() or self._has_room(queue[0][1], lane, promised)):
-            turn, tokens = queue.popleft()
-            if not turn.done():  # else its caller has left
-                turn.set_result(None)
-                promised += tokens
+        """Lets in those who have waited longest, as many as there is room for: thousands may wait."""
+        while (place := self._lines[lane].head) is not None:
+            room = place.item.room
+            if not room.done() and not self._has_room(place.tokens, lane):
+                return
+            self._leave(place)
+            if not room.done():  # else its caller is just leaving
+                room.set_result(self.holding(place.tokens, lane))
 
     @staticmethod
     def _delay(seconds: float) -> float:
         return max(SHORTEST_DELAY, seconds)
 
 
-def estimated_tokens(case: Case) -> int:
-    """Four characters a token, as a rule of thumb: enough to compare cases by."""
-    return (len(case.query) + len(case.report) + sum(len(one.text) for one in case.criteria)) // 4 + 1
+def estimated_tokens(case: Case, tier: Tier = VERDICT_TIER) -> int:
+    """Four characters a token, as a rule of thumb, and what is written: enough to compare cases by.
+
+    A reason is written for each criterion and in each trial. With `UNDER_MARGIN` nobody knows yet for which.
+    """
+    read = (len(case.query) + len(case.report) + sum(len(one.text) for one in case.criteria)) // 4 + 1
+    written = 0 if tier.explain is Explain.NEVER else REASON_TOKENS * len(case.criteria) * tier.trials
+    return read + written

@@ -1,8 +1,9 @@
 """Identical criteria in flight are judged once, whoever asks for them.
 
 Two criteria are identical when query, report, language, text, sign and tier are. A case is cut into the criteria that
-are under way already, which it joins, and the rest, which becomes one piece of work that others may join. Work ends
-with its last waiter: a caller who leaves, or whose deadline passes, does not end what others wait for.
+are under way already, which it joins, and the rest, which becomes one piece of work that others may join. Work is as
+urgent and as patient as the most urgent and the most patient of those who wait for it. It ends with the last of them,
+unless the engine is at it: that can't be called back, so that others may still join it, and its result is kept.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from dataclasses import dataclass, replace
 from judger.engines.base import Outcome, Tier
 from judger.schedule.admission import Ticket
 from judger.schedule.isolation import Ran
-from judger.types import Case, Reason, Unscored
+from judger.schedule.lanes import LANE_WEIGHTS
+from judger.types import Case, Lane, Reason, Unscored
 
 # The texts themselves are the key: a string's hash is computed once and kept, and equal hashes are compared in full.
 Shared = tuple[str, str, str, Tier]
@@ -44,10 +46,17 @@ class Joined:
 
 
 class InFlight:
-    """Joins identical criteria in front of `run`, which judges a case whole."""
+    """Joins identical criteria in front of `run`, which judges a case whole.
 
-    def __init__(self, run: Callable[[Case, Tier, Ticket], Awaitable[Ran]]) -> None:
+    Args:
+        weights: the lanes' shares: of two lanes the one with the larger is the more urgent.
+    """
+
+    def __init__(
+        self, run: Callable[[Case, Tier, Ticket], Awaitable[Ran]], weights: Mapping[Lane, float] = LANE_WEIGHTS
+    ) -> None:
         self._run = run
+        self._weights = weights
         self._works: dict[Shared, dict[Statement, tuple[_Work, int]]] = {}
 
     async def run(self, case: Case, tier: Tier, ticket: Ticket, known: Mapping[int, Outcome]) -> Joined:
@@ -69,7 +78,7 @@ class InFlight:
         works = {work for work, _ in places.values()}
         for work in works:
             work.waiters += 1
-            work.ticket.deadline = max(work.ticket.deadline, ticket.deadline)  # as patient as its most patient asker
+            self._join(work.ticket, ticket)
         try:
             left = None if ticket.deadline == math.inf else max(0.0, ticket.deadline - time.monotonic())
             await asyncio.wait([work.task for work in works], timeout=left)
@@ -77,7 +86,7 @@ class InFlight:
         finally:
             for work in works:
                 work.waiters -= 1
-                if not work.waiters and not work.task.done():
+                if not work.waiters and not work.task.done() and not work.ticket.in_engine:
                     work.task.cancel()
                     self._forget(context, work)
         outcomes = dict(known)
@@ -94,11 +103,18 @@ class InFlight:
     def _start(self, case: Case, tier: Tier, ticket: Ticket, context: Shared, first: dict[Statement, int]) -> None:
         if len(first) < len(case.criteria):
             case = replace(case, criteria=tuple(case.criteria[position] for position in first.values()))
-        own = replace(ticket)
+        own = ticket.handed_on()
         work = _Work(asyncio.ensure_future(self._run(case, tier, own)), own)
         for position, statement in enumerate(first):
             self._works[context][statement] = (work, position)
         work.task.add_done_callback(lambda task: self._end(context, work, task))
+
+    def _join(self, work: Ticket, asker: Ticket) -> None:
+        """Whoever asks for work gets it no later than if it were theirs alone."""
+        work.deadline = max(work.deadline, asker.deadline)
+        work.patient = work.patient or asker.patient
+        if self._weights[asker.lane] > self._weights[work.lane]:
+            work.move(asker.lane)
 
     def _end(self, context: Shared, work: _Work, task: asyncio.Task[Ran]) -> None:
         self._forget(context, work)

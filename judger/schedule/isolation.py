@@ -1,4 +1,4 @@
-"""A batch in the device thread: one bad case takes no other down, and memory that runs out halves the budget.
+"""A batch in the device thread: one bad case takes no other down, and when memory runs out batches become smaller.
 
 What fails is unscored with ENGINE_ERROR, never a number.
 """
@@ -6,15 +6,21 @@ What fails is unscored with ENGINE_ERROR, never a number.
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from judger.engines.base import Engine, Outcome, Plan
-from judger.types import Case, Reason, Unscored
+from judger.types import Case, Probabilities, Reason, Unscored
 
-__all__ = ["Isolation", "Ran", "failed", "is_failed", "is_out_of_memory", "within"]
+__all__ = ["Budget", "Isolation", "Ran", "failed", "is_failed", "is_out_of_memory", "judged_tokens", "within"]
 
 logger = logging.getLogger(__name__)
+
+FIRST_ATTEMPT, LAST_ATTEMPT = 8, 1024
+"""Good batches before a smaller budget is doubled: twice as many after each time that memory has run out."""
+SMALLEST_PART = 64
+"""The budget is never less than this part of what was set: what fits not even then fails alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +33,73 @@ class Ran:
     engine_seconds: float
 
 
+class Budget:
+    """The tokens of a batch: halved when memory runs out, doubled again when that has not happened for some batches.
+
+    Memory may run out because of what a neighbour holds for a moment, so that the budget has to come back; or because
+    the budget is too large for the device, so that each attempt is made twice as late as the one before.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.tokens = most
+        self._good = 0
+        """Batches since the last change."""
+        self._wanted = FIRST_ATTEMPT
+
+    def shrink(self) -> None:
+        """Memory ran out in a batch of several cases."""
+        self.tokens = max(1, self.most // SMALLEST_PART, self.tokens // 2)
+        self._wanted = min(2 * self._wanted, LAST_ATTEMPT)
+        self._good = 0
+
+    def grow(self, tokens: int) -> None:
+        """A batch of that many tokens went well. Only one that fills half of the budget says anything of it."""
+        if 2 * tokens < self.tokens:
+            return
+        self._good += 1
+        if self._good >= self._wanted:
+            if self.tokens == self.most:
+                self._wanted = FIRST_ATTEMPT
+            self.tokens, self._good = min(2 * self.tokens, self.most), 0
+
+
 class Isolation:
-    """Runs batches. `max_batch_tokens` is halved when memory runs out, and stays so."""
+    """Runs batches, and knows how large they may be by now."""
 
     def __init__(self, max_batch_tokens: int) -> None:
-        self.max_batch_tokens = max_batch_tokens
+        self.budget = Budget(max_batch_tokens)
 
-    def run(self, engine: Engine, plans: Sequence[Plan], *, again: bool = False) -> list[list[Outcome]]:
+    def run(self, engine: Engine, plans: Sequence[Plan]) -> list[list[Outcome]]:
         """One list per plan. A batch that fails is run once more, case by case, or after memory ran out in halves."""
+        tokens = sum(plan.tokens for plan in plans)
+        outcomes = self._try(engine, plans)
+        if not isinstance(outcomes, Exception):
+            self.budget.grow(tokens)
+            return outcomes
+        if not is_out_of_memory(outcomes):
+            # Alone it would fail as it has just done.
+            return [failed(outcomes, plans[0].case)] if len(plans) == 1 else self._alone(engine, plans)
+        if len(plans) == 1:  # that says how large it is, and nothing of the others
+            return self._alone(engine, plans)
+        self.budget.shrink()
+        logger.warning("out of memory: batches have at most %d tokens for now", self.budget.tokens)
+        found = []
+        for part in within(plans, tokens // 2):
+            again = self._try(engine, part)
+            found += self._alone(engine, part) if isinstance(again, Exception) else again
+        return found
+
+    def _alone(self, engine: Engine, plans: Sequence[Plan]) -> list[list[Outcome]]:
+        """Each by itself; what fails now is unscored."""
+        found = []
+        for plan in plans:
+            outcomes = self._try(engine, [plan])
+            found += [failed(outcomes, plan.case)] if isinstance(outcomes, Exception) else outcomes
+        return found
+
+    def _try(self, engine: Engine, plans: Sequence[Plan]) -> list[list[Outcome]] | Exception:
+        """One run, or what it raised."""
         try:
             outcomes = engine.run(plans)
             if [len(one) for one in outcomes] != [len(plan.case.criteria) for plan in plans]:
@@ -42,14 +107,8 @@ class Isolation:
             return outcomes
         except Exception as error:
             logger.warning("a batch of %d cases failed: %r", len(plans), error, exc_info=True)
-            if is_out_of_memory(error) and not again:
-                self.max_batch_tokens = max(1, min(self.max_batch_tokens, sum(plan.tokens for plan in plans)) // 2)
-                logger.warning("out of memory: batches have at most %d tokens from now on", self.max_batch_tokens)
-                parts = within(plans, self.max_batch_tokens)
-                return [result for part in parts for result in self.run(engine, part, again=True)]
-            if len(plans) > 1:
-                return [self.run(engine, [plan], again=again)[0] for plan in plans]
-            return [failed(error, plans[0].case)]
+            traceback.clear_frames(error.__traceback__)  # they hold what the failed run had in memory
+            return error
 
 
 def failed(error: Exception, case: Case) -> list[Outcome]:
@@ -61,6 +120,11 @@ def failed(error: Exception, case: Case) -> list[Outcome]:
 def is_failed(outcomes: Sequence[Outcome]) -> bool:
     """True where nothing came of a case because of the engine."""
     return all(isinstance(one.result, Unscored) and one.result.reason is Reason.ENGINE_ERROR for one in outcomes)
+
+
+def judged_tokens(outcomes: Sequence[Outcome], estimate: int) -> int:
+    """The tokens that the engine has judged: none where no verdict came of them, however fast it was."""
+    return estimate if any(isinstance(one.result, Probabilities) for one in outcomes) else 0
 
 
 def within(plans: Sequence[Plan], tokens: int) -> list[list[Plan]]:

@@ -35,14 +35,15 @@ WARM_UP = Case(
 )
 
 
-def check_proof(outcomes: list[Outcome]) -> None:
-    """Raises EngineError unless these outcomes of `WARM_UP` are a verdict."""
+def check_proof(outcomes: list[Outcome]) -> list[Outcome]:
+    """These outcomes of `WARM_UP`; EngineError unless they are a verdict."""
     if not outcomes:
         raise EngineError("the warm-up verdict failed: no outcome")
     outcome = outcomes[0].result
     result = outcome if isinstance(outcome, Unscored) else score(outcome, negative=False)
     if isinstance(result, Unscored):
         raise EngineError(f"the warm-up verdict failed: {result.reason}: {result.detail}")
+    return outcomes
 
 
 class Keeper(Generic[E]):
@@ -58,7 +59,7 @@ class Keeper(Generic[E]):
     def __init__(
         self,
         engine: E,
-        prove: Callable[[E], Awaitable[None]],
+        prove: Callable[[E], Awaitable[list[Outcome]]],
         rebuild: Callable[[E], Awaitable[E]] | None = None,
         *,
         backoff: float = FIRST_BACKOFF,
@@ -81,9 +82,9 @@ class Keeper(Generic[E]):
         delay = max(self._backoff, (self._back_at or 0.0) - time.monotonic())
         return Unavailable("the engine has failed and is being restarted", retry_after=delay)
 
-    async def prove(self) -> None:
-        """Raises where the engine gives no verdict."""
-        await self._prove(self.engine)
+    async def prove(self) -> list[Outcome]:
+        """The outcomes of `WARM_UP`. Raises where the engine gives no verdict."""
+        return await self._prove(self.engine)
 
     async def revive(self, *, dead: bool = False) -> None:
         """After a failure. Returns when the engine has given a verdict, be it the old one or a new one.

@@ -14,12 +14,22 @@ from dataclasses import dataclass
 from judger.engines.base import Outcome, Plan
 from judger.schedule.admission import Ticket
 from judger.schedule.isolation import Ran
-from judger.schedule.lanes import Lanes
-from judger.types import Lane, Reason, Unscored
+from judger.schedule.lanes import Lanes, Place
+from judger.types import Case, Lane, Reason, Unscored
 
-__all__ = ["Queue", "Waiting"]
+__all__ = ["Queue", "Waiting", "is_late", "late"]
 
 LATE = Outcome(result=Unscored(Reason.DEADLINE, "its turn came too late"))
+
+
+def is_late(ticket: Ticket, seconds: float) -> bool:
+    """Whether what takes that long from now is worth nothing any more."""
+    return ticket.deadline < time.monotonic() + seconds
+
+
+def late(case: Case) -> list[Outcome]:
+    """What becomes of a case whose deadline can't be met."""
+    return [LATE] * len(case.criteria)
 
 
 @dataclass(eq=False, slots=True)
@@ -32,13 +42,11 @@ class Waiting:
     """Tokens, in the unit of admission."""
     future: asyncio.Future[Ran]
     since: float
+    """The instant from which it has waited in the queue."""
+    waited: float
+    """Seconds before it was planned."""
     planned_in: float
     """Seconds: the engine's own work already."""
-
-    def refuse(self, error: Exception) -> None:
-        """Tells its caller, unless they have left."""
-        if not self.future.done():
-            self.future.set_exception(error)
 
 
 class Queue:
@@ -60,10 +68,14 @@ class Queue:
         """Seconds that the oldest case has waited; 0 where there is none."""
         return max((time.monotonic() - one.since for one in self._lanes.heads()), default=0.0)
 
-    def push(self, waiting: Waiting) -> None:
+    def push(self, waiting: Waiting) -> Place[Waiting]:
         """Appends a case to its lane."""
-        self._lanes.push(waiting.ticket.lane, waiting, waiting.plan.tokens)
         self.num_criteria += len(waiting.plan.case.criteria)
+        return self._lanes.push(waiting.ticket.lane, waiting, waiting.plan.tokens)
+
+    def move(self, place: Place[Waiting], lane: Lane) -> None:
+        """To the end of another lane; nothing for a case that is out already."""
+        self._lanes.move(place, lane)
 
     def take(self, max_tokens: int, pace: float | None) -> list[Waiting]:
         """The next batch: up to so many tokens, or one case. May be empty where all that waited is dropped.
@@ -79,10 +91,9 @@ class Queue:
             seconds = 0.0 if is_alone or pace is None else (estimate + waiting.estimate) / pace
             if waiting.future.done():  # its caller has left
                 self._lanes.refund(waiting.ticket.lane, waiting.plan.tokens)
-            elif waiting.ticket.deadline < time.monotonic() + seconds:
+            elif is_late(waiting.ticket, seconds):
                 self._lanes.refund(waiting.ticket.lane, waiting.plan.tokens)
-                late = [LATE] * len(waiting.plan.case.criteria)
-                waiting.future.set_result(Ran(late, time.monotonic() - waiting.since, 0.0))
+                waiting.future.set_result(Ran(late(waiting.plan.case), time.monotonic() - waiting.since, 0.0))
             else:
                 batch.append(waiting)
                 tokens += waiting.plan.tokens
@@ -92,7 +103,8 @@ class Queue:
     def refuse_all(self, error: Callable[[], Exception]) -> None:
         """Empties the queue; every caller gets an error of its own."""
         while (waiting := self._pop()) is not None:
-            waiting.refuse(error())
+            if not waiting.future.done():
+                waiting.future.set_exception(error())
 
     def _pop(self, room: int | None = None) -> Waiting | None:
         waiting = self._lanes.pop(room)

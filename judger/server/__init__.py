@@ -1,2 +1,3 @@
-"""The server: `process` (start, health, signals), `rpcs` (the service), `info` (GetJudge), `exposure` and `callers`
-(who may call, and how much), `pem` (certificates)."""
+"""The server: `process` (start, signals), `health`, `handlers` (bytes), `rpcs` and `stream` (the service), `faults`,
+`info` (GetJudge), `exposure`, `callers`, `inhand` (who may call, how much), `scrape` (metrics), `pem` (certificates).
+"""

@@ -20,14 +20,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from judger.engines.base import Tier
 from judger.errors import InvalidRequest, Overloaded, Unauthenticated, Unavailable
 from judger.schedule.admission import estimated_tokens
 from judger.types import Case
 
-__all__ = ["CALLER", "Caller", "TokenFile", "caller_name", "give_back", "new_token", "paying"]
+__all__ = [
+    "CALLER",
+    "Caller",
+    "TokenFile",
+    "caller_key",
+    "caller_name",
+    "give_back",
+    "host_of",
+    "new_token",
+    "paying",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -85,22 +97,33 @@ def caller_name() -> str:
     return caller.name if caller is not None else ""
 
 
+def host_of(context: Any) -> str:
+    """Where a call comes from, without its port: `ipv4:10.0.0.7`."""
+    host, _, _ = context.peer().rpartition(":")
+    return str(host)
+
+
+def caller_key(context: Any) -> str:
+    """Whose limits a call counts against: a known caller's, or its host's."""
+    return caller_name() or host_of(context)
+
+
 @contextmanager
-def paying(*cases: Case) -> Iterator[None]:
+def paying(tier: Tier, *cases: Case) -> Iterator[None]:
     """Takes what cases cost off the budget of the caller, where callers have one; a refusal within costs nothing."""
     if (caller := CALLER.get()) is not None:
-        caller.spend(sum(map(estimated_tokens, cases)))
+        caller.spend(sum(estimated_tokens(case, tier) for case in cases))
     try:
         yield
     except (Overloaded, Unavailable):
-        give_back(*cases)
+        give_back(tier, *cases)
         raise
 
 
-def give_back(*cases: Case) -> None:
+def give_back(tier: Tier, *cases: Case) -> None:
     """The caller need not pay for these."""
     if (caller := CALLER.get()) is not None:
-        caller.give_back(sum(map(estimated_tokens, cases)))
+        caller.give_back(sum(estimated_tokens(case, tier) for case in cases))
 
 
 class TokenFile:

@@ -10,7 +10,7 @@ import grpc
 from judger.config import ServeConfig
 from judger.errors import InvalidRequest, Unauthenticated
 from judger.server.callers import CALLER, TokenFile
-from judger.server.pem import read_pem
+from judger.server.pem import read_certificates, read_pair
 
 __all__ = ["Gate", "check_exposure", "server_credentials"]
 
@@ -51,8 +51,8 @@ def server_credentials(config: ServeConfig) -> Any | None:
     """
     if config.tls_cert is None or config.tls_key is None:
         return None
-    chain, key = read_pem("tls_cert", config.tls_cert), read_pem("tls_key", config.tls_key)
-    ca = read_pem("tls_client_ca", config.tls_client_ca) if config.tls_client_ca else None
+    chain, key = read_pair("tls_cert", config.tls_cert, "tls_key", config.tls_key)
+    ca = read_certificates("tls_client_ca", config.tls_client_ca) if config.tls_client_ca else None
     return grpc.ssl_server_credentials([(key, chain)], root_certificates=ca, require_client_auth=ca is not None)
 
 

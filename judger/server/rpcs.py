@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import ExitStack, aclosing
 from typing import Any, TypeVar
 
 import grpc
 
 from judger import wire
-from judger.errors import DeadlineExceeded, JudgerError
+from judger.engines.base import PAIR_TIER
+from judger.errors import DeadlineExceeded, EngineError, InvalidRequest, JudgerError, Overloaded, Unavailable
 from judger.judge import Judge
 from judger.observe.metrics import Metrics
 from judger.observe.requestlog import Request, RequestLog
@@ -21,28 +23,32 @@ from judger.observe.tracing import NoTracing
 from judger.pairwise import duels
 from judger.schedule.admission import Ticket
 from judger.schedule.keeper import shutting_down
-from judger.server.callers import caller_name, give_back, paying
+from judger.server.callers import caller_key, caller_name, give_back, paying
+from judger.server.faults import own_faults, unjudged
+from judger.server.handlers import beside
 from judger.server.info import judge_info
-from judger.types import Case, Judgement, Lane, Options, Reason, Score, Unscored
+from judger.server.inhand import BytesInHand
+from judger.server.stream import Stream, end
+from judger.types import Case, Lane, Options
 from judger.v1 import judger_pb2 as pb
-from judger.v1 import judger_pb2_grpc
 from judger.wire.status import DETAILS_TRAILER, code_name, error_status
 
 RpcContext = Any  # a grpc.aio.ServicerContext; grpc has no types
 
 T = TypeVar("T")
+Asked = tuple[Case, Ticket] | InvalidRequest
+"""A report of a group: its case and its turn, or why it is refused."""
 
 RESERVE = 0.1
 """Seconds of a deadline kept for the answer's way back (at most a tenth of it)."""
 
 
-class JudgerService(judger_pb2_grpc.JudgerServicer):
-    """The five RPCs in front of one `Judge`.
+class JudgerService:
+    """The five RPCs in front of one `Judge`, over bytes (`judger.server.handlers`).
 
     Args:
         log: told of every request; has a line for each.
-        stream_in_flight: requests of one JudgeStream call judged at a time; the next is read only when one of them
-            has been answered, so that a slow reader holds back its own writer.
+        stream_in_flight: requests of one JudgeStream call judged at a time.
     """
 
     def __init__(
@@ -52,8 +58,9 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
         self.metrics = metrics
         self.log = log or RequestLog(judge.judge_id, NoTracing())
         self.stream_in_flight = stream_in_flight
+        self.in_hand = BytesInHand()
         self._leaving = False
-        self._streams: set[asyncio.Queue[pb.JudgeResponse | JudgerError | None]] = set()
+        self._streams: set[Stream] = set()
 
     def leave(self) -> None:
         """From now on nothing new is taken; what was taken goes on."""
@@ -64,143 +71,178 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
 
         What they were promised and not given is lost.
         """
-        for answers in self._streams:
-            answers.put_nowait(shutting_down())
+        for stream in self._streams:
+            stream.end(shutting_down())
         return len(self._streams)
 
-    async def Judge(self, request: pb.JudgeRequest, context: RpcContext) -> pb.JudgeResponse:
-        entry = self.log.open("Judge", request.request_id, caller_name())
-        response = await self._answer(entry, context, self._judge_one(request, context, entry))
-        return response or pb.JudgeResponse()
+    async def Judge(self, raw: bytes, context: RpcContext) -> pb.JudgeResponse:
+        entry = self.log.open("Judge", caller_name())
 
-    async def JudgeGroup(self, request: pb.JudgeGroupRequest, context: RpcContext) -> AsyncIterator[pb.JudgeResponse]:
-        entry = self.log.open("JudgeGroup", request.request_id, caller_name())
-        reading = self._read_group(request, context, entry)
-        if (read := await self._answer(entry, context, reading, is_last=False)) is None:
-            return
-        cases, options, ticket = read
+        async def judge() -> pb.JudgeResponse:
+            with self.in_hand.holding(caller_key(context), len(raw)):
+                return await self._judge_one(*await self._read(raw, entry), context, entry)
 
-        async def one(index: int, case: Case) -> pb.JudgeResponse:
+        return await self._answer(entry, context, judge()) or pb.JudgeResponse()
+
+    async def JudgeGroup(self, raw: bytes, context: RpcContext) -> AsyncIterator[pb.JudgeResponse]:
+        entry = self.log.open("JudgeGroup", caller_name())
+        with ExitStack() as held:
+            reading = self._read_group(raw, context, entry, held)
+            if (read := await self._answer(entry, context, reading, is_last=False)) is None:
+                return
+            asked, options = read
             # A report that is late is unscored: it takes no finished sibling with it.
-            return wire.write_response(await self._judge(case, options, ticket, entry), index=index)
-
-        tasks = [asyncio.create_task(one(index, case)) for index, case in enumerate(cases)]
-        try:
-            for finished in asyncio.as_completed(tasks):
-                if (response := await self._answer(entry, context, finished, is_last=False)) is None:
-                    return
-                yield response
-            self._end(entry, "OK")
-        finally:
-            self._end(entry, "CANCELLED")  # unless it has ended otherwise
-            await end(tasks)
-
-    async def JudgeStream(
-        self, requests: AsyncIterator[pb.JudgeRequest], context: RpcContext
-    ) -> AsyncIterator[pb.JudgeResponse]:
-        permits = asyncio.Semaphore(self.stream_in_flight)
-        answers: asyncio.Queue[pb.JudgeResponse | JudgerError | None] = asyncio.Queue()
-
-        async def one(index: int, request: pb.JudgeRequest) -> None:
-            entry = self.log.open("JudgeStream", request.request_id, caller_name())
+            tasks = [
+                asyncio.create_task(self._judge_of_group(index, one, options, entry)) for index, one in enumerate(asked)
+            ]
             try:
-                response = await self._judge_one(request, context, entry, index, patient=True)
+                for finished in asyncio.as_completed(tasks):
+                    if (response := await self._answer(entry, context, finished, is_last=False)) is None:
+                        return
+                    yield response
                 self._end(entry, "OK")
-            except JudgerError as error:
-                response = pb.JudgeResponse(request_id=request.request_id, index=index, error=error_status(error))
+            finally:
+                self._end(entry, "CANCELLED")  # unless it has ended otherwise
+                await end(tasks)
+                for one in asked:  # a task that was cancelled before it began gave nothing back
+                    if not isinstance(one, InvalidRequest):
+                        one[1].give_back()
+
+    async def JudgeStream(self, requests: AsyncIterator[bytes], context: RpcContext) -> AsyncIterator[pb.JudgeResponse]:
+        caller = caller_key(context)
+
+        async def one(index: int, raw: bytes) -> pb.JudgeResponse:
+            entry = self.log.open("JudgeStream", caller_name())
+            try:
+                with own_faults(), self.in_hand.holding(caller, len(raw)):
+                    case, options = await self._read(raw, entry)
+                    raw = b""  # its texts are the case's now
+                    response = await self._judge_one(case, options, context, entry, index, patient=True)
+                self._end(entry, "OK")
+            except JudgerError as refused:
+                error = in_time(refused, context)
+                response = pb.JudgeResponse(request_id=entry.asked_id, index=index, error=error_status(error))
                 self._end(entry, code_name(error), str(error))
             except asyncio.CancelledError:
                 self._end(entry, "CANCELLED")
                 raise
-            answers.put_nowait(response)
+            return response
 
-        async def read() -> None:
-            index = 0
-            try:
-                async with asyncio.TaskGroup() as group:
-                    await permits.acquire()
-                    async for request in requests:
-                        group.create_task(one(index, request))
-                        index += 1
-                        await permits.acquire()
-            finally:
-                answers.put_nowait(None)
-
-        self._streams.add(answers)
-        reader = asyncio.create_task(read())
+        stream = Stream(one, in_flight=self.stream_in_flight, in_hand=self.in_hand, caller=caller)
+        self._streams.add(stream)
         try:
-            while isinstance(answer := await answers.get(), pb.JudgeResponse):
-                yield answer
-                permits.release()
-            if answer is None:
-                await reader
+            async with aclosing(stream.answers(requests)) as answers:
+                with own_faults():
+                    async for answer in answers:
+                        yield answer
+        except JudgerError as error:
+            self._refuse(self.log.open("JudgeStream", caller_name()), context, error)
         finally:
-            self._streams.discard(answers)
-            await end([reader])
-        if answer is not None:
-            self._refuse(self.log.open("JudgeStream", "", caller_name()), context, answer)
+            self._streams.discard(stream)
 
-    async def Compare(self, request: pb.CompareRequest, context: RpcContext) -> pb.CompareResponse:
-        entry = self.log.open("Compare", request.request_id, caller_name())
-        response = await self._answer(entry, context, self._compare(request, context, entry))
-        return response or pb.CompareResponse()
+    async def Compare(self, raw: bytes, context: RpcContext) -> pb.CompareResponse:
+        entry = self.log.open("Compare", caller_name())
 
-    async def GetJudge(self, request: pb.GetJudgeRequest, context: RpcContext) -> pb.JudgeInfo:
+        async def compare() -> pb.CompareResponse:
+            with self.in_hand.holding(caller_key(context), len(raw)):
+                return await self._compare(raw, context, entry)
+
+        return await self._answer(entry, context, compare()) or pb.CompareResponse()
+
+    async def GetJudge(self, raw: bytes, context: RpcContext) -> pb.JudgeInfo:
         return judge_info(self.judge)
 
-    async def _judge_one(
-        self, request: pb.JudgeRequest, context: RpcContext, entry: Request, index: int = 0, *, patient: bool = False
-    ) -> pb.JudgeResponse:
-        self._check(request.judge_id)
-        case, options = wire.read_request(request)
+    async def _read(self, raw: bytes, entry: Request) -> tuple[Case, Options]:
+        request = await beside(len(raw), wire.parse, pb.JudgeRequest, raw)
+        self._check(request, entry)
+        case, options = await beside(len(raw), wire.read_request, request)
         self.judge.check_options(options)
         entry.lane = options.lane
-        with paying(case):
-            judgement = await self._judge(case, options, ticket_for(context, options.lane, patient=patient), entry)
-        if all(_is_late(one.result) for one in judgement.verdicts):
-            raise DeadlineExceeded("not one criterion could be judged before the deadline")
-        return wire.write_response(judgement, index=index)
+        return case, options
 
-    async def _judge(self, case: Case, options: Options, ticket: Ticket, entry: Request) -> Judgement:
+    async def _judge_one(
+        self,
+        case: Case,
+        options: Options,
+        context: RpcContext,
+        entry: Request,
+        index: int = 0,
+        *,
+        patient: bool = False,
+    ) -> pb.JudgeResponse:
+        ticket = ticket_for(context, options.lane, patient=patient)
+        with paying(self.judge.tier(options), case):
+            response = await self._judge(case, options, ticket, entry, index)
+        if all(one.unscored.reason == pb.Unscored.DEADLINE for one in response.verdicts):
+            raise DeadlineExceeded("not one criterion could be judged before the deadline")
+        return response
+
+    async def _judge(
+        self, case: Case, options: Options, ticket: Ticket, entry: Request, index: int
+    ) -> pb.JudgeResponse:
         named = {"request_id": entry.request_id, "lane": options.lane.value, "criteria": len(case.criteria)}
-        with self.log.tracing.span("judge case", **named):
-            judgement = await self.judge.judge(case, options, ticket)
+        try:
+            with own_faults(), self.log.tracing.span("judge case", **named):
+                judgement = await self.judge.judge(case, options, ticket)
+                response = wire.write_response(judgement, index=index)
+        except EngineError as error:  # takes this case, and none beside it
+            judgement = unjudged(case, options, self.judge.judge_id, str(error))
+            response = wire.write_response(judgement, index=index)
         if judgement.usage.cached_criteria == len(case.criteria):
-            give_back(case)
+            give_back(self.judge.tier(options), case)
         self.metrics.observe(case, judgement)
         self.log.judged(entry, case, judgement)
-        return judgement
+        return response
+
+    async def _judge_of_group(self, index: int, asked: Asked, options: Options, entry: Request) -> pb.JudgeResponse:
+        if isinstance(asked, InvalidRequest):  # takes no sibling with it
+            return pb.JudgeResponse(request_id=entry.asked_id, index=index, error=error_status(asked))
+        case, ticket = asked
+        return await self._judge(case, options, ticket, entry, index)
 
     async def _read_group(
-        self, request: pb.JudgeGroupRequest, context: RpcContext, entry: Request
-    ) -> tuple[list[Case], Options, Ticket]:
-        self._check(request.judge_id)
-        cases, options = wire.read_group(request)
+        self, raw: bytes, context: RpcContext, entry: Request, held: ExitStack
+    ) -> tuple[list[Asked], Options]:
+        held.enter_context(self.in_hand.holding(caller_key(context), len(raw)))
+        request = await beside(len(raw), wire.parse, pb.JudgeGroupRequest, raw)
+        self._check(request, entry)
+        cases, options = await beside(len(raw), wire.read_group, request)
         self.judge.check_options(options)
         entry.lane = options.lane
         ticket = ticket_for(context, options.lane)
-        with paying(*cases):  # whole or not at all
-            await self.judge.admit(cases, options, ticket)
-        return cases, options, ticket
+        sound = [case for case in cases if isinstance(case, Case)]
+        entry.refused = len(cases) - len(sound)
+        with paying(self.judge.tier(options), *sound):  # whole or not at all
+            tickets = iter(await self.judge.admit(sound, options, ticket))
+        return [(case, next(tickets)) if isinstance(case, Case) else case for case in cases], options
 
-    def _check(self, judge_id: str) -> None:
+    def _check(self, request: Any, entry: Request) -> None:
+        """What can be said of any request once it is read."""
+        entry.asked_id = request.request_id
         if self._leaving:
             raise shutting_down()
-        self.judge.check_pin(judge_id)
+        self.judge.check_pin(request.judge_id)
 
-    async def _compare(self, request: pb.CompareRequest, context: RpcContext, entry: Request) -> pb.CompareResponse:
-        self._check(request.judge_id)
-        case_a, case_b, options = wire.read_compare(request)
+    async def _compare(self, raw: bytes, context: RpcContext, entry: Request) -> pb.CompareResponse:
+        request = await beside(len(raw), wire.parse, pb.CompareRequest, raw)
+        self._check(request, entry)
+        case_a, case_b, options = await beside(len(raw), wire.read_compare, request)
         entry.lane = options.lane
         ticket = ticket_for(context, options.lane)
         if not request.criteria:
-            with paying(*duels(case_a, case_b)):
+            with paying(PAIR_TIER, *duels(case_a, case_b)):
                 comparison = await self.judge.compare(case_a, case_b, ticket)
             return wire.write_comparison(comparison, case_a, self.judge.judge_id)
-        with paying(case_a, case_b):
-            await self.judge.admit((case_a, case_b), options, ticket)
-        judged = await asyncio.gather(*(self._judge(case, options, ticket, entry) for case in (case_a, case_b)))
-        a, b = (wire.write_response(judgement, index=index) for index, judgement in enumerate(judged))
+        with paying(self.judge.tier(options), case_a, case_b):
+            tickets = await self.judge.admit((case_a, case_b), options, ticket)
+        asked = enumerate(zip((case_a, case_b), tickets, strict=True))
+        try:
+            a, b = await asyncio.gather(
+                *(self._judge(case, options, ticket, entry, index) for index, (case, ticket) in asked)
+            )
+        finally:
+            for ticket in tickets:
+                ticket.give_back()
         response = pb.CompareResponse(request_id=request.request_id, a=a, b=b, judge_id=self.judge.judge_id)
         if a.reward.HasField("value") and b.reward.HasField("value"):
             response.difference = a.reward.value - b.reward.value
@@ -215,15 +257,13 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
     ) -> T | None:
         """The one place where our errors become statuses: None after one. With `is_last` the request ends here."""
         try:
-            result = await work
+            with own_faults():
+                result = await work
         except JudgerError as error:
             self._refuse(entry, context, error)
             return None
         except asyncio.CancelledError:
             self._end(entry, "CANCELLED")
-            raise
-        except Exception as error:
-            self._end(entry, "UNKNOWN", type(error).__name__)  # a bug of ours: gRPC answers, and the line says so
             raise
         if is_last:
             self._end(entry, "OK")
@@ -232,6 +272,7 @@ class JudgerService(judger_pb2_grpc.JudgerServicer):
     def _refuse(self, entry: Request, context: RpcContext, error: JudgerError) -> None:
         # Not `context.abort`: what it raises holds the frames that hold the context that holds it, and with them the
         # request's texts, until the garbage collector comes by.
+        error = in_time(error, context)
         status = error_status(error)
         context.set_code(grpc.StatusCode[code_name(error)])
         context.set_details(status.message)
@@ -255,12 +296,9 @@ def ticket_for(context: RpcContext, lane: Lane, *, patient: bool = False) -> Tic
     return Ticket(lane, time.monotonic() + left - min(RESERVE, 0.1 * left), patient=patient)
 
 
-def _is_late(result: Score | Unscored) -> bool:
-    return isinstance(result, Unscored) and result.reason is Reason.DEADLINE
-
-
-async def end(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancels what is not done and waits for it. For generators, which a task group does not survive being left."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+def in_time(error: JudgerError, context: RpcContext) -> JudgerError:
+    """The error as it is; without its RetryInfo where the call's deadline has passed by then."""
+    if not isinstance(error, Overloaded | Unavailable) or error.retry_after is None:
+        return error
+    left = context.time_remaining()
+    return error if left is None or error.retry_after < left else error.without_retry()

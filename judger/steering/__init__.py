@@ -73,14 +73,18 @@ class FlagFinder:
 
     async def find(self, case: Case) -> tuple[str, ...]:
         """As `find_flags`."""
-        texts = "\0".join([case.report, *(criterion.text for criterion in case.criteria)])
-        key = hashlib.blake2b(texts.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        is_long = len(case.report) + sum(len(one.text) for one in case.criteria) >= self.LONG
+        key = await asyncio.to_thread(_key, case) if is_long else _key(case)
         if (known := self._known.get(key)) is not None:
             self._known.move_to_end(key)
             return known
-        is_long = len(case.report) >= self.LONG
         flags = await asyncio.to_thread(find_flags, case) if is_long else find_flags(case)
         self._known[key] = flags
         if len(self._known) > self.REMEMBERED:
             self._known.popitem(last=False)
         return flags
+
+
+def _key(case: Case) -> bytes:
+    texts = "\0".join([case.report, *(criterion.text for criterion in case.criteria)])
+    return hashlib.blake2b(texts.encode("utf-8", "surrogatepass"), digest_size=16).digest()

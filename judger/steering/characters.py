@@ -26,8 +26,14 @@ CARRIER = re.compile(rf"(?<![\U0001f3f4{TAGS}])[{TAGS}]+|[{SELECTORS}]{{3,}}")
 """Tag characters but in the flags of regions, and variation selectors in a row: both can carry any text."""
 BIDI = re.compile(r"[\u202d\u202e\u2066-\u2068]")
 """Overrides and isolates. Embeddings come with names that were copied from web pages."""
-STYLED = re.compile(rf"[{ALPHABETS}]{{3,}}(?:[ .,:;!?]+[{ALPHABETS}]{{2,}})+")
+STYLED = re.compile(rf"(?<![{ALPHABETS}])[{ALPHABETS}]{{3,}}+(?:[ .,:;!?]++[{ALPHABETS}]{{2,}}+)++")
 """Words, not one symbol, in the alphabets of mathematics."""
+LIGATURES = "\ufdfa\ufdfb"
+"""Whole sentences of praise in one character: the others unfold into at most six."""
+PIECE = 2**16
+"""Characters that are brought into normal form at a time."""
+MOST_MARKS = 30
+"""Combining marks on one character: no script has more (Unicode Standard Annex 15, section 13)."""
 LOOKALIKES = dict(
     zip(
         "аеорсухіјѕԁһԛԝвкмнтАВЕКМНОРСТУХІЈЅοΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
@@ -70,10 +76,32 @@ def fold(report: str) -> str | None:
     """
     if not is_odd(report):
         return None
-    text = UNSEEN.sub("", report)
-    if not unicodedata.is_normalized("NFKC", text):
-        text = unicodedata.normalize("NFKC", text)
+    text = _normal(UNSEEN.sub("", report))
     return MIXED.sub(lambda word: word.group().translate(PLAIN), text)
+
+
+def _normal(text: str) -> str:
+    """NFKC, piece by piece: no call may keep the other threads waiting for the whole of a long text."""
+    text = _thinned(text)
+    for ligature in LIGATURES:
+        text = text.replace(ligature, " ")
+    pieces, start = [], 0
+    while start < len(text):
+        end = start + PIECE
+        while end < len(text) and unicodedata.combining(text[end]):  # at most `MOST_MARKS`
+            end += 1
+        pieces.append(unicodedata.normalize("NFKC", text[start:end]))
+        start = end
+    return "".join(pieces)
+
+
+def _thinned(text: str) -> str:
+    """The text with at most `MOST_MARKS` combining marks in a row: putting them in order takes their number squared."""
+    marks = {char for char in beyond_ascii(text) if unicodedata.combining(unicodedata.normalize("NFKD", char)[0])}
+    if not marks:
+        return text
+    run = "".join(map(re.escape, sorted(marks)))
+    return re.sub(f"([{run}]{{{MOST_MARKS}}})[{run}]++", r"\1", text)
 
 
 @functools.cache

@@ -17,9 +17,10 @@ LONGEST_LINE = 400
 """Characters of a line that can be a verdict or a role."""
 ROLES = ("system", "assistant", "user", "human")
 RULES = "=-#*_~+<>"
-FENCE = re.compile(r"^[ \t>]*([=\-#*_~+<>])\1{4,}[ \t]*([^\n]{1,60}?)[ \t]*\1{5,}[ \t\r]*$", re.MULTILINE)
-"""A rule, a few words, the same rule: on one line."""
-NONCE = re.compile(r"(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{8,}")
+RULE_LENGTH = 5
+LONGEST_TITLE = 60
+"""Characters between two rules."""
+HEX = re.compile(r"[0-9a-f]{8,}+")
 ROLE = re.compile(
     r"^\s*(?:#{2,4} *|\[)(?:system|assistant|user|human)(?:\]|\s*:)"
     r"|[\"']role[\"']\s*:\s*[\"'](?:system|assistant|user)[\"']",
@@ -28,9 +29,9 @@ LABELS = "|".join(label.value for label in Label)
 WORDS = "|".join([*prompt.LabelWords(), LABELS])
 KEYS = ("verdict", "judgment", "judgement", "label", "判定", "判决", "结论", "urteil", "veredicto", "вердикт", "الحكم")
 VERDICT = re.compile(
-    rf"[\W_]*(?:\w+ )?(?:{'|'.join(KEYS)})[\W_]*[:=：][\W_]*(?:{WORDS}|(?:fully|partially|not) (?:satisfied|met)"
-    r"|完全满足|完全に満た\w*|vollständig\w*|erfüllt|entièrement|satisfait|totalmente|cumple|полностью|выполнено|مستوفى"
-    r"|بالكامل)\w*[^\w\n]*(?:\w+[^\w\n]*)?",
+    rf"[\W_]*+(?:\w++ )?(?:{'|'.join(KEYS)})(?:[^\w:=：]|_)*+[:=：][\W_]*+(?:{WORDS}"
+    r"|(?:fully|partially|not) (?:satisfied|met)|完全满足|完全に満た|vollständig|erfüllt|entièrement|satisfait"
+    r"|totalmente|cumple|полностью|выполнено|مستوفى|بالكامل)\w*+[^\w\n]*+(?:\w++[^\w\n]*+)?",
 )
 """A line that names a verdict and nothing else."""
 FIELDS = (*(label.value for label in Label), "verdict", "p_full", "p_not", "p_partial", "criterion_id", "satisfied")
@@ -38,7 +39,7 @@ FIELD = re.compile(rf"\b(?:{LABELS})\b|[\"'](?:{'|'.join(FIELDS)})[\"']\s*:")
 """The names of the response's fields, and their values."""
 REPLY = re.compile(r"^reason:[^\n]*\n+quote:", re.MULTILINE)
 ITEM = re.compile(
-    rf"\W{{0,6}}(?:criterion|item|c|#)?\s*\d{{1,3}}\s*[:=.)\-–—]\s*\W{{0,3}}(?:{WORDS})(?: (?:satisfied|met))?\W*",
+    rf"\W{{0,6}}(?:criterion|item|c|#)?\s*+\d{{1,3}}\s*+[:=.)\-–—]\s*+\W{{0,3}}(?:{WORDS})(?: (?:satisfied|met))?\W*+",
 )
 """`c1: fully`, a line for each criterion."""
 
@@ -46,9 +47,7 @@ ITEM = re.compile(
 def forgeries(reading: Reading) -> Iterator[tuple[str, str]]:
     """(name, detail) of each kind found."""
     text, lowered = reading.text, reading.lowered
-    if any(rule in text and rule * 5 in text for rule in RULES) and (
-        found := [match.start() for match in FENCE.finditer(text) if _is_fence(match)]
-    ):
+    if found := list(_fences(text)):
         yield "fence_lookalike", places(text, found)
     # A mark at the very end is how a model's text ends that was cut out badly: nothing comes behind it.
     end = len(text.rstrip())
@@ -91,10 +90,36 @@ def _lines(reading: Reading, words: Sequence[str]) -> Iterator[tuple[int, str]]:
             position = text.find(word, end)
 
 
-def _is_fence(match: re.Match[str]) -> bool:
-    """Whether a line between rules is more than a heading."""
-    inner = match.group(2).strip(" \t" + RULES)
-    return bool(inner) and (match.group(1) == "=" or NONCE.search(inner) is not None)
+def _fences(text: str) -> Iterator[int]:
+    """Where each line begins that is a rule, a few words and the same rule."""
+    for rule in RULES:
+        position = text.find(rule * RULE_LENGTH) if rule in text else -1
+        while position >= 0:
+            start, end = text.rfind("\n", 0, position) + 1, text.find("\n", position)
+            end = end if end >= 0 else len(text)
+            if _is_fence(text[start:end], rule):
+                yield start
+            position = text.find(rule * RULE_LENGTH, end)
+
+
+def _is_fence(line: str, rule: str) -> bool:
+    """Whether words stand between two such rules, and are more than a heading."""
+    # By hand: a pattern for it takes the cube of the line's length where the words are missing.
+    line = line.rstrip(" \t\r")
+    before = line.rstrip(rule)
+    unquoted = before.lstrip(" \t>")
+    # A rule of > is part of what quotes the line.
+    opening = before[: len(before) - len(unquoted)] if rule == ">" else unquoted[:RULE_LENGTH]
+    if len(line) - len(before) < RULE_LENGTH or rule * RULE_LENGTH not in opening:
+        return False
+    title = unquoted.lstrip(rule).strip(" \t")
+    words = title.strip(" \t" + RULES) if len(title) <= LONGEST_TITLE else ""
+    return bool(words) and (rule == "=" or any(_is_nonce(run) for run in HEX.findall(words)))
+
+
+def _is_nonce(run: str) -> bool:
+    """Whether a run of hexadecimal digits is neither a number nor a word."""
+    return not run.isdigit() and not run.isalpha()
 
 
 @functools.cache

@@ -316,7 +316,7 @@ class GetJudgeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("report_bytes", "criteria", "message_bytes", "group_reports", "query_bytes", "criterion_bytes", "prompt_tokens")
+    __slots__ = ("report_bytes", "criteria", "message_bytes", "group_reports", "query_bytes", "criterion_bytes", "prompt_tokens", "in_flight_bytes", "watches")
     REPORT_BYTES_FIELD_NUMBER: _ClassVar[int]
     CRITERIA_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -324,6 +324,8 @@ class Limits(_message.Message):
     QUERY_BYTES_FIELD_NUMBER: _ClassVar[int]
     CRITERION_BYTES_FIELD_NUMBER: _ClassVar[int]
     PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    WATCHES_FIELD_NUMBER: _ClassVar[int]
     report_bytes: int
     criteria: int
     message_bytes: int
@@ -331,23 +333,27 @@ class Limits(_message.Message):
     query_bytes: int
     criterion_bytes: int
     prompt_tokens: int
-    def __init__(self, report_bytes: _Optional[int] = ..., criteria: _Optional[int] = ..., message_bytes: _Optional[int] = ..., group_reports: _Optional[int] = ..., query_bytes: _Optional[int] = ..., criterion_bytes: _Optional[int] = ..., prompt_tokens: _Optional[int] = ...) -> None: ...
+    in_flight_bytes: int
+    watches: int
+    def __init__(self, report_bytes: _Optional[int] = ..., criteria: _Optional[int] = ..., message_bytes: _Optional[int] = ..., group_reports: _Optional[int] = ..., query_bytes: _Optional[int] = ..., criterion_bytes: _Optional[int] = ..., prompt_tokens: _Optional[int] = ..., in_flight_bytes: _Optional[int] = ..., watches: _Optional[int] = ...) -> None: ...
 
 class Calibration(_message.Message):
-    __slots__ = ("temperature", "bias", "positive_threshold", "negative_threshold", "partial_threshold", "fitted_on")
+    __slots__ = ("temperature", "bias", "positive_threshold", "negative_threshold", "partial_threshold", "fitted_on", "fitted_for")
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     BIAS_FIELD_NUMBER: _ClassVar[int]
     POSITIVE_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     NEGATIVE_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     PARTIAL_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     FITTED_ON_FIELD_NUMBER: _ClassVar[int]
+    FITTED_FOR_FIELD_NUMBER: _ClassVar[int]
     temperature: float
     bias: _containers.RepeatedScalarFieldContainer[float]
     positive_threshold: float
     negative_threshold: float
     partial_threshold: float
     fitted_on: str
-    def __init__(self, temperature: _Optional[float] = ..., bias: _Optional[_Iterable[float]] = ..., positive_threshold: _Optional[float] = ..., negative_threshold: _Optional[float] = ..., partial_threshold: _Optional[float] = ..., fitted_on: _Optional[str] = ...) -> None: ...
+    fitted_for: str
+    def __init__(self, temperature: _Optional[float] = ..., bias: _Optional[_Iterable[float]] = ..., positive_threshold: _Optional[float] = ..., negative_threshold: _Optional[float] = ..., partial_threshold: _Optional[float] = ..., fitted_on: _Optional[str] = ..., fitted_for: _Optional[str] = ...) -> None: ...
 
 class Load(_message.Message):
     __slots__ = ("requests_in_flight", "queued_criteria", "queued_tokens")
@@ -360,7 +366,7 @@ class Load(_message.Message):
     def __init__(self, requests_in_flight: _Optional[int] = ..., queued_criteria: _Optional[int] = ..., queued_tokens: _Optional[int] = ...) -> None: ...
 
 class JudgeInfo(_message.Message):
-    __slots__ = ("judge_id", "engine", "model", "version", "limits", "languages", "calibration", "load", "can_explain", "can_compare", "precision")
+    __slots__ = ("judge_id", "engine", "model", "version", "limits", "languages", "calibration", "load", "can_explain", "can_compare", "precision", "model_id", "label_mass")
     JUDGE_ID_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -372,6 +378,8 @@ class JudgeInfo(_message.Message):
     CAN_EXPLAIN_FIELD_NUMBER: _ClassVar[int]
     CAN_COMPARE_FIELD_NUMBER: _ClassVar[int]
     PRECISION_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    LABEL_MASS_FIELD_NUMBER: _ClassVar[int]
     judge_id: str
     engine: str
     model: str
@@ -383,4 +391,6 @@ class JudgeInfo(_message.Message):
     can_explain: bool
     can_compare: bool
     precision: str
-    def __init__(self, judge_id: _Optional[str] = ..., engine: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., languages: _Optional[_Iterable[str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., load: _Optional[_Union[Load, _Mapping]] = ..., can_explain: bool = ..., can_compare: bool = ..., precision: _Optional[str] = ...) -> None: ...
+    model_id: str
+    label_mass: float
+    def __init__(self, judge_id: _Optional[str] = ..., engine: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., languages: _Optional[_Iterable[str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., load: _Optional[_Union[Load, _Mapping]] = ..., can_explain: bool = ..., can_compare: bool = ..., precision: _Optional[str] = ..., model_id: _Optional[str] = ..., label_mass: _Optional[float] = ...) -> None: ...

@@ -52,7 +52,8 @@ class JudgerServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def JudgeGroup(self, request, context):
-        """One query and rubric, G reports (a GRPO group). Each result is sent as soon as it is there; `index` says whose.
+        """One query and rubric, G reports (a GRPO group). Each result is sent as soon as it is there; `index` says whose. A
+        report that is refused (blank, too large) is answered with `error` set; the others are judged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

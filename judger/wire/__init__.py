@@ -3,10 +3,11 @@
 Reading a request validates it (`judger.validate`): what comes out of `read_*` can be judged.
 """
 
-from judger.wire.as_json import to_json
+from judger.wire.as_json import read_json, to_json
+from judger.wire.connect import connect_error
 from judger.wire.requests import (
     MAX_TAG_BYTES,
-    MAX_TRIALS,
+    parse,
     read_compare,
     read_group,
     read_request,
@@ -14,21 +15,26 @@ from judger.wire.requests import (
     write_group,
     write_request,
 )
-from judger.wire.responses import read_response, write_comparison, write_response
+from judger.wire.responses import read_comparison, read_response, write_comparison, write_response
 from judger.wire.status import DETAILS_TRAILER, code_name, error_from_status, error_status
+from judger.wire.text import whole_text
 
 __all__ = [
     "DETAILS_TRAILER",
     "MAX_TAG_BYTES",
-    "MAX_TRIALS",
     "code_name",
+    "connect_error",
     "error_from_status",
     "error_status",
+    "parse",
     "read_compare",
+    "read_comparison",
     "read_group",
+    "read_json",
     "read_request",
     "read_response",
     "to_json",
+    "whole_text",
     "write_compare",
     "write_comparison",
     "write_group",

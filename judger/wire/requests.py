@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from google.protobuf.message import DecodeError, Message
 
 from judger.errors import InvalidRequest
 from judger.types import LIMITS, Case, Criterion, Explain, Lane, Mapping, Options
 from judger.v1 import judger_pb2 as pb
-from judger.validate import check_criteria, check_texts, count_fault, role_and_weight, text_fault
+from judger.validate import (
+    check_criteria,
+    check_options,
+    check_texts,
+    count_fault,
+    role_and_weight,
+    text_fault,
+)
 from judger.wire.enums import (
     EXPLAIN_NUMBERS,
     EXPLAINS,
@@ -26,12 +36,21 @@ from judger.wire.enums import (
     unknown_value,
 )
 
-MAX_TRIALS = LIMITS.trials
 REMEMBERED_BYTES = 2**15  # of a rubric
 MAX_TAG_BYTES = 1024  # of a request_id, a judge_id or a language
 
 
+M = TypeVar("M", bound=Message)
+
 # Requests, as a server reads them.
+
+
+def parse(kind: type[M], raw: bytes) -> M:
+    """The message of these bytes. Raises InvalidRequest where they are none, as with half a character in a text."""
+    try:
+        return kind.FromString(raw)
+    except DecodeError as error:
+        raise InvalidRequest("request", f"can't be read: {error}") from error
 
 
 def read_request(request: pb.JudgeRequest) -> tuple[Case, Options]:
@@ -41,14 +60,18 @@ def read_request(request: pb.JudgeRequest) -> tuple[Case, Options]:
     return _case(request, report, _read_rubric(request.criteria)), _read_options(request)
 
 
-def read_group(request: pb.JudgeGroupRequest) -> tuple[list[Case], Options]:
-    """One case per report, in order, all with the request's id. Raises InvalidRequest."""
+def read_group(request: pb.JudgeGroupRequest) -> tuple[list[Case | InvalidRequest], Options]:
+    """For each report, in order, its case with the request's id, or why it is refused. Raises InvalidRequest for the
+    rest: what all reports share."""
     if fault := count_fault(len(request.reports), LIMITS.group_reports):
         raise InvalidRequest("reports", fault)
-    reports = list(request.reports)
-    check_texts(request.query, {f"reports[{i}]": report for i, report in enumerate(reports)})
-    criteria = _read_rubric(request.criteria)
-    return [_case(request, report, criteria) for report in reports], _read_options(request)
+    check_texts(request.query, {})
+    shared = _case(request, "-", _read_rubric(request.criteria))
+    cases: list[Case | InvalidRequest] = []
+    for i, report in enumerate(request.reports):
+        fault = text_fault(report, LIMITS.report_bytes)
+        cases.append(replace(shared, report=report) if fault is None else InvalidRequest(f"reports[{i}]", fault))
+    return cases, _read_options(request)
 
 
 def read_compare(request: pb.CompareRequest) -> tuple[Case, Case, Options]:
@@ -104,19 +127,16 @@ _remembered = functools.lru_cache(maxsize=256)(_rubric)
 
 
 def _read_options(request: Any) -> Options:
-    margin, trials = request.explain_margin, request.trials
-    if not 0.0 <= margin <= 1.0:
-        raise InvalidRequest("explain_margin", f"must lie in [0, 1], not {margin}")
-    if trials > MAX_TRIALS:
-        raise InvalidRequest("trials", f"at most {MAX_TRIALS}, not {trials}")
-    return Options(
+    options = Options(
         mapping=read_enum("mapping", request.mapping, MAPPINGS, Mapping.STRICT),
         explain=read_enum("explain", request.explain, EXPLAINS, Explain.NEVER),
-        explain_margin=margin,
-        trials=trials or 1,
+        explain_margin=request.explain_margin,
+        trials=request.trials or 1,
         allow_unscored=request.allow_unscored,
         lane=read_enum("lane", request.lane, LANES, Lane.TRAINING),
     )
+    check_options(options)
+    return options
 
 
 # Requests, as a client writes them.

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from judger.errors import EngineError
-from judger.pairwise import Comparison
-from judger.types import Case, Judgement, Reason, Reward, Score, Span, Unscored, Usage, Verdict
+from judger.pairwise import Comparison, Contest, Preference
+from judger.types import (
+    Case,
+    Judgement,
+    Reason,
+    Reward,
+    Score,
+    Span,
+    Unscored,
+    Usage,
+    Verdict,
+)
 from judger.v1 import judger_pb2 as pb
 from judger.wire.enums import LABEL_NUMBERS, LABELS, MAPPING_NUMBERS, MAPPINGS, REASON_NUMBERS, REASONS
+from judger.wire.text import whole_text
 
 
 def write_response(judgement: Judgement, *, index: int = 0) -> pb.JudgeResponse:
     """One judged case; `index` is its report's position in its group, or its request's in its stream."""
     response = pb.JudgeResponse(
-        request_id=judgement.case_id, index=index, judge_id=judgement.judge_id, flags=judgement.flags
+        request_id=judgement.case_id, index=index, judge_id=judgement.judge_id, flags=map(whole_text, judgement.flags)
     )
     add = response.verdicts.add
     for verdict in judgement.verdicts:
@@ -23,9 +34,9 @@ def write_response(judgement: Judgement, *, index: int = 0) -> pb.JudgeResponse:
             score.label, score.satisfied, score.margin = LABEL_NUMBERS[result.label], result.satisfied, result.margin
             score.p_not, score.p_partial, score.p_full = result.p_not, result.p_partial, result.p_full
         else:
-            message.unscored.reason, message.unscored.detail = REASON_NUMBERS[result.reason], result.detail
+            message.unscored.reason, message.unscored.detail = REASON_NUMBERS[result.reason], whole_text(result.detail)
         if verdict.rationale is not None:
-            message.rationale = verdict.rationale
+            message.rationale = whole_text(verdict.rationale)
         for span in verdict.evidence:
             evidence = message.evidence.add()
             evidence.start, evidence.end = span.start, span.end
@@ -42,15 +53,31 @@ def write_response(judgement: Judgement, *, index: int = 0) -> pb.JudgeResponse:
     return response
 
 
-def write_comparison(comparison: Comparison, case: Case, judge_id: str) -> pb.CompareResponse:
+def write_comparison(contest: Contest, case: Case, judge_id: str) -> pb.CompareResponse:
     """The answer to a comparison without criteria; `case` is the first report's."""
     names = pb.CompareResponse.Preference
     return pb.CompareResponse(
         request_id=case.id,
-        preference=(names.TIE, names.A, names.B)[comparison.preference],
-        p_a=comparison.p_a,
-        position_bias=comparison.position_bias,
+        preference=(names.TIE, names.A, names.B)[contest.preference],
+        p_a=contest.p_a,
+        position_bias=contest.position_bias,
         judge_id=judge_id,
+    )
+
+
+def read_comparison(response: pb.CompareResponse) -> Comparison:
+    """The comparison. Raises EngineError where it makes no sense."""
+    names = pb.CompareResponse.Preference
+    known = {names.A: Preference.A, names.B: Preference.B, names.TIE: Preference.TIE}
+    return Comparison(
+        case_id=response.request_id,
+        preference=known.get(response.preference),
+        judge_id=response.judge_id,
+        difference=response.difference if response.HasField("difference") else None,
+        a=read_response(response.a) if response.HasField("a") else None,
+        b=read_response(response.b) if response.HasField("b") else None,
+        p_a=response.p_a if response.HasField("p_a") else None,
+        position_bias=response.position_bias if response.HasField("position_bias") else None,
     )
 
 

@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from judger.errors import (
+    RETRY_IN,
     STATUS,
     DeadlineExceeded,
     EngineError,
@@ -20,12 +21,14 @@ from judger.errors import (
     Unavailable,
     Unsupported,
 )
+from judger.wire.text import whole_text
 
 __all__ = ["DETAILS_TRAILER", "code_name", "error_from_status", "error_status"]
 
 DETAILS_TRAILER = "grpc-status-details-bin"
 _DOMAIN = "judger"
 _MISMATCH = "JUDGE_MISMATCH"
+_OVERLOADED = "OVERLOADED"  # without RetryInfo: it can't be done before this deadline, and a later one is worth a try
 
 
 def code_name(error: JudgerError) -> str:
@@ -35,10 +38,12 @@ def code_name(error: JudgerError) -> str:
 
 def error_status(error: JudgerError) -> status_pb2.Status:
     """The Status of an error, with the details from which `error_from_status` makes it again."""
-    status = status_pb2.Status(code=code_pb2.Code.Value(code_name(error)), message=str(error))
+    status = status_pb2.Status(code=code_pb2.Code.Value(code_name(error)), message=whole_text(str(error)))
     match error:
         case InvalidRequest():
-            violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.reason)
+            violation = error_details_pb2.BadRequest.FieldViolation(
+                field=whole_text(error.field), description=whole_text(error.reason)
+            )
             status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
         case JudgeMismatch():
             pins = {"wanted": error.wanted, "actual": error.actual}
@@ -47,6 +52,8 @@ def error_status(error: JudgerError) -> status_pb2.Status:
             info = error_details_pb2.RetryInfo()
             info.retry_delay.FromNanoseconds(max(0, round(seconds * 1e9)))
             status.details.add().Pack(info)
+        case Overloaded():
+            status.details.add().Pack(error_details_pb2.ErrorInfo(reason=_OVERLOADED, domain=_DOMAIN))
     return status
 
 
@@ -57,15 +64,15 @@ def error_from_status(code: int | str, message: str, details: bytes | status_pb2
     itself. Details that can't be read count as none: the code and the message still tell.
     """
     name = code if isinstance(code, str) else _name(code)
-    fields, retry_after, pins = _read_details(details)
+    fields, retry_after, pins, is_overload = _read_details(details)
     match name:
         case "INVALID_ARGUMENT":
             return InvalidRequest(*(fields[0] if fields else ("request", message)))
         case "FAILED_PRECONDITION" if pins is not None:
             return JudgeMismatch(*pins)
-        case "RESOURCE_EXHAUSTED" if retry_after is not None:
+        case "RESOURCE_EXHAUSTED" if retry_after is not None or is_overload:
             # The error appends its own delay.
-            return Overloaded(message.partition("; retry in ")[0], retry_after)
+            return Overloaded(message.partition(RETRY_IN)[0], retry_after)
         case "RESOURCE_EXHAUSTED":
             return TooLarge(message)
         case "DEADLINE_EXCEEDED":
@@ -86,10 +93,11 @@ def _name(code: int) -> str:
 
 def _read_details(
     details: bytes | status_pb2.Status | None,
-) -> tuple[list[tuple[str, str]], float | None, tuple[str, str] | None]:
+) -> tuple[list[tuple[str, str]], float | None, tuple[str, str] | None, bool]:
     fields: list[tuple[str, str]] = []
     retry_after: float | None = None
     pins: tuple[str, str] | None = None
+    is_overload = False
     try:
         status = status_pb2.Status.FromString(details) if isinstance(details, bytes) else details
         for detail in status.details if status is not None else ():
@@ -104,6 +112,8 @@ def _read_details(
                 retry_after = retry.retry_delay.ToNanoseconds() / 1e9
             elif detail.Unpack(info) and (info.domain, info.reason) == (_DOMAIN, _MISMATCH):
                 pins = (info.metadata["wanted"], info.metadata["actual"])
+            elif (info.domain, info.reason) == (_DOMAIN, _OVERLOADED):
+                is_overload = True
     except DecodeError:
         pass
-    return fields, retry_after, pins
+    return fields, retry_after, pins, is_overload

@@ -12,7 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policy.config import ContextConfig, MCPServer, Settings, ShellConfig, load_settings
+from pydantic import BaseModel
+
+from judger.flags import add_flag
+from policy.config import ContextConfig, MCPServer, Settings, load_settings
 from policy.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,52 +46,43 @@ def add(commands: Any) -> None:
     parser.set_defaults(act=_act)
 
 
+SETTINGS = {
+    "--model": ("model", "name"),
+    "--backend": ("model", "backend"),
+    "--base-url": ("model", "base_url"),
+    "--index": ("search", "index"),
+    "--web": ("fetch", "enabled"),
+    "--shell": ("shell", "enabled"),
+}
+"""The settings that have an option of their own: section and field in the file."""
+
+
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """The options that make up the settings, for every command that runs episodes."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings, TOML or JSON; options win over it")
-    parser.add_argument(
-        "--model", metavar="NAME", help="the chat model's name, or a folder with --backend transformers"
-    )
-    parser.add_argument("--backend", choices=["openai", "transformers"])
-    parser.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
-    parser.add_argument(
-        "--index", type=Path, metavar="FILE", help="made by `judger-agent index` (default: bundled corpus)"
-    )
-    parser.add_argument("--web", action="store_true", help="let `open` fetch pages of the open internet")
-    parser.add_argument("--shell", action="store_true", help="offer a sandboxed shell, where bubblewrap works")
-
-
-def _fetch(settings: Settings, is_on: bool) -> dict[str, Any]:
-    return {**settings.fetch.model_dump(), **({"enabled": True} if is_on else {})}
-
-
-def _shell(settings: Settings, is_on: bool) -> dict[str, Any]:
-    return {**settings.shell.model_dump(), **({"enabled": True} if is_on else {})}
+    for flag, (section, name) in SETTINGS.items():
+        model = Settings.model_fields[section].annotation
+        assert model is not None
+        assert issubclass(model, BaseModel)
+        add_flag(parser, flag, model.model_fields[name], dest=f"{section}_{name}")
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
     """The settings of the file with the options over them."""
-    settings = load_settings(arguments.config)
-    model = {"name": arguments.model, "backend": arguments.backend, "base_url": arguments.base_url}
-    search = {"index": arguments.index}
-    return Settings.model_validate(
-        {
-            **settings.model_dump(),
-            "model": {**settings.model.model_dump(), **_given(model)},
-            "search": {**settings.search.model_dump(), **_given(search)},
-            "fetch": _fetch(settings, arguments.web),
-            "shell": _shell(settings, arguments.shell),
-        }
-    )
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if value is not None}
+    data = load_settings(arguments.config).model_dump()
+    for section, name in SETTINGS.values():
+        value = getattr(arguments, f"{section}_{name}")
+        if value is not None:
+            data[section][name] = value
+    return Settings.model_validate(data)
 
 
 def _act(arguments: argparse.Namespace) -> int:
     from policy.runs import Run
+    from policy.whole import half_character
 
+    if fault := half_character(arguments.query or ""):
+        raise ConfigError(f"QUERY: {fault}")
     if arguments.resume is not None:
         if not (arguments.resume / "journal.jsonl").is_file():
             raise ConfigError(f"{arguments.resume}: there is no run to resume in this folder")
@@ -189,7 +183,7 @@ def _demo_settings(settings: Settings) -> Settings:
     search = settings.search.model_copy(update={"dense": False})
     # -P: the server's own folder is no place to import from.
     tides = MCPServer(name="tides", command=(sys.executable, "-P", str(Path(demo.__file__).with_name("tides.py"))))
-    shell = ShellConfig.model_validate(_shell(settings, True))
+    shell = settings.shell.model_copy(update={"enabled": True})
     return settings.model_copy(update={"agent": agent, "search": search, "shell": shell, "mcp": (*settings.mcp, tides)})
 
 

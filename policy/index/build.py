@@ -14,6 +14,7 @@ from policy.index import parse
 from policy.index.dense import Embedder
 from policy.index.fusion import add_vectors
 from policy.index.tokens import segment
+from policy.whole import whole_text
 
 __all__ = ["SCHEMA", "VERSION", "Indexed", "build", "update"]
 
@@ -82,7 +83,8 @@ def update(database: sqlite3.Connection, folder: Path, on_file: Callable[[Path],
     added = unchanged = 0
     skipped: list[tuple[str, str]] = []
     for file in _files(folder):
-        where = file.relative_to(folder).as_posix()
+        # A name may be any bytes; the database takes text.
+        where = file.relative_to(folder).as_posix().encode("utf-8", "backslashreplace").decode()
         on_file(file)
         row, old = known.pop(where, (None, None))
         try:
@@ -118,17 +120,19 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _insert(database: sqlite3.Connection, key: str, where: str, digest: str, document: parse.Document) -> None:
+    title = whole_text(document.title)
     row = database.execute(
-        "INSERT INTO documents (key, location, title, digest) VALUES (?, ?, ?, ?)", (key, where, document.title, digest)
+        "INSERT INTO documents (key, location, title, digest) VALUES (?, ?, ?, ?)", (key, where, title, digest)
     ).lastrowid
     for number, paragraph in enumerate(document.paragraphs, 1):
+        heading, text = whole_text(paragraph.heading), whole_text(paragraph.text)
         passage = database.execute(
             "INSERT INTO passages (document, number, heading, text) VALUES (?, ?, ?, ?)",
-            (row, number, paragraph.heading, paragraph.text),
+            (row, number, heading, text),
         ).lastrowid
         database.execute(
             "INSERT INTO words (rowid, text, heading, title) VALUES (?, ?, ?, ?)",
-            (passage, segment(paragraph.text), segment(paragraph.heading), segment(document.title)),
+            (passage, segment(text), segment(heading), segment(title)),
         )
 
 

@@ -13,9 +13,10 @@ __all__ = ["SUFFIXES", "Document", "Paragraph", "Unreadable", "parse_bytes", "pa
 
 SUFFIXES = frozenset({".md", ".markdown", ".html", ".htm", ".pdf", ".txt"})
 
-_HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*$")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 _MAX_PDF_PAGES = 2000
+_MAX_PDF_CONTENT = 32 * 2**20
+"""Bytes of all pages' drawing instructions, unpacked: pages may share one stream, and a few bytes unfold into many."""
 
 
 class Unreadable(AgentError):
@@ -57,15 +58,15 @@ def parse_markdown(text: str, fallback_title: str) -> Document:
     for block in re.split(r"\n\s*\n", body.replace("\r\n", "\n")):
         lines: list[str] = []
         for line in block.strip("\n").splitlines():
-            found = _HEADING.match(line)
-            if found is None:
+            level, words = _heading(line)
+            if not level:
                 lines.append(line.rstrip())
                 continue
             paragraphs.extend(_split(heading, "\n".join(lines)))
             lines = []
-            if not title and len(found.group(1)) == 1:
-                title = found.group(2)
-            heading = found.group(2)
+            if not title and level == 1:
+                title = words
+            heading = words
         paragraphs.extend(_split(heading, "\n".join(lines)))
     return Document(title or fallback_title, tuple(paragraphs))
 
@@ -96,7 +97,13 @@ def _pdf(data: bytes, fallback_title: str) -> Document:
         if len(reader.pages) > _MAX_PDF_PAGES:
             raise Unreadable(f"more than {_MAX_PDF_PAGES} pages")
         title = (reader.metadata.title or "").strip() if reader.metadata else ""
-        pages = [page.extract_text() for page in reader.pages]
+        pages, size = [], 0
+        for page in reader.pages:
+            content = page.get_contents()
+            size += 0 if content is None else len(content.get_data())
+            if size > _MAX_PDF_CONTENT:
+                raise Unreadable(f"its pages unpack to more than {_MAX_PDF_CONTENT:,} bytes")
+            pages.append(page.extract_text())
     except (PyPdfError, ValueError, KeyError, TypeError, RecursionError) as error:  # pypdf leaks these on broken files
         raise Unreadable(f"broken PDF: {error}") from error
     paragraphs = [
@@ -110,12 +117,24 @@ def _pdf(data: bytes, fallback_title: str) -> Document:
     return Document(title or fallback_title, tuple(paragraphs))
 
 
+def _heading(line: str) -> tuple[int, str]:
+    """(level, words) of a Markdown heading; the level is 0 where the line is none. Linear in it, as no pattern was."""
+    behind = line.lstrip("#")
+    level = len(line) - len(behind)
+    words = behind.strip()
+    if not 1 <= level <= 6 or not words or not behind[0].isspace():
+        return 0, ""
+    return level, words.rstrip("#").rstrip() or words
+
+
 def _front_matter(text: str) -> tuple[str, str]:
-    found = re.match(r"---\n(.*?)\n---\n", text, re.DOTALL)
-    if found is None:
+    """(title, the rest) of a text that may begin with YAML between two lines of `---`."""
+    end = text.find("\n---\n", 4) if text.startswith("---\n") else -1
+    if end < 0:
         return "", text
-    named = re.search(r"^title:\s*[\"']?(.+?)[\"']?\s*$", found.group(1), re.MULTILINE)
-    return (named.group(1) if named else ""), text[found.end() :]
+    values = [line.removeprefix("title:").strip() for line in text[4:end].split("\n") if line.startswith("title:")]
+    title = next((value.strip("\"'") for value in values), "")
+    return title, text[end + 5 :]
 
 
 def _split(heading: str, text: str, most: int = 1200) -> list[Paragraph]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from policy.model import Completion, ToolCall
+from policy.whole import loads
 
 __all__ = ["completion", "parse"]
 
@@ -72,7 +73,7 @@ def parse(text: str, *, id_prefix: str = "call") -> tuple[str, str, tuple[ToolCa
 
 def _read(body: str, call_id: str) -> ToolCall | str:
     try:
-        value: Any = json.loads(body)
+        value: Any = loads(body)
     except ValueError as error:
         return f"a tool call is not valid JSON ({error})"
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):

@@ -55,7 +55,8 @@ class LocalModel:
             self._thread, self._generate, list(messages), list(tools) if use_tools else [], max_tokens, stop
         )
         try:
-            return await asyncio.wait_for(asyncio.shield(future), self._config.timeout)
+            async with asyncio.timeout(self._config.timeout):  # `wait_for` of 3.11 may swallow a cancellation
+                return await asyncio.shield(future)
         except TimeoutError as error:
             raise ModelError(f"no reply within {self._config.timeout:g} s") from error
         finally:

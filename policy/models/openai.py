@@ -11,6 +11,7 @@ import openai
 from policy.config import ModelConfig
 from policy.errors import ConfigError, ContextFull, ModelError
 from policy.model import Completion, Message, Schema, ToolCall
+from policy.whole import loads
 
 __all__ = ["OpenAIModel"]
 
@@ -89,9 +90,9 @@ def _sendable(message: Message, send_thoughts: bool) -> Message:
 
 def _object(arguments: str) -> str:
     try:
-        if isinstance(json.loads(arguments), dict):
+        if isinstance(loads(arguments), dict):
             return arguments
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     return json.dumps({"malformed": arguments}, ensure_ascii=False)
 

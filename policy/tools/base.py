@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from policy.errors import ToolError
 from policy.model import Schema, ToolCall
 from policy.sources import Source
+from policy.whole import loads, whole
 
 __all__ = ["Result", "Tool", "ToolAnswer", "Toolbox", "tool"]
 
@@ -95,7 +95,7 @@ class Toolbox:
         if tool is None:
             return ToolAnswer(f"There is no tool named {call.name!r}. The tools are: {', '.join(self._tools)}.", True)
         try:
-            arguments = json.loads(call.arguments or "{}")
+            arguments = loads(call.arguments or "{}")
         except ValueError as error:
             return ToolAnswer(
                 f"The arguments are not valid JSON ({error}). Nothing was done; send the call again.", True
@@ -112,7 +112,11 @@ class Toolbox:
         except Exception as error:  # a bug in one tool must not end the episode; it is logged with its trace
             log.exception("tool %s failed", call.name)
             return ToolAnswer(f"{call.name} failed: {type(error).__name__}: {error}", True)
-        return ToolAnswer(result.text, False, result.sources)
+        return ToolAnswer(result.text, False, tuple(_whole(source) for source in result.sources))
+
+
+def _whole(source: Source) -> Source:
+    return Source(**whole(asdict(source)))
 
 
 def _validate(model: type[BaseModel], arguments: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +142,7 @@ def _as_list(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        inner = json.loads(value)
+        inner = loads(value)
     except ValueError:
         return [value]
     return inner if isinstance(inner, list) else [value]

@@ -12,6 +12,7 @@ from typing import Any
 from policy.config import MCPServer
 from policy.errors import ConfigError, ToolError
 from policy.tools.base import Result, Tool
+from policy.whole import whole
 
 __all__ = ["open_mcp"]
 
@@ -60,8 +61,8 @@ def _tool(client: Any, server: str, listed: Any) -> Tool:
     return Tool(
         # Endpoints take nothing else in a tool's name.
         name=re.sub(r"[^A-Za-z0-9_-]", "_", f"{server}_{listed.name}")[:64],
-        description=listed.description or listed.name,
-        parameters=dict(listed.input_schema),
+        description=whole(listed.description or listed.name),
+        parameters=whole(dict(listed.input_schema)),
         call=call,
     )
 

@@ -8,7 +8,7 @@ from policy.errors import ToolError
 
 __all__ = ["Todo"]
 
-_ITEM = re.compile(r"^\s*(?:[-*]\s*)?\[(.?)\]\s*(.*\S)\s*$", re.DOTALL)
+_ITEM = re.compile(r"(?:[-*]\s*)?\[(.?)\]\s*+(\S.*)", re.DOTALL)
 _MARKS = {"": " ", " ": " ", "x": "x", "X": "x", "~": "~", "-": "~"}
 
 
@@ -48,6 +48,6 @@ class Todo:
 
 
 def _read(item: str) -> tuple[str, str]:
-    found = _ITEM.match(item)
+    found = _ITEM.fullmatch(item.strip())
     mark, words = (found.group(1), found.group(2)) if found else (" ", item)
     return _MARKS.get(mark, " "), re.sub(r"\s+", " ", words).strip()

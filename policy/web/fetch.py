@@ -21,6 +21,7 @@ from policy.config import FetchConfig
 from policy.errors import ToolError
 from policy.index import parse
 from policy.index.store import Passage
+from policy.web.body import ACCEPTED, UnreadableBody, read_body
 from policy.web.cache import DiskCache
 
 __all__ = ["Page", "WebReader", "is_public", "resolve"]
@@ -81,7 +82,7 @@ class WebReader:
             trust_env=False,
             follow_redirects=False,
             timeout=config.seconds,
-            headers={"user-agent": "judger-agent"},
+            headers={"user-agent": "judger-agent", "accept-encoding": ACCEPTED},
             limits=httpx.Limits(max_keepalive_connections=0),
         )
 
@@ -160,13 +161,12 @@ class WebReader:
             return urljoin(address, response.headers["location"])
         if response.status_code != 200:
             raise ToolError(f"{address} answers with status {response.status_code}. Try another source.")
-        data = bytearray()
-        async for chunk in response.aiter_bytes(65_536):  # after decompression, so a small bomb is measured as it is
-            data += chunk
-            if len(data) > self._config.max_bytes:
-                raise ToolError(f"{address} is larger than {self._config.max_bytes:,} bytes. Try another source.")
+        try:
+            data = await read_body(response, self._config.max_bytes)
+        except UnreadableBody as error:
+            raise ToolError(f"{address} is not read: {error}. Try another source.") from error
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return Page(address, media_type, bytes(data))
+        return Page(address, media_type, data)
 
     async def _checked(self, host: str, port: int) -> str:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,13 +15,18 @@ from policy.config import SearchConfig
 from policy.errors import ConfigError, ToolError
 from policy.sources import Source
 from policy.tools.search import Found
+from policy.web.body import ACCEPTED, read_body
 from policy.web.cache import DiskCache
 from policy.web.fetch import page_key
+from policy.whole import whole
 
 __all__ = ["HostedProvider"]
 
 _BRAVE = "https://api.search.brave.com"
 _TAVILY = "https://api.tavily.com"
+_SECONDS = 20.0
+_MAX_BYTES = 8 * 2**20
+"""Of one answer: twenty results have a thousandth of it."""
 
 
 class HostedProvider:
@@ -31,7 +38,7 @@ class HostedProvider:
         if config.provider == "searxng" and not config.base_url:
             raise ConfigError("search.base_url: the address of the SearXNG instance is missing")
         self._config, self._key, self._cache = config, api_key or "", cache
-        self._client = httpx.AsyncClient(timeout=20.0, trust_env=False)
+        self._client = httpx.AsyncClient(timeout=_SECONDS, trust_env=False, headers={"accept-encoding": ACCEPTED})
 
     async def search(self, query: str, limit: int) -> Sequence[Found]:
         question = f"{self._config.provider}\0{self._config.base_url}\0{limit}\0{query}"
@@ -44,14 +51,18 @@ class HostedProvider:
 
     async def _ask(self, query: str, limit: int) -> list[Source]:
         try:
-            response = await self._client.send(self._request(query, limit))
-            response.raise_for_status()
-            data = response.json()
+            async with asyncio.timeout(_SECONDS):
+                response = await self._client.send(self._request(query, limit), stream=True)
+                try:
+                    response.raise_for_status()
+                    data = whole(json.loads(await read_body(response, _MAX_BYTES)))
+                finally:
+                    await response.aclose()
         except httpx.HTTPStatusError as error:
             status = error.response.status_code
             hint = "Wait, or send fewer queries." if status == 429 else "Work with what you have."
             raise ToolError(f"The search service answers with status {status}. {hint}") from error
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, ValueError, TimeoutError, RecursionError) as error:
             raise ToolError(f"The search service failed: {type(error).__name__}. Work with what you have.") from error
         return [source for row in self._rows(data)[:limit] if (source := _source(row)) is not None]
 
@@ -70,7 +81,9 @@ class HostedProvider:
                 return self._client.build_request("GET", f"{base}/search", params={"q": query, "format": "json"})
 
     def _rows(self, data: Any) -> list[Any]:
-        found = data.get("web", {}).get("results") if self._config.provider == "brave" else data.get("results")
+        if self._config.provider == "brave" and isinstance(data, dict):
+            data = data.get("web")
+        found = data.get("results") if isinstance(data, dict) else None
         return found if isinstance(found, list) else []
 
     async def aclose(self) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from policy.errors import ToolError
+from policy.whole import whole_text
 
 __all__ = ["Listed", "Workspace"]
 
@@ -127,7 +128,8 @@ class Workspace:
                             pending.append((*here, entry.name))
                         elif entry.is_file(follow_symlinks=False):
                             yield Listed(
-                                str(PurePosixPath(*here, entry.name)), entry.stat(follow_symlinks=False).st_size
+                                whole_text(str(PurePosixPath(*here, entry.name))),
+                                entry.stat(follow_symlinks=False).st_size,
                             )
             except (ToolError, OSError):
                 continue  # gone, or too deep to open, since it was listed

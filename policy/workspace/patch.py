@@ -18,10 +18,18 @@ from policy.errors import ToolError
 
 __all__ = ["Place", "apply", "locate"]
 
-_ELISION = re.compile(r"\s*(?:\[\.\.\.\]|\.\.\.|…)\s*")
+_ELISION = re.compile(r"\[\.\.\.\]|\.\.\.|…")
+_SPACE = re.compile(r"\s++")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _LONG = 600
 """Characters of an anchor beyond which its two ends are fitted one after the other."""
+_PROBE = 64
+"""Characters that rapidfuzz looks for in a text in linear time; what is longer costs its length squared on top."""
+_MOST_PROBES = 12
+_LONGEST = 10_000
+"""Characters of an anchor that is fitted as a whole: it takes their number squared."""
+_FAINT = 60.0
+"""A piece of the anchor that is less alike than this tells nothing of where the rest stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ def locate(text: str, anchor: str, *, min_score: float = 86.0, margin: float = 6
         raise ToolError("The anchor is empty; copy the text to be changed from the file.")
     found = _exact(text, anchor) or _exact(text, anchor.strip()) or _spaced(text, anchor)
     if found is None:
-        parts = _ELISION.split(anchor.strip())
+        parts = [part.strip() for part in _ELISION.split(anchor)]
         if len(parts) == 2 and all(len(part) >= 8 for part in parts):
             return _between(text, parts[0], parts[1], min_score, margin)
         found = _fuzzy(text, anchor.strip(), min_score, margin)
@@ -72,14 +80,30 @@ def _exact(text: str, anchor: str) -> Place | None:
 
 
 def _spaced(text: str, anchor: str) -> Place | None:
-    pattern = re.compile(r"\s+".join(map(re.escape, anchor.split())))
-    found = pattern.search(text)
-    if found is None:
+    """The anchor's words with any white space between them."""
+    # Both are searched with single spaces: a pattern for it takes the length of the text times that of the anchor.
+    flat, words = _SPACE.sub(" ", text), " ".join(anchor.split())
+    start = flat.find(words)
+    if start < 0:
         return None
-    second = pattern.search(text, found.start() + 1)
-    if second is not None:
-        raise _ambiguous(text, found.start(), second.start())
-    return Place(found.start(), found.end())
+    second = flat.find(words, start + 1)
+    first, end, other = _unflat(text, (start, start + len(words), max(second, 0)))
+    if second >= 0:
+        raise _ambiguous(text, first, other)
+    return Place(first, end)
+
+
+def _unflat(text: str, places: tuple[int, int, int]) -> list[int]:
+    """The same places in the text with all of its white space. None of them is within or behind a run of it."""
+    gaps = [(run.start(), len(run.group()) - 1) for run in _SPACE.finditer(text) if len(run.group()) > 1]
+    found = []
+    for place in places:
+        for start, more in gaps:
+            if start >= place:
+                break
+            place += more
+        found.append(place)
+    return found
 
 
 def _between(text: str, head: str, tail: str, min_score: float, margin: float) -> Place:
@@ -100,7 +124,14 @@ def _between(text: str, head: str, tail: str, min_score: float, margin: float) -
 def _fuzzy(text: str, anchor: str, min_score: float, margin: float) -> Place:
     if len(anchor) < 16:
         raise ToolError(f"{anchor!r} is not in the file, and is too short for an inexact match. Copy more of it.")
+    if len(anchor) > _LONGEST:
+        raise ToolError(
+            f"The anchor is not in the file as it is, and its {len(anchor):,} characters are too many for an inexact "
+            "match. Send its first words, ` ... `, and its last words. Nothing was changed."
+        )
     best = _closest(text, anchor)
+    if not best.score:
+        raise ToolError("The anchor is not in the file, nor anything like it. Read the file and copy from it.")
     if best.score < min_score:
         near = text[best.start : best.end]
         raise ToolError(
@@ -114,34 +145,71 @@ def _fuzzy(text: str, anchor: str, min_score: float, margin: float) -> Place:
         )
     # Blanked, so that the runner-up cannot overlap it.
     rest = text[: best.start] + "\n" * (best.end - best.start) + text[best.end :]
-    second = _closest(rest, anchor, at_least=best.score - margin)
+    second = _closest(rest, anchor)
     if second.score > best.score - margin:
         raise _ambiguous(text, best.start, second.start)
     return best
 
 
-def _closest(text: str, anchor: str, at_least: float = 0.0) -> Place:
-    """The passage most like the anchor; a score of 0 where no passage is at least so much alike."""
-    found = fuzz.partial_ratio_alignment(anchor, text, score_cutoff=at_least)
-    if found is None or found.dest_end <= found.dest_start:
+def _closest(text: str, anchor: str) -> Place:
+    """The passage most like the anchor; a score of 0 where nothing is like any of it."""
+    found = _roughly(text, anchor)
+    if found is None:
         return Place(0, 0, 0.0)
     # The window has the anchor's length; a passage with words more or less has not. Try the word edges around it.
     reach = min(16 + len(anchor) // 8, 96)  # all pairs of edges are tried: a long anchor must not take minutes
-    words = [
-        m.span() for m in re.finditer(r"\w+|[^\w\s]", text[max(0, found.dest_start - reach) : found.dest_end + reach])
-    ]
-    offset = max(0, found.dest_start - reach)
-    starts = [s + offset for s, _ in words if abs(s + offset - found.dest_start) <= reach]
-    ends = [e + offset for _, e in words if abs(e + offset - found.dest_end) <= reach]
+    words = [m.span() for m in re.finditer(r"\w+|[^\w\s]", text[max(0, found.start - reach) : found.end + reach])]
+    offset = max(0, found.start - reach)
+    starts = [s + offset for s, _ in words if abs(s + offset - found.start) <= reach]
+    ends = [e + offset for _, e in words if abs(e + offset - found.end) <= reach]
     spans = [(s, e) for s in starts for e in ends if s < e]
     if not spans:
-        return Place(found.dest_start, found.dest_end, found.score)
+        return found
     if len(anchor) > _LONG:
         # One edge after the other: all pairs of a page-long anchor take half a minute.
-        _, _, start = max((fuzz.ratio(anchor, text[s : found.dest_end]), -s, s) for s in starts if s < found.dest_end)
+        before = [s for s in starts if s < found.end] or [found.start]
+        _, _, start = max((fuzz.ratio(anchor, text[s : found.end]), -s, s) for s in before)
         spans = [(start, e) for e in ends if start < e]
     score, start, end = max((fuzz.ratio(anchor, text[s:e]), s, e) for s, e in spans)
-    return Place(start, end, score)
+    # A text without words near has no edges to take; otherwise whole words are worth a little likeness.
+    return found if found.score > score + 2 else Place(start, end, score)
+
+
+def _roughly(text: str, anchor: str) -> Place | None:
+    """Where the passage most like the anchor is, give or take some characters."""
+    if len(anchor) <= _PROBE:
+        return _aligned(text, anchor, 0, len(text))
+    # Where pieces of the anchor are, and there the whole of it. Of a passage that is like it, some piece is at least
+    # as much alike as the whole.
+    step = max(_PROBE, (len(anchor) - _PROBE) // (_MOST_PROBES - 1))
+    offsets = [*range(0, len(anchor) - _PROBE, step), len(anchor) - _PROBE]
+    reach = len(anchor) // 6 + 32
+    tried: list[int] = []
+    best: Place | None = None
+    for offset in offsets:
+        piece = _aligned(text, anchor[offset : offset + _PROBE], 0, len(text))
+        if piece is None or any(abs(piece.start - offset - other) < reach // 4 for other in tried):
+            continue
+        tried.append(piece.start - offset)
+        near = piece.start - offset
+        head = _aligned(text, anchor[:_PROBE], near - reach, near + _PROBE + reach)
+        tail = _aligned(text, anchor[-_PROBE:], near + len(anchor) - _PROBE - reach, near + len(anchor) + reach)
+        start = max(0, near) if head is None else head.start
+        end = min(len(text), near + len(anchor)) if tail is None else tail.end
+        score = fuzz.ratio(anchor, text[start:end]) if start < end else 0.0
+        if start < end and (best is None or score > best.score):
+            best = Place(start, end, score)
+    return best
+
+
+def _aligned(text: str, piece: str, start: int, end: int) -> Place | None:
+    """The part of `text[start:end]` most like a short piece; None where none is much alike."""
+    start = max(0, start)
+    found = fuzz.partial_ratio_alignment(piece, text[start : max(start, end)], score_cutoff=_FAINT)
+    # Of a text shorter than the piece, the text is looked for in the piece.
+    if found is None or found.dest_end <= found.dest_start:
+        return None
+    return Place(start + found.dest_start, start + found.dest_end, found.score)
 
 
 def _ambiguous(text: str, first: int, second: int) -> ToolError:

@@ -29,6 +29,8 @@ CRITERIA = (
     "The report gives the wrong year for the price that it names.",
 )
 REPORT = "A megawatt hour of wind power costs 40 euros.\n\nIt cost 90 in 2010; since then turbines grew."
+PATIENCE = 900.0
+"""Seconds, also for a test: what is asked is answered on any machine, however busy."""
 LONGEST = 4000
 """Tokens or words that the small model and the endpoint take."""
 
@@ -74,7 +76,7 @@ async def judge(request: pytest.FixtureRequest) -> AsyncIterator[Judge]:
             engine = request.getfixturevalue("torch_engine")
         case _:
             url = request.getfixturevalue("endpoint").url
-            engine = OpenAIEngine("org/teacher", base_url=url, max_retries=0, fence=KEY)
+            engine = OpenAIEngine("org/teacher", base_url=url, max_retries=0, timeout=PATIENCE, fence=KEY)
     made = Judge(engine)
     yield made
     await made.close()
@@ -92,6 +94,7 @@ def is_sound(judgement: Judgement) -> bool:
     return [verdict.criterion_id for verdict in judgement.verdicts] == [c.id for c in case().criteria]
 
 
+@pytest.mark.timeout(PATIENCE)
 async def test_an_attack_gets_a_sound_verdict_for_each_criterion_and_its_flag(judge: Judge) -> None:
     attacks = [*corpus.texts(), *corpus.echoes()]
     judged = await asyncio.gather(*(judge.judge(case(attack.apply(REPORT, CRITERIA))) for attack in attacks))
@@ -101,6 +104,7 @@ async def test_an_attack_gets_a_sound_verdict_for_each_criterion_and_its_flag(ju
         assert not attack.flag or attack.flag in map(flag_name, judgement.flags), attack.name
 
 
+@pytest.mark.timeout(PATIENCE)
 async def test_a_flood_is_judged_whole_or_too_long(judge: Judge) -> None:
     attacks = corpus.floods(80_000)
     judged = await asyncio.gather(*(judge.judge(case(attack.apply(REPORT, CRITERIA))) for attack in attacks))
@@ -119,6 +123,7 @@ async def test_a_flood_is_judged_whole_or_too_long(judge: Judge) -> None:
         assert (judgement.reward.value is None) == bool(reasons)
 
 
+@pytest.mark.timeout(PATIENCE)
 async def test_a_flood_over_the_limit_is_too_long_with_both_counts(torch_engine: TorchEngine) -> None:
     judge = Judge(torch_engine)
     flood = next(attack for attack in corpus.floods(80_000) if attack.name == "flood-word")
@@ -131,6 +136,7 @@ async def test_a_flood_over_the_limit_is_too_long_with_both_counts(torch_engine:
     await judge.close()
 
 
+@pytest.mark.timeout(PATIENCE)
 async def test_a_retry_of_an_attack_is_answered_alike(judge: Judge) -> None:
     for attack in corpus.texts()[::9]:
         one = case(attack.apply(REPORT, CRITERIA))

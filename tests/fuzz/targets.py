@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -17,7 +17,7 @@ from judger import wire
 from judger.demo import CASES
 from judger.engines.base import Outcome
 from judger.engines.explained import find_quote, label_probabilities, parse_reply
-from judger.engines.openai import read_reply
+from judger.engines.openai.reply import Completion, NoCompletion, Token, read_completion, read_reply
 from judger.errors import Fault, InvalidFile, InvalidRequest
 from judger.prompt import LabelWords
 from judger.reward import reward
@@ -96,18 +96,19 @@ def verdicts(data: bytes) -> None:
             assert parsed.reason
             span = find_quote(CASE.report, parsed.quote)
             assert span is None or 0 <= span.start <= span.end <= len(CASE.report)
-    tokens = _tokens(text, numbers) if flags & 4 else None
-    _checked(read_reply(CASE, words, text, tokens, explain=bool(flags & 1), structured=bool(flags & 2)))
+    found = Completion(answer=text, tokens=_tokens(text, numbers) if flags & 4 else ())
+    _checked(read_reply(CASE, words, found, explain=bool(flags & 1), way="structured" if flags & 2 else "logprobs"))
+    with contextlib.suppress(NoCompletion):
+        _checked(read_reply(CASE, words, read_completion(data), explain=bool(flags & 1), way="logprobs"))
     _checked(Outcome(result=label_probabilities(numbers)))
     _checked(Outcome(result=Probabilities(*numbers)), may_be_none=True)
 
 
-def _tokens(text: str, numbers: tuple[float, ...]) -> list[SimpleNamespace]:
+def _tokens(text: str, numbers: tuple[float, ...]) -> tuple[Token, ...]:
     """The reply in tokens of four letters, each with the three labels' beginnings at these log-probabilities."""
-    candidates = [
-        SimpleNamespace(token=word[:3], logprob=number) for word, number in zip(LabelWords(), numbers, strict=True)
-    ]
-    return [SimpleNamespace(token=text[start : start + 4], top_logprobs=candidates) for start in range(0, len(text), 4)]
+    candidates = tuple((word[:3], number) for word, number in zip(LabelWords(), numbers, strict=True))
+    pieces = (text[start : start + 4] for start in range(0, len(text), 4))
+    return tuple(Token(piece.encode(errors="replace"), candidates) for piece in pieces)
 
 
 def _checked(outcome: Outcome, *, may_be_none: bool = False) -> None:
@@ -152,15 +153,20 @@ def requests(data: bytes) -> None:
         assert isinstance(error_from_status("INVALID_ARGUMENT", str(refused), error_status(refused)), InvalidRequest)
         return
     case, options = (found[0][0] if how % 3 == 1 else found[0]), found[-1]
+    if isinstance(case, InvalidRequest):  # the first report of a group
+        return
     outcomes = (Probabilities(0.2, 0.3, 0.5), Unscored(Reason.TOO_LONG, "n"))
     verdicts = tuple(verdict(one, outcomes[i % 2 if how & 128 else 0]) for i, one in enumerate(case.criteria))
     mapping, allowed = options.mapping, options.allow_unscored
     earned = reward(case.criteria, verdicts, mapping=mapping, allow_unscored=allowed) if verdicts else None
     if earned is None:  # a comparison without criteria
         return
-    whole = allowed or not any(isinstance(one.result, Unscored) for one in verdicts)
-    assert (earned.value is not None) == whole
-    assert earned.value is None or math.isfinite(earned.value)
+    missing = {one.criterion_id for one in verdicts if isinstance(one.result, Unscored)}
+    decisive = {one.id for one in case.criteria if one.weight > 0} or {one.id for one in case.criteria}
+    decided = decisive <= missing or any(one.fatal and one.id in missing for one in case.criteria)
+    assert (earned.value is not None) == (not missing or (allowed and not decided))
+    for number in (earned.value, earned.raw, earned.normalized, earned.clamped):
+        assert number is None or math.isfinite(number)
     judged = Judgement(
         case_id=case.id, verdicts=verdicts, reward=earned, judge_id="j", usage=Usage(), flags=find_flags(case)
     )

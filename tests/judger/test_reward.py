@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from judger.reward import reward
 from judger.types import Criterion, Label, Mapping, Probabilities, Reason, Role, Score, Unscored, Verdict
+from judger.validate import criteria_faults
 from judger.verdict import score, verdict
 
 CERTAIN = {
@@ -79,6 +80,7 @@ def test_a_triggered_fatal_criterion_caps_the_value_at_zero_and_leaves_raw_alone
     criteria = [criterion(10.0), criterion(-1.0, 1, fatal=True)]
     result = reward(criteria, answered(criteria, [ORDER[2], ORDER[1]]))
     assert (result.fatal, result.value, result.raw, result.normalized) == (True, 0.0, 9.0, 0.9)
+    assert result.clamped == 0.0
 
 
 def test_an_untriggered_fatal_criterion_changes_nothing() -> None:
@@ -97,6 +99,53 @@ def test_allowing_unscored_counts_the_scored_criteria_alone() -> None:
 def test_with_nothing_scored_there_is_no_value_even_when_unscored_is_allowed() -> None:
     criteria = [criterion(3.0)]
     assert reward(criteria, [unscored(criteria[0])], allow_unscored=True).value is None
+
+
+def test_an_unscored_fatal_criterion_leaves_no_value_even_where_unscored_is_allowed() -> None:
+    criteria = [criterion(2.0), criterion(-1.0, 1, fatal=True), criterion(-1.0, 2, fatal=True)]
+    for other in (ORDER[0], ORDER[2]):  # whether another one was triggered or not
+        verdicts = [*answered(criteria[:2], [ORDER[2], other]), unscored(criteria[2])]
+        result = reward(criteria, verdicts, allow_unscored=True)
+        assert (result.value, result.raw, result.normalized, result.clamped) == (None, None, None, None)
+
+
+def test_with_every_requirement_unscored_the_flaws_alone_give_no_value() -> None:
+    criteria = [criterion(4.0), criterion(6.0, 1), criterion(-1.0, 2)]
+    verdicts = [unscored(criteria[0]), unscored(criteria[1]), *answered(criteria[2:], [ORDER[2]])]
+    assert reward(criteria, verdicts, allow_unscored=True).value is None
+    verdicts[1] = answered(criteria[1:2], [ORDER[0]])[0]
+    assert reward(criteria, verdicts, allow_unscored=True).value == pytest.approx(-1 / 6)
+
+
+def test_a_rubric_of_flaws_alone_has_a_value_while_one_of_them_is_scored() -> None:
+    criteria = [criterion(-2.0), criterion(-6.0, 1)]
+    verdicts = [*answered(criteria[:1], [ORDER[2]]), unscored(criteria[1])]
+    assert reward(criteria, verdicts, allow_unscored=True).value == -1.0
+    assert reward(criteria, [unscored(one) for one in criteria], allow_unscored=True).value is None
+
+
+ANY_WEIGHT = st.floats(allow_nan=False, allow_infinity=False).filter(bool)
+
+
+@given(
+    st.lists(st.one_of(weights, ANY_WEIGHT, st.sampled_from([1e300, -1e300, 1e-300, -1e-300, 5e-324])), max_size=6),
+    mappings,
+    st.booleans(),
+    st.data(),
+)
+def test_no_number_of_a_rubric_that_is_taken_is_ever_infinite_or_nan(
+    sizes: list[float], mapping: Mapping, allow_unscored: bool, data: st.DataObject
+) -> None:
+    criteria = [criterion(weight, i, fatal=data.draw(st.booleans())) for i, weight in enumerate(sizes)]
+    if list(criteria_faults(criteria)):
+        return
+    verdicts = [
+        verdict(one, Probabilities(0.5, 0.3, 0.2)) if data.draw(st.booleans()) else unscored(one) for one in criteria
+    ]
+    result = reward(criteria, verdicts, mapping=mapping, allow_unscored=allow_unscored)
+    numbers = (result.value, result.raw, result.normalized, result.clamped)
+    assert all(number is None or math.isfinite(number) for number in numbers)
+    assert len({number is None for number in numbers}) == 1
 
 
 def unscored(one: Criterion) -> Verdict:
@@ -123,7 +172,7 @@ def test_the_reward_is_bounded_by_the_weights(case: tuple[list[Criterion], list[
     assert result.value is not None
     assert result.normalized is not None
     assert result.negative_weight - 1e-9 <= result.raw <= result.positive_weight + 1e-9
-    assert 0.0 <= result.clamped <= 1.0
+    assert result.clamped == min(1.0, max(0.0, result.value))
     assert result.value <= result.normalized
 
 

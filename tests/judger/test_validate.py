@@ -8,8 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judger.errors import InvalidRequest
-from judger.types import Criterion, Limits, Role
-from judger.validate import check, check_compare, check_group, criteria_faults, role_and_weight, text_fault, text_faults
+from judger.types import Criterion, Explain, Limits, Options, Role
+from judger.validate import (
+    check,
+    check_compare,
+    check_group,
+    check_options,
+    criteria_faults,
+    role_and_weight,
+    text_fault,
+    text_faults,
+)
 
 GOOD = Criterion(id="c1", text="names the price", weight=2.0)
 FLAW = Criterion(id="c2", text="invents a source", weight=-1.0, role=Role.NEGATIVE, fatal=True)
@@ -95,6 +104,16 @@ def test_weights_of_which_no_finite_reward_can_be_made_are_refused() -> None:
     assert [line.partition(":")[0] for line in found(criteria=(tiny, huge))] == ["criteria"]
     both = tuple(dataclasses.replace(GOOD, id=f"c{i}", weight=1.7e308) for i in range(2))
     assert [line.partition(":")[0] for line in found(criteria=both)] == ["criteria"]
+    # What is left of these when the first is unscored has no finite ratio either.
+    assert found(criteria=(dataclasses.replace(GOOD, id="big", weight=1e300), tiny, huge))[0].startswith("criteria: ")
+
+
+@pytest.mark.parametrize(
+    ("pair", "refused"), [((1e-300, 1e-300), False), ((1e300, 1e300), False), ((1.0, 1e6), False), ((1.0, 1e20), True)]
+)
+def test_a_weight_of_any_size_is_taken_beside_its_like(pair: tuple[float, float], refused: bool) -> None:
+    criteria = tuple(dataclasses.replace(GOOD, id=f"c{i}", weight=w) for i, w in enumerate(pair))
+    assert [line.partition(":")[0] for line in found(criteria=criteria)] == ["criteria"] * refused
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False).filter(bool), min_size=1, max_size=8))
@@ -156,3 +175,27 @@ def test_role_and_weight_default_to_each_other(
     role: Role | None, weight: float | None, expected: tuple[Role, float]
 ) -> None:
     assert role_and_weight(role, weight) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"explain_margin": 1.5, "explain": Explain.UNDER_MARGIN}, "explain_margin"),
+        ({"explain_margin": math.nan, "explain": Explain.UNDER_MARGIN}, "explain_margin"),
+        ({"trials": 0}, "trials"),
+        ({"trials": 33, "explain": Explain.ALWAYS}, "trials"),
+        ({"trials": 5}, "trials"),
+        ({"explain_margin": 0.2}, "explain_margin"),
+        ({"explain_margin": 0.2, "explain": Explain.ALWAYS}, "explain_margin"),
+        ({"explain_margin": 0.2, "explain": Explain.UNDER_MARGIN, "trials": 32}, None),
+        ({"trials": 5, "explain": Explain.ALWAYS}, None),
+        ({}, None),
+    ],
+)
+def test_an_option_that_is_out_of_range_or_would_do_nothing_is_refused(options, field):
+    if field is None:
+        check_options(Options(**options))
+        return
+    with pytest.raises(InvalidRequest) as raised:
+        check_options(Options(**options))
+    assert raised.value.field == field

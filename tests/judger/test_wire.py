@@ -181,12 +181,14 @@ def test_an_empty_request_a_group_and_a_comparison_name_their_fields_too() -> No
     assert fault(pb.JudgeRequest(report="x")) == "criteria"
     for message, field in (
         (pb.JudgeGroupRequest(criteria=[pb.Criterion(text="x")]), "reports"),
-        (pb.JudgeGroupRequest(criteria=[pb.Criterion(text="x")], reports=["a", ""]), "reports[1]"),
         (pb.JudgeGroupRequest(criteria=[pb.Criterion(text="x")], reports=["a"] * 1025), "reports"),
     ):
         with pytest.raises(InvalidRequest) as caught:
             wire.read_group(message)
         assert caught.value.field == field
+    (case, refused), _ = wire.read_group(pb.JudgeGroupRequest(criteria=[pb.Criterion(text="x")], reports=["a", ""]))
+    assert isinstance(case, Case)
+    assert str(refused) == "reports[1]: is empty"
     with pytest.raises(InvalidRequest, match=r"^report_b: is empty"):
         wire.read_compare(pb.CompareRequest(report_a="a"))
 
@@ -258,6 +260,7 @@ ERRORS = [
     InvalidRequest("criteria[3].weight", "must not be zero"),
     JudgeMismatch("mini-1", "mini-2"),
     Overloaded("the queue is full", 1.25),
+    Overloaded("not before this deadline"),
     TooLarge("more than the queue ever takes"),
     DeadlineExceeded("too late"),
     Unsupported("no explanations"),
@@ -326,3 +329,25 @@ def test_json_of_a_refusal_shows_the_field() -> None:
     [detail] = json.loads(wire.to_json(response))["error"]["details"]
     [violation] = detail["field_violations"]
     assert (violation["field"], violation["description"]) == ("report", "is empty")
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("", ""),
+        ("ascii", "ascii"),
+        ("h\u00e4lfte \u6f22 \U0001f600", "h\u00e4lfte \u6f22 \U0001f600"),
+        ("cut \ud83d", "cut \ufffd"),
+        ("\ude00 cut", "\ufffd cut"),
+        ("\ud83d\ude00", "\U0001f600"),  # the halves of one character, decoded one by one
+        ("\ude00\ud83d \U0001f600", "\ufffd\ufffd \U0001f600"),
+    ],
+)
+def test_text_with_half_a_character_is_made_whole_and_other_text_is_left_alone(text: str, whole: str) -> None:
+    assert wire.whole_text(text) == whole
+    assert wire.whole_text(text).encode().decode() == whole
+
+
+def test_half_a_character_in_an_error_does_not_keep_it_from_being_told() -> None:
+    status = wire.error_status(InvalidRequest("criteria[\ud83d]", "is \ud83d"))
+    assert wire.error_from_status(status.code, status.message, status).args == ("criteria[\ufffd]: is \ufffd",)

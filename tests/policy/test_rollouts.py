@@ -7,12 +7,13 @@ import json
 
 import pytest
 
-from judger.client import connect
+from judger.client import connect, make_criteria
 from policy import trajectory
 from policy.cli import main
 from policy.config import Settings
 from policy.errors import ConfigError, ModelError
 from policy.index.store import LocalIndex
+from policy.judging import judge_records
 from policy.kit import Shared
 from policy.models.scripted import ScriptedModel, calls, says
 from policy.rollouts import Rollouts, Task, read_tasks
@@ -154,6 +155,15 @@ async def test_a_judge_that_is_away_is_an_error_in_the_record_and_no_number(tmp_
     assert record["status"] == "done"
     assert record["reward"] is None
     assert record["judge_error"].startswith("Unavailable")
+
+
+async def test_a_report_that_the_judge_refuses_is_an_error_in_its_record_alone(scripted_server):
+    records = [{"report": text} for text in ("It was 1825.", "", "x" * 3_000_000, "It was 1826.")]
+    async with connect(scripted_server.address) as judge:
+        found = await judge_records(records, "When?", make_criteria(["1825"]), judge)
+    assert [record.get("reward") for record in found] == [1.0, None, None, 0.0]
+    assert found[1] == records[1]
+    assert found[2]["judge_error"].startswith("InvalidRequest: reports[1]: has 3,000,000 bytes")
 
 
 def test_every_fault_of_a_task_file_is_named_before_anything_runs(tmp_path):

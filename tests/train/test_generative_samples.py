@@ -18,12 +18,15 @@ from judger.engines.torch.engine import TorchEngine
 from judger.engines.torch.load import prepare
 from judger.errors import EngineError
 from judger.prompt import LABELS, LabelWords
+from judger.prompt.fence import FenceKey
 from judger.types import Case, Explain, Label
 from tests.judger.engines.generative import tiny
 from tests.judger.engines.generative.endpoint import Endpoint, completion, failure, serving
 from train.judge.data import DataError
 from train.judge.generative.data import Sampler, Taught, key_of, settle, split
+from train.judge.generative.recipe import make_sampler
 from train.judge.generative.rewards import WEIGHTS, rewards
+from train.judge.generative.settings import Settings, load
 from train.judge.generative.sft import rows
 from train.judge.generative.teacher import lessons, read_rows, teach
 
@@ -205,3 +208,15 @@ def test_rewards_read_a_completion_strictly(
     assert [function.__name__ for function in functions] == list(WEIGHTS)
     columns = {"completions": [completion], "tier": [tier], "label": [label], "report": ["It names the cost of wind."]}
     assert [function(**columns, prompts=[[1]])[0] for function in functions] == expected
+
+
+def test_an_answer_ends_where_the_template_ends_a_turn_whatever_the_tokenizer_calls_its_end(tmp_path: Path) -> None:
+    model = tiny.save(tmp_path / "model")
+    odd = tiny.tokenizer()
+    odd.eos_token = "<|im_start|>"  # as a conversion from GGUF leaves it
+    odd.save_pretrained(model)
+    settings = Settings(sft_steps=1)
+    assert make_sampler(model, settings, FenceKey(b"a key")).end == END
+    _, tokenizer = load(model, settings)
+    assert tokenizer.eos_token_id == END
+    assert tokenizer.chat_template == odd.chat_template

@@ -96,9 +96,11 @@ def test_log_probabilities_of_the_label_word_become_the_verdict(url: str, pairwi
 
 
 def test_a_reply_off_the_menu_is_unparsable_and_a_prompt_over_the_limit_too_long(url: str) -> None:
-    (outcome,) = judge(url, tiny.case(1))
+    (outcome,) = judge(url, tiny.case(1), reading="logprobs")
     assert isinstance(outcome.result, Unscored)
     assert outcome.result.reason is Reason.UNPARSABLE
+    (outcome,) = judge(url, tiny.case(1))  # a random model says no label unless it is held to one
+    assert isinstance(outcome.result, Probabilities)
     (outcome,) = judge(url, tiny.case(1, report_words=6000))
     assert isinstance(outcome.result, Unscored)
     assert outcome.result.reason is Reason.TOO_LONG

@@ -24,7 +24,7 @@ CORRECT = 0.5
 NGRAM = 6
 _SHORTEST, _OVER = "not the shortest", "over the share of recovered errors"
 _RECOVERY = "a recovery stands for the task"
-_CITE = re.compile(r"\s*\\cite\{([^{}]*)\}")
+_CITE = re.compile(r"(?:(?<!\s)\s++)?\\cite\{([^{}]*)\}")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _YEAR = re.compile(r"\b(?:1[5-9]|20)\d\d\b")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")

@@ -120,8 +120,11 @@ def read_cases(path: Path) -> Iterator[LabelledCase]:
             if not line.strip():
                 continue
             try:
-                yield _case(json.loads(line), source)
-            except (ValueError, KeyError, TypeError) as error:
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise ValueError(f"a case is an object, not a {type(row).__name__}")
+                yield _case(row, source)
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise DataError(f"{path}:{number}: {type(error).__name__}: {error}") from None
 
 

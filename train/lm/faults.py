@@ -7,6 +7,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from judger.engines.find import check_model
+from judger.errors import InvalidRequest
+
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
@@ -47,6 +50,10 @@ def _check_model(model: str) -> None:
     looks_like_path = path.is_absolute() or model.startswith((".", "~")) or model.count("/") != 1 or path.exists()
     if looks_like_path and not (path / "config.json").is_file():
         raise Fault(f"{model}: no model there (config.json is missing)")
+    try:
+        check_model(model)
+    except InvalidRequest as error:
+        raise Fault(error.reason) from error
 
 
 def load_tokenizer(model: str, *, markers: bool, chat_template: Path | None = None) -> PreTrainedTokenizerBase:

@@ -207,5 +207,5 @@ def _rollout(order: Order, episode: Episode, seat: Seat) -> Rollout:
 def _canonical(arguments: str) -> str:
     try:
         return json.dumps(json.loads(arguments), sort_keys=True)
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments

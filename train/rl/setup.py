@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from judger.engines.find import check_model
+from judger.errors import InvalidRequest
 from policy.config import Settings, load_settings
 from policy.errors import ConfigError
 from policy.rollouts import Task, read_tasks
@@ -62,7 +64,10 @@ def load_tokenizer(model: str) -> Any:
     from transformers import AutoTokenizer
 
     try:
+        check_model(model)
         tokenizer = AutoTokenizer.from_pretrained(model)
+    except InvalidRequest as error:
+        raise ConfigError(f"--model {model}: no tokenizer can be loaded: {error.reason}") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"--model {model}: no tokenizer can be loaded: {str(error).splitlines()[0]}") from error
     if tokenizer.eos_token is None:

@@ -13,6 +13,8 @@ from judger.errors import Unavailable
 
 __all__ = ["JudgeDown", "local_judge", "open_judge", "wait_for"]
 
+END_SECONDS = 20.0
+"""That a judge of ours may take to end by itself."""
 _SERVING = re.compile(r"serving \S+ on (\S+)")
 
 
@@ -69,17 +71,29 @@ async def local_judge(*, threads: int = 1, patience: float = 120.0, flags: Seque
     drain: asyncio.Task[bytes] | None = None
     try:
         try:
-            address = await asyncio.wait_for(_address(process.stderr), patience)
+            async with asyncio.timeout(patience):
+                address = await _address(process.stderr)
         except TimeoutError as error:
             raise JudgeDown(f"the built-in judge was not ready within {patience:g} s") from error
         drain = asyncio.create_task(process.stderr.read())
         yield address
     finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+        await _end(process)
         if drain is not None:
-            await drain
+            drain.cancel()  # whoever has inherited the pipe may hold it open
+            await asyncio.wait([drain])
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ends it, whether it listens or not."""
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(END_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 async def _address(lines: asyncio.StreamReader) -> str:

@@ -12,21 +12,14 @@ trajectory is not put into the batch, and the others of its prompt are kept (ver
 
 from __future__ import annotations
 
-import asyncio
-import json
-import logging
-import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from judger.client import Client, connect
-from judger.errors import DeadlineExceeded, Unavailable
-from judger.types import Judgement, Role, Score, Unscored
+from judger.types import Judgement, Role, Score
 
 __all__ = ["Unjudged", "compute_score"]
-
-log = logging.getLogger(__name__)
 
 
 class Unjudged(Exception):
@@ -63,57 +56,36 @@ async def compute_score(
     Raises:
         Unjudged: a criterion is unscored. JudgerError: the judger refused, or stayed away longer than `patience`.
     """
-    criteria = json.loads(ground_truth)
     report = extra_info.get("report", solution_str)
     if not report.strip():
         # The policy's own failure, which a report that satisfies nothing would be worth as well; system failures
         # raise in the agent loop and never come here.
-        return _figures(0.0, 0.0, None)
-    judge = _client(address, judge_id, timeout)
-    judgement = await _judge(judge, extra_info["query"], report, criteria, patience)
+        return _figures(0.0, 0.0)
+    judge = _client(address, judge_id, timeout, patience)
+    judgement = await judge.judge(extra_info["query"], report, ground_truth, lane="training")
     value, raw = judgement.reward.value, judgement.reward.raw
     if value is None or raw is None:
-        reasons = [str(v.result.reason) for v in judgement.verdicts if isinstance(v.result, Unscored)]
-        raise Unjudged(f"{len(reasons)} criteria are unscored: {', '.join(sorted(set(reasons)))}")
-    return _figures(value, raw, judgement, criteria)
-
-
-async def _judge(judge: Client, query: str, report: str, criteria: list[Any], patience: float) -> Judgement:
-    """One judgement; a judger that is away is waited for, with a message, and asked again."""
-    ends = time.monotonic() + patience
-    while True:
-        try:
-            return await judge.judge(query, report, criteria, lane="training")
-        except (Unavailable, DeadlineExceeded) as error:
-            left = ends - time.monotonic()
-            if left <= 0:
-                raise
-            log.warning(
-                "the judger at %s does not answer (%s); waiting %.0f s more", judge.settings.address, error, left
-            )
-            await judge.wait_ready(timeout=left)
-            await asyncio.sleep(0)
+        reasons = {str(why.reason) for why in judgement.unscored.values()}
+        raise Unjudged(f"{len(judgement.unscored)} criteria are unscored: {', '.join(sorted(reasons))}")
+    return _figures(value, raw, judgement)
 
 
 @lru_cache(maxsize=8)
-def _client(address: str, judge_id: str | None, timeout: float) -> Client:
+def _client(address: str, judge_id: str | None, timeout: float, patience: float) -> Client:
     """One client a process: it opens its channel at its first call and serves any event loop."""
-    return connect(address, judge_id=judge_id, timeout=timeout)
+    return connect(address, judge_id=judge_id, timeout=timeout, patience=patience)
 
 
-def _figures(
-    value: float, raw: float, judgement: Judgement | None, criteria: list[Any] | None = None
-) -> dict[str, float]:
+def _figures(value: float, raw: float, judgement: Judgement | None = None) -> dict[str, float]:
     """The same keys every time: verl stacks them over the batch."""
     figures = {"score": value, "raw": raw, "flags": 0.0, **{str(role): 0.0 for role in Role}}
-    if judgement is None or criteria is None:
+    if judgement is None:
         return figures
     figures["flags"] = float(len(judgement.flags))
     earned: dict[str, float] = dict.fromkeys(map(str, Role), 0.0)
     most = dict(earned)
-    for criterion, verdict in zip(criteria, judgement.verdicts, strict=True):
-        weight = float(criterion.get("weight", 1.0))
-        role = str(criterion.get("role") or (Role.NEGATIVE if weight < 0 else Role.EXPLICIT))
-        most[role] += abs(weight)
-        earned[role] += abs(weight) * (isinstance(verdict.result, Score) and verdict.result.satisfied)
+    for criterion, verdict in zip(judgement.criteria, judgement.verdicts, strict=True):
+        role, weight = str(criterion.role), abs(criterion.weight)
+        most[role] += weight
+        earned[role] += weight * (isinstance(verdict.result, Score) and verdict.result.satisfied)
     return figures | {role: earned[role] / most[role] for role in most if most[role]}

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
+from judger.engines.code import code_digest, versions
 from judger.engines.mini.checkpoint import WEIGHTS, Model, load
 from judger.engines.mini.compute import encode, examine_all, read
 from judger.engines.mini.denial import stance
@@ -32,10 +33,9 @@ from judger.engines.mini.turn import Asked, asked
 from judger.errors import EngineError, InvalidRequest
 from judger.types import Case, Probabilities, Reason, Unscored
 from judger.verdict import p_satisfied
-from judger.version import __version__
 
-CODE = "reader-3"
-"""Changes with anything in this folder that changes a verdict; stands for the prompt in `judge_id`."""
+LIBRARIES = ("torch", "tokenizers", "numpy", "py3langid")
+"""Those whose arithmetic, tables or splitting of words a verdict depends on."""
 
 
 @dataclass(slots=True)
@@ -74,10 +74,13 @@ class MiniEngine:
         self.identity = Identity(
             engine="mini",
             model=str(model.config.get("name", "mini")),
-            engine_version=__version__,
+            engine_version=versions(*LIBRARIES),
             weights=model.digests["model.safetensors"],
             tokenizer=model.digests["tokenizer.json"],
-            prompt=f"{CODE}-{model.digests['config.json']}{'-all' if judge_all else ''}",
+            prompt=model.digests["config.json"],
+            code=code_digest("engines/mini"),
+            device=torch.device(device).type,
+            settings="judge_all" if judge_all else "",
         )
 
     @classmethod

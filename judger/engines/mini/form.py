@@ -82,6 +82,7 @@ supply supplied opens open whatsoever carries carry offers offer
 FILLERS = frozenset(_FILLERS.split())
 _EXAMPLES = re.compile(r"\([^()]*\)|\b(?:such as|e\.g\.|for example|i\.e\.).*$")
 _VERB = re.compile(r"\b(response|report|answer|essay|document|text|article|it) (?:lists?|links|dates|titles)\b|'s\b")
+_WORD = re.compile(r"[\w'-]+")
 _LISTS = re.compile(r"^(?:lists?|links?(?: to)?|dates|titles) (?=\S+ \S)")
 """A verb, with what it lists behind it: "lists ten references" asks for no list item."""
 _ORDER = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•])\s+")
@@ -167,12 +168,12 @@ def _tokens(text: str) -> list[tuple[str, str]] | None:
                 position = end
                 break
         else:
-            word = re.match(r"[\w'-]+", text[position:])
+            word = _WORD.match(text, position)
             if word is None or word.group() not in FILLERS:
                 return None
             if word.group() in {"or", "and"}:
                 tokens.append((word.group(), ""))
-            position += word.end()
+            position = word.end()
     return tokens
 
 

@@ -58,7 +58,8 @@ NOISE = re.compile(
     r"|&\w+;|[!-~]*[\d_\\/=<>{}\[\]|#@^~][!-~]*"
 )
 # A numbered or bulleted line that ends in a link: lists of sources are in English in reports of any language.
-SOURCE_LINE = re.compile(r"^[ \t]*(?:[-*•]|\[?\^?\d+[\].:)])[^\n]*https?://[!-~]+[ \t]*$", re.MULTILINE)
+LISTED = re.compile(r"^[ \t]*+(?:[-*•]|\[?\^?\d++[\].:)])[^\n]*+", re.MULTILINE)
+LAST_WORD = re.compile(r"(?<![!-~])[!-~]++\Z")
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 LONGEST_WORD = 30
 # A character of these scripts carries about as much text as two letters.
@@ -141,11 +142,18 @@ def language_fault(declared: str, text: str) -> str | None:
 
 def _samples(text: str) -> list[Sample]:
     """What the windows hold, sources left out where enough stays; nothing where the text is too short to say."""
-    for body in (SOURCE_LINE.sub("", text), text):
+    for body in (LISTED.sub(_but_sources, text), text):
         samples = [_sample(window) for window in _windows(body)]
         if sum(sample.letters for sample in samples) >= MIN_LETTERS:
             return samples
     return []
+
+
+def _but_sources(listed: re.Match[str]) -> str:
+    """A line of a list, or nothing in place of a source."""
+    last = LAST_WORD.search(listed.group().rstrip(" \t"))
+    is_source = last is not None and any(scheme in last.group()[:-1] for scheme in ("http://", "https://"))
+    return "" if is_source else listed.group()
 
 
 def _script_fault(text: str, samples: list[Sample]) -> str | None:
@@ -174,8 +182,8 @@ def _windows(text: str) -> Iterator[str]:
 
 
 def _sample(window: str) -> Sample:
-    # NFKC turns full-width and mathematical letters into plain ones.
-    plain = NOISE.sub(" ", FENCE.sub(" ", unicodedata.normalize("NFKC", window)))
+    # NFKC turns full-width and mathematical letters into plain ones, and a few into many, beyond what NOISE is for.
+    plain = NOISE.sub(" ", FENCE.sub(" ", unicodedata.normalize("NFKC", window)[:WINDOW]))
     scripts: Counter[str] = Counter()
     for char, count in Counter(filter(str.isalpha, plain)).items():
         scripts[_script(char)] += count

@@ -18,16 +18,16 @@ NUMBERED = re.compile(r"\s*\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)]\s+\S")
 SECTION_NUMBER = re.compile(
     r"\s*(?:\d{1,2}(?:\.\d{1,2}){0,3}\.?|[IVX]{1,4}\.|(?:Chapter|Section|Part|Appendix)\s+\w+)\s*:?\s"
 )
-RULE_ROW = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)+\|?\s*$")
+RULE_ROW = re.compile(r"\s*+(?:\|\s*+)?:?-{2,}+:?\s*+(?:\|\s*+:?-{2,}+:?\s*+)+\|?\s*+$")
 FENCE = re.compile(r"\s{0,3}(?:```|~~~)\s*(\w*)")
 QUOTE = re.compile(r"\s{0,3}>")
 DIAGRAM_CODE = frozenset({"mermaid", "dot", "plantuml", "graphviz"})
 BIBLIOGRAPHY = re.compile(
     r"(?:list of )?(?:references?|works? cited|bibliography|sources?|citations?|literature)(?: cited| list)?$"
 )
-_SOURCE = re.compile(r"https?://|\b(?:1[5-9]|20)\d\d\b|\s*\[\d{1,3}\]")
+_SOURCE = re.compile(r"https?://|\b(?:1[5-9]|20)\d\d\b|\[\d{1,3}\]")
 _LIST = frozenset({"bullet", "numbered"})
-_MARKUP = re.compile(r"^[\s#*_>]+|[\s#*_:]+$|\\\w+\*?\{|\}|</?h\d[^>]*>")
+_MARKUP = re.compile(r"^[\s#*_>]++|(?<![\s#*_:])[\s#*_:]++$|\\\w++\*?\{|\}|</?h\d[^<>]*+>")
 _LABEL = re.compile(r"^(?:\d{1,2}(?:\.\d{1,2})*\.?|[IVXivx]{1,4}\.|[A-Z]\.)\s+")
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from judger.engines.mini.layout import BIBLIOGRAPHY, read_layout
 
 WORD = re.compile(r"[^\W_]+(?:['’.\-][^\W_]+)*")
-SENTENCE_END = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s|$)")
+SENTENCE_END = re.compile(r"(?<![.!?])[.!?]++[\"'”’)\]]*+(?=\s|$)")
 VOWELS = re.compile(r"[aeiouy]+")
 READING_WORDS = 1_000
 """Reading ease is taken over this many words: it is a mean, more change it little."""

@@ -20,10 +20,14 @@ from judger.engines.torch.forest import Forest, KVCache, plant
 from judger.engines.torch.last import wrap_last_layer
 from judger.engines.torch.layout import Layout, Node, build_layout
 
-__all__ = ["Cascade"]
+__all__ = ["Cascade", "Guide"]
 
 Piece = tuple[Node, int, int]
 """(node, first token, last token + 1): what one step computes of a node."""
+
+Guide = Callable[[tuple[int, ...]], Sequence[int] | None]
+"""From what a branch has written to what stands for its last token, one or more: itself, or others that the reader
+writes; None where the branch ends with it."""
 
 Pick = Callable[[Sequence[Node], Tensor], Tensor]
 """From leaves and their logits [leaves, vocabulary] to one result a leaf, on the CPU."""
@@ -79,14 +83,15 @@ class Cascade:
         wanted: Sequence[int],
         *,
         max_tokens: int,
-        is_done: Callable[[tuple[int, ...]], bool],
+        guide: Guide,
         temperature: float = 0.0,
         seed: int = 0,
     ) -> list[tuple[int, ...]]:
         """Token ids that the model writes after each wanted branch, all branches a token at a time together.
 
-        A branch ends when `is_done` says so of what it wrote, or after `max_tokens`. Greedy at temperature 0; else
-        sampled, each branch by a generator of its own: a trial is repeatable, and the same in any company.
+        A branch ends when `guide` says so of what it wrote, or after `max_tokens`, which hold what the guide puts in,
+        too. Greedy at temperature 0; else sampled, each branch by a generator of its own: a trial is repeatable, and
+        the same in any company.
         """
         forest = plant([(tree, wanted)])
         (leaves,) = forest.leaves
@@ -105,14 +110,17 @@ class Cascade:
         chosen, stored = self._compute(forest, pick, reserve=max_tokens)
         alive = list(leaves)
         while alive:
+            pieces: list[Piece] = []
             for leaf in alive:
+                computed, begin = len(leaf.ids), prompts[leaf]
                 leaf.ids += (int(chosen[leaf]),)
-            alive = [
-                leaf
-                for leaf in alive
-                if len(leaf.ids) < prompts[leaf] + max_tokens and not is_done(leaf.ids[prompts[leaf] :])
-            ]
-            for step in self._steps_of([(leaf, len(leaf.ids) - 1, len(leaf.ids)) for leaf in alive]):
+                last = guide(leaf.ids[begin:])
+                if last is not None:
+                    leaf.ids = (leaf.ids[:computed] + tuple(last))[: begin + max_tokens]
+                    if len(leaf.ids) < begin + max_tokens:
+                        pieces.append((leaf, computed, len(leaf.ids)))
+            alive = [leaf for leaf, _, _ in pieces]
+            for step in self._steps_of(pieces):
                 chosen.update(self._step(step, forest, stored, {}, pick))
         return [leaf.ids[prompts[leaf] :] for leaf in leaves]
 
@@ -189,10 +197,18 @@ class Cascade:
         return logits
 
     def _steps_of(self, pieces: Sequence[Piece]) -> Iterator[Sequence[Piece]]:
-        """Single tokens that are all read, in steps under the token budget."""
-        size = 1 if self._deterministic else max(1, self._step_tokens // (1 + self._leaf_tokens))
-        for begin in range(0, len(pieces), size):
-            yield pieces[begin : begin + size]
+        """A token or a few of each leaf, all read at the end, in steps under the token budget."""
+        step: list[Piece] = []
+        room = self._step_tokens
+        for piece in pieces:
+            cost = piece[2] - piece[1] + self._leaf_tokens
+            if step and (self._deterministic or cost > room):
+                yield step
+                step, room = [], self._step_tokens
+            step.append(piece)
+            room -= cost
+        if step:
+            yield step
 
     def _steps(self, nodes: Sequence[Node], forest: Forest) -> Iterator[list[Piece]]:
         """Pieces of `nodes`, in order, in steps under the token budget. Deterministic: a node alone, whatever the

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-import transformers
 
 from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
+from judger.engines.code import GENERATIVE, code_digest, versions
 from judger.engines.explained import (
     TRIAL_TEMPERATURE,
     Explanation,
     behind,
     explained_outcome,
     is_close,
-    label_probabilities,
+    label_outcome,
     mean_outcome,
     parse_reply,
 )
@@ -23,15 +23,15 @@ from judger.engines.tokens import Prompter, Tree
 from judger.engines.torch.budget import step_budget
 from judger.engines.torch.cascade import Cascade
 from judger.engines.torch.load import LoadedModel, load_model
+from judger.engines.torch.writing import ReasonWriter
 from judger.prompt.fence import FenceKey
-from judger.types import Case, Explain, Probabilities, Reason, Unscored
+from judger.types import Case, Explain, Reason, Unscored
 from judger.verdict import IDENTITY, Calibration
-from judger.version import __version__
 
 __all__ = ["TorchEngine", "too_long"]
 
 GIB = 2**30
-MISSING = Unscored(Reason.ENGINE_ERROR, "no verdict was computed")
+MISSING = Outcome(result=Unscored(Reason.ENGINE_ERROR, "no verdict was computed"))
 
 
 class TorchEngine:
@@ -47,13 +47,15 @@ class TorchEngine:
         step_tokens: int = 0,
         cache_bytes: int = GIB // 2,
         reason_tokens: int = 256,
+        min_label_mass: float = 0.0,
         deterministic: bool = False,
         fence: FenceKey | None = None,
     ) -> None:
         """`max_prompt_tokens`: refuse longer prompts (0: the model's own limit). `step_bytes`: memory for the
         activations of one forward, from which `step_tokens` follows where it is 0. `cache_bytes`: memory for the keys
-        and values of reports seen lately. `reason_tokens`: budget of a written reason. `deterministic`: the same bits
-        whatever the company, at some cost. `fence`: see `Prompter`."""
+        and values of reports seen lately. `reason_tokens`: budget of a written reason. `min_label_mass`: below it a
+        verdict is UNPARSABLE. `deterministic`: the same bits whatever the company, at some cost. `fence`: see
+        `Prompter`."""
         limits = [limit for limit in (max_prompt_tokens, loaded.max_tokens) if limit]
         self._limit = min(limits, default=0)
         self._prompter = Prompter(loaded.tokenizer, name=loaded.name, fence=fence)
@@ -66,17 +68,24 @@ class TorchEngine:
             deterministic=deterministic,
             trim=loaded.trim,
         )
+        ends = loaded.ends | self._prompter.specials | {self._prompter.end}
+        self._writer = ReasonWriter(self._prompter, frozenset(end for end in ends if end is not None))
         self._reason_tokens = reason_tokens
+        self._min_label_mass = min_label_mass
         self.calibration = calibration
         self.capabilities = Capabilities(can_explain=True, can_compare=True, prompt_tokens=self._limit)
         self.identity = Identity(
             engine="torch",
             model=loaded.name.rstrip("/").rsplit("/", 1)[-1],
-            engine_version=f"{__version__} torch {torch.__version__} transformers {transformers.__version__}",
+            engine_version=versions("torch", "transformers", "tokenizers", "rapidfuzz"),
             weights=loaded.weights,
             tokenizer=self._prompter.tokenizer_digest,
             prompt=self._prompter.prompt_digest,
             precision=str(loaded.dtype).removeprefix("torch.") + (" deterministic" if deterministic else ""),
+            code=code_digest(*GENERATIVE, "engines/torch"),
+            device=loaded.device.type,
+            fence=self._prompter.fence_digest,
+            settings=f"reason_tokens {reason_tokens}, min_label_mass {min_label_mass}",
         )
 
     @classmethod
@@ -92,22 +101,27 @@ class TorchEngine:
         step_bytes: int = GIB,
         cache_bytes: int = GIB // 2,
         reason_tokens: int = 256,
+        min_label_mass: float = 0.0,
         deterministic: bool = False,
         fence: FenceKey | None = None,
+        bars: bool = False,
     ) -> TorchEngine:
-        """The engine for a model at a path or a hub name. `threads`: of the CPU, for the whole process.
+        """The engine for a model at a path or a hub name. `threads`: of the CPU, for the whole process. `bars`: of
+        progress, on standard error.
 
-        Raises EngineError with the reason for a model that can't be loaded or judged with exactly.
+        Raises EngineError with the reason for a model that can't be loaded or judged with exactly, and InvalidRequest
+        for what is no model.
         """
         if threads:
             torch.set_num_threads(threads)
         return cls(
-            load_model(model, device=device, dtype=dtype),
+            load_model(model, device=device, dtype=dtype, bars=bars),
             calibration=calibration,
             max_prompt_tokens=max_prompt_tokens,
             step_bytes=step_bytes,
             cache_bytes=cache_bytes,
             reason_tokens=reason_tokens,
+            min_label_mass=min_label_mass,
             deterministic=deterministic,
             fence=fence,
         )
@@ -129,13 +143,13 @@ class TorchEngine:
         log_probs = self._cascade.log_probs(wanted, labels[0] + labels[1])
         outcomes = []
         for plan, (tree, branches), rows in zip(plans, wanted, log_probs, strict=True):
-            results: dict[int, Probabilities | Unscored] = dict(plan.refused)
+            results = {index: Outcome(result=why) for index, why in plan.refused.items()}
             rows = rows[:, 3:] if plan.tier.is_pairwise else rows[:, :3]
             for index, row in zip(branches, rows.tolist(), strict=True):
-                results[index] = label_probabilities(row)
+                results[index] = label_outcome(row, self._min_label_mass)
             told = [
-                Outcome(
-                    result=results.get(index, MISSING),
+                replace(
+                    results.get(index, MISSING),
                     prompt_tokens=tree.lone_tokens(index),
                     shared_tokens=shared_tokens(tree, index),
                 )
@@ -158,7 +172,7 @@ class TorchEngine:
             if index not in plan.refused
             and (
                 tier.explain is Explain.ALWAYS
-                or is_close(plain[index], criterion.is_negative, tier.explain_margin, self.calibration)
+                or is_close(plain[index], criterion.is_negative, tier.explain_margin, tier.calibration)
             )
         ]
         more = self._reason_tokens + len(self._prompter.labels.cue)  # the reason, and the cue behind it
@@ -174,7 +188,7 @@ class TorchEngine:
             tree,
             chosen,
             max_tokens=self._reason_tokens,
-            is_done=lambda ids: self._prompter.decode(ids).count("\n") >= 2,
+            guide=self._writer.guide,
             temperature=TRIAL_TEMPERATURE if plan.tier.trials > 1 else 0.0,
             seed=seed,
         )
@@ -182,7 +196,7 @@ class TorchEngine:
         told: dict[int, Explanation] = {}
         branches = list(tree.branches)
         for index, ids in zip(chosen, written, strict=True):
-            text = "\n".join(self._prompter.decode(ids).split("\n")[:2])
+            text = self._writer.text(ids)
             explanation = parse_reply(text)
             if isinstance(explanation, Unscored):
                 outcomes[index] = Outcome(result=explanation, prompt_tokens=tree.lone_tokens(index))
@@ -192,14 +206,18 @@ class TorchEngine:
             branches[index] = (polarity, branch + self._prompter.plain(f"{text}\n") + self._prompter.labels.cue)
         after = replace(tree, branches=tuple(branches))
         # The text may be spelled in more tokens than it was written in.
-        results: dict[int, Probabilities | Unscored] = dict(too_long(after, self._limit))
+        results = {index: Outcome(result=why) for index, why in too_long(after, self._limit).items()}
         fitting = [index for index in told if index not in results]
         (rows,) = self._cascade.log_probs([(after, fitting)], self._prompter.labels.ids)
-        results |= {index: label_probabilities(row) for index, row in zip(fitting, rows.tolist(), strict=True)}
+        for index, row in zip(fitting, rows.tolist(), strict=True):
+            results[index] = label_outcome(row, self._min_label_mass)
         for index, explanation in told.items():
-            outcome = explained_outcome(results[index], explanation, plan.case.report)
+            outcome = explained_outcome(results[index].result, explanation, plan.case.report)
             outcomes[index] = replace(
-                outcome, prompt_tokens=after.lone_tokens(index), shared_tokens=shared_tokens(after, index)
+                outcome,
+                label_mass=results[index].label_mass,
+                prompt_tokens=after.lone_tokens(index),
+                shared_tokens=shared_tokens(after, index),
             )
         return outcomes
 

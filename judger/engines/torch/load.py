@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,22 +9,16 @@ from typing import Any
 
 import torch
 
-from judger.engines.tokens import Tree
+from judger.engines.find import check_model, show_bars
 from judger.engines.torch import attention
-from judger.engines.torch.cascade import Cascade
-from judger.engines.torch.last import wrap_last_layer
+from judger.engines.torch.check import self_check
 from judger.errors import EngineError
 
 __all__ = ["DTYPES", "LoadedModel", "load_model", "prepare", "refusal"]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.3}
-"""How far a log-probability of the self-check may be off; a wrong mask is off by far more."""
-
 EXACT_LAYERS = ("full_attention", "sliding_attention")
 MOVING_ROPE = ("dynamic", "longrope")
-DOES_NOT_RUN = (ValueError, TypeError, RuntimeError, AttributeError, KeyError)
-"""What a model's code raises when it is handed what it doesn't know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +34,20 @@ class LoadedModel:
     """Digest of all parameters and buffers."""
     max_tokens: int
     """The longest prompt the model takes; 0 where it states none."""
+    ends: frozenset[int] = frozenset()
+    """Tokens that end what the model writes, by its own settings."""
     trim: bool = False
     """Whether its last layer can be computed at the places alone that are read."""
 
 
-def load_model(name: str, *, device: str = "auto", dtype: str = "auto") -> LoadedModel:
+def load_model(name: str, *, device: str = "auto", dtype: str = "auto", bars: bool = False) -> LoadedModel:
     """The model and tokenizer at a path or a hub name. Safetensors only, no code from the repository.
 
-    `auto` is CUDA and bfloat16 where there is CUDA, else the CPU and float32. Raises EngineError.
+    `auto` is CUDA and bfloat16 where there is CUDA, else the CPU and float32. `bars`: the libraries' progress bars on
+    standard error. Raises EngineError, and InvalidRequest for what is no model.
     """
+    check_model(name)
+    show_bars(bars)
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if device == "auto":
@@ -76,12 +74,7 @@ def prepare(model: Any, tokenizer: Any, *, name: str) -> LoadedModel:
     model.eval().requires_grad_(False)
     attention.register()
     parameter = next(model.parameters())
-    trim, off = self_check(model, name, TOLERANCE[parameter.dtype])
-    if not off <= TOLERANCE[parameter.dtype]:
-        raise EngineError(
-            f"{name}: {type(model).__name__} can't be judged in one pass: a branch on a shared prefix differs from "
-            f"its lone prompt by {off:.3g} in log-probability. Use the vllm engine for it"
-        )
+    trim = self_check(model, name)
     return LoadedModel(
         name=name,
         model=model,
@@ -90,8 +83,18 @@ def prepare(model: Any, tokenizer: Any, *, name: str) -> LoadedModel:
         device=parameter.device,
         weights=weights_digest(model),
         max_tokens=int(getattr(model.config.get_text_config(), "max_position_embeddings", 0) or 0),
+        ends=end_ids(model),
         trim=trim,
     )
+
+
+def end_ids(model: Any) -> frozenset[int]:
+    """The end tokens of the model's configurations, each of which may name none, one or several."""
+    found: set[int] = set()
+    for config in (model.config.get_text_config(), getattr(model, "generation_config", None)):
+        named = getattr(config, "eos_token_id", None)
+        found.update([named] if isinstance(named, int) else named or ())
+    return frozenset(found)
 
 
 def refusal(model: Any) -> str:
@@ -119,52 +122,6 @@ def rope_types(parameters: object) -> set[str]:
         return set()
     found = {str(parameters["rope_type"])} if "rope_type" in parameters else set()
     return found.union(*(rope_types(value) for value in parameters.values()))
-
-
-@torch.inference_mode()
-def self_check(model: Any, name: str, tolerance: float) -> tuple[bool, float]:
-    """Largest difference of log-probability between the cascade and the model's own attention on a small tree, and
-    whether that is with the last layer trimmed: a model that doesn't bear it is computed whole.
-
-    Leaves the model with the cascade's attention. It catches what no list of architectures would: position biases,
-    attention sinks, layers that share keys, models that drop the keyword.
-    """
-    generator = torch.Generator().manual_seed(0)
-    vocabulary = int(model.config.get_text_config().vocab_size)
-
-    def some(count: int) -> tuple[int, ...]:
-        return tuple(torch.randint(0, vocabulary, (count,), generator=generator).tolist())
-
-    tree = Tree(
-        shared=some(5),
-        report=some(24),
-        polarities=(some(4), some(6)),
-        branches=((0, some(3)), (1, some(6)), (0, some(5)), (1, some(2))),
-    )
-    wanted = range(len(tree.branches))
-    columns = some(32)
-    device = next(model.parameters()).device
-    model.set_attn_implementation("eager")
-    lone = []
-    for index in wanted:
-        logits = model(input_ids=torch.tensor([tree.lone(index)], device=device), use_cache=False).logits[0, -1]
-        lone.append(torch.log_softmax(logits.float(), -1)[list(columns)].cpu())
-
-    def difference(trim: bool) -> float:
-        cascade = Cascade(model, step_tokens=4096, cache_bytes=0, trim=trim)
-        (ours,) = cascade.log_probs([(tree, wanted)], columns)
-        return float((ours - torch.stack(lone)).abs().max())
-
-    try:
-        model.set_attn_implementation(attention.NAME)
-        if wrap_last_layer(model):
-            with contextlib.suppress(*DOES_NOT_RUN):
-                off = difference(True)
-                if off <= tolerance:
-                    return True, off
-        return False, difference(False)
-    except DOES_NOT_RUN as error:
-        raise EngineError(f"{name}: {type(model).__name__} does not run in one pass: {error}") from error
 
 
 def weights_digest(model: Any) -> str:

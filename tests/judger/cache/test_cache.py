@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import signal
 import sqlite3
@@ -26,6 +27,42 @@ from judger.types import Case, Criterion, Explain, Probabilities, Reason, Span, 
 from judger.verdict import Calibration
 
 MEGABYTE = 2**20
+STRANGE = [
+    b"garbage",
+    b"\xff",
+    b"[]",
+    b"{}",
+    b"7",
+    b"[" * 5000,
+    b"[" + b"9" * 5000 + b"]",
+    *(
+        json.dumps([row]).encode()
+        for row in (
+            None,
+            "five!",
+            {"a": 1},
+            [1, 2],
+            ["00", [2.0, 2.0, 2.0], [], None, 1],  # no distribution
+            ["00", [float("nan"), 0.0, 1.0], [], None, 1],
+            ["00", [10**400, 0.0, 1.0], [], None, 1],
+            ["00", ["0", "0", "1"], [], None, 1],
+            ["00", [0.0, 1.0], [], None, 1],
+            ["0", [0.0, 0.0, 1.0], [], None, 1],  # no statement
+            [0, [0.0, 0.0, 1.0], [], None, 1],
+            ["00", [0.0, 0.0, 1.0], [], 7, 1],  # no text
+            ["00", [0.0, 0.0, 1.0], [], "x" * 2**21, 1],
+            ["00", [0.0, 0.0, 1.0], [], None, -1],  # no count
+            ["00", [0.0, 0.0, 1.0], [], None, 2**40],
+            ["00", [0.0, 0.0, 1.0], [], None, True],
+            ["00", [0.0, 0.0, 1.0], [[0]], None, 1],  # no span
+            ["00", [0.0, 0.0, 1.0], [[5, 3]], None, 1],
+            ["00", [0.0, 0.0, 1.0], [[-1, 3]], None, 1],
+            ["00", [0.0, 0.0, 1.0], [[0, 10**6]], None, 1],  # behind the report's end
+            ["00", [0.0, 0.0, 1.0], 7, None, 1],
+        )
+    ),
+]
+"""Bodies of which nothing can be used."""
 
 
 def case(*texts: str, report: str = "A report of words.") -> Case:
@@ -59,6 +96,14 @@ async def test_a_repeated_request_gets_the_same_verdicts_and_costs_nothing() -> 
         assert (first.usage.cached_criteria, again.usage.cached_criteria) == (0, 3)
         assert again.usage.shared_tokens == again.usage.prompt_tokens == first.usage.prompt_tokens
         assert num_judged(judge) == 3
+
+
+async def test_a_text_with_half_a_character_has_an_address_as_any_other() -> None:
+    async with judging() as judge:
+        for report in ("cut \ud83d", "cut \ufffd", "cut \ud83d"):
+            result = await judge.judge(case("words \ud83d", report=report))
+        assert result.usage.cached_criteria == 1
+        assert num_judged(judge) == 2
 
 
 async def test_only_what_is_not_known_is_judged_and_the_order_is_kept() -> None:
@@ -127,6 +172,35 @@ async def test_memory_holds_the_latest_contexts_and_forgets_the_oldest() -> None
     assert 10 <= len(known) <= 40
 
 
+@pytest.mark.parametrize("memory_bytes", [0, MEGABYTE])
+async def test_one_context_never_takes_more_than_all_may_and_pushes_nobody_out(memory_bytes: int) -> None:
+    cache = VerdictCache("judge", memory_bytes=memory_bytes)
+    small = Outcome(result=Probabilities(0.0, 0.0, 1.0))
+    cache.keep(case("words", report="small"), VERDICT_TIER, [small])
+    many = case(*map(str, range(512)), report="large")
+    for large in (
+        replace(small, rationale="x" * 100_000),  # 49 MiB in all
+        replace(small, rationale="\U0001f600" * 1_000),  # four bytes each in memory
+        replace(small, evidence=tuple(Span(0, 1) for _ in range(100))),
+    ):
+        cache.keep(many, VERDICT_TIER, [large] * 512)
+        assert await cache.look_up(many, VERDICT_TIER) == {}
+        assert cache._size <= memory_bytes
+    assert bool(await cache.look_up(case("words", report="small"), VERDICT_TIER)) == bool(memory_bytes)
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 10_000])
+async def test_what_memory_has_no_room_for_is_found_in_the_file(tmp_path: Path, memory_bytes: int) -> None:
+    many = case(*map(str, range(100)))
+    cache = VerdictCache("judge", memory_bytes=memory_bytes, file=CacheFile(tmp_path / "verdicts", MEGABYTE))
+    cache.keep(many, VERDICT_TIER, [Outcome(result=Probabilities(0.0, 0.0, 1.0))] * 100)
+    assert cache.file is not None
+    await cache.file.read(b"")  # one thread: what was written before is in the file now
+    assert len(await cache.look_up(many, VERDICT_TIER)) == 100
+    assert cache._contexts == {}
+    await cache.close()
+
+
 async def test_a_file_gives_a_new_process_the_same_verdicts_bit_by_bit(tmp_path: Path) -> None:
     chance = random.Random(1)
     texts = [f"[[p={a / 3!r},{b / 3!r},{1 - a / 3 - b / 3!r}]]" for a, b in ((chance.random(), chance.random()),) * 9]
@@ -148,11 +222,12 @@ async def test_rationale_and_evidence_survive_the_file(tmp_path: Path) -> None:
         rationale='It says "ja" – \u2028 and\n\x00 more',
         prompt_tokens=120,
     )
+    one = case("words", report="A report of words, and of some more.")
     cache = VerdictCache("judge", file=CacheFile(tmp_path / "verdicts", MEGABYTE))
-    cache.keep(case("words"), VERDICT_TIER, [outcome])
+    cache.keep(one, VERDICT_TIER, [outcome])
     await cache.close()
     cache = VerdictCache("judge", file=CacheFile(tmp_path / "verdicts", MEGABYTE))
-    assert await cache.look_up(case("words"), VERDICT_TIER) == {0: replace(outcome, shared_tokens=120)}
+    assert await cache.look_up(one, VERDICT_TIER) == {0: replace(outcome, shared_tokens=120)}
     await cache.close()
 
 
@@ -169,6 +244,100 @@ async def test_the_file_stays_within_its_size_and_keeps_what_was_used_last(tmp_p
     assert (tmp_path / "verdicts").stat().st_size <= 1.5 * size
     assert 90 < len(found) < 250
     assert addresses[-1] in found
+
+
+@pytest.mark.parametrize("size", [MEGABYTE, MEGABYTE // 4])
+async def test_the_file_is_never_much_larger_than_its_limit_and_shrinks_to_a_lower_one(
+    tmp_path: Path, size: int
+) -> None:
+    path = tmp_path / "verdicts"
+    file = CacheFile(path, 16 * MEGABYTE)
+    for i in range(8_000):
+        file.write(i.to_bytes(24, "big"), b"x" * 1000)
+    await file.close()
+    assert path.stat().st_size > 8 * MEGABYTE
+    file, largest = CacheFile(path, size), 0
+    for i in range(3_000):
+        file.write(i.to_bytes(24, "little"), b"y" * 1000)
+        if i % 100 == 99:
+            await file.read(b"")
+        if i >= 1_000:
+            largest = max(largest, on_disk(tmp_path))
+    await file.close()
+    assert largest <= 2 * size + 200_000  # with the log beside it, which holds a burst of a hundred rows on top
+    assert path.stat().st_size <= 1.1 * size
+
+
+def on_disk(folder: Path) -> int:
+    return sum(one.stat().st_size for one in folder.iterdir())
+
+
+HOLDER = """
+import sqlite3, sys
+
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("BEGIN EXCLUSIVE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_a_file_that_another_process_holds_is_refused_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts"
+    await CacheFile(path, MEGABYTE).close()
+    holder = subprocess.Popen(  # noqa: ASYNC220 - it is the test's
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(InvalidRequest, match="in use by another process"):
+        CacheFile(path, MEGABYTE)
+    holder.communicate("")
+    await CacheFile(path, MEGABYTE).close()
+
+
+async def test_a_second_server_on_the_file_is_refused_and_takes_nothing_from_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts"
+    first = CacheFile(path, MEGABYTE)
+    first.write(b"a", b"body")
+    for _ in range(2):  # the refused one must not take the lock away with it
+        with pytest.raises(InvalidRequest, match="one server a file"):
+            CacheFile(path, MEGABYTE)
+    opening = (
+        f"from pathlib import Path; from judger.cache.sqlite import CacheFile; CacheFile(Path({str(path)!r}), 2**20)"
+    )
+    other = subprocess.run(  # noqa: ASYNC221 - it is the test's
+        [sys.executable, "-c", opening], capture_output=True, text=True, timeout=120
+    )
+    assert "one server a file" in other.stderr
+    assert await until_read(first, b"a") == [b"body"]
+    await first.close()
+    second = CacheFile(path, MEGABYTE)
+    assert await second.read(b"a") == [b"body"]
+    await second.close()
+
+
+async def test_nobody_can_lock_a_file_that_is_open_so_that_no_read_waits_for_one(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts"
+    file = CacheFile(path, MEGABYTE)
+    file.write(b"a", b"body")
+    assert await until_read(file, b"a") == [b"body"]
+    with sqlite3.connect(path, timeout=0) as foreign, pytest.raises(sqlite3.OperationalError, match="locked"):
+        foreign.execute("BEGIN EXCLUSIVE")
+    foreign.close()
+    assert await file.read(b"a") == [b"body"]
+    await file.close()
+
+
+@pytest.mark.parametrize("body", STRANGE)
+async def test_a_body_that_nobody_of_ours_wrote_is_a_miss(tmp_path: Path, body: bytes) -> None:
+    file = CacheFile(tmp_path / "verdicts", 8 * MEGABYTE, (faults := list[str]()).append)
+    cache = VerdictCache("judge", file=file)
+    file.write(cache._address(case("words"), VERDICT_TIER), body)
+    assert await until_read(file, cache._address(case("words"), VERDICT_TIER)) == [body]
+    assert await cache.look_up(case("words"), VERDICT_TIER) == {}
+    assert faults == ["garbled"]
+    await cache.close()
 
 
 WRITER = """

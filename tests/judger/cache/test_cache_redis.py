@@ -10,22 +10,27 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
 
 from judger.cache import redis as cache_redis
+from judger.cache.codec import encode
 from judger.cache.redis import CacheRedis, check_redis
 from judger.cache.verdicts import VerdictCache
 from judger.config import ServeConfig
 from judger.engines.base import VERDICT_TIER, Outcome
 from judger.engines.scripted import ScriptedEngine
 from judger.errors import InvalidRequest
+from judger.judge import Judge
+from judger.schedule.admission import Ticket
 from judger.server.process import Running, running
-from judger.types import Case, Criterion, Probabilities
+from judger.types import Case, Criterion, Options, Probabilities
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
+from tests.judger.cache.test_cache import STRANGE
 
 redis = pytest.importorskip("redis", reason="needs the [redis] extra")
 needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server (a Debian package)")
@@ -144,25 +149,99 @@ async def test_a_redis_that_hangs_delays_a_case_once_and_then_nobody() -> None:
 
 @needs_redis
 @pytest.mark.usefixtures("patient")
-@pytest.mark.parametrize("body", [b"garbage", b"[]", b"[" * 5000, b'[["00",[2,2,2],[],null,1]]', b"\xff"])
-async def test_what_others_wrote_there_is_a_miss(tmp_path: Path, body: bytes) -> None:
+async def test_what_others_wrote_there_is_a_miss(tmp_path: Path) -> None:
     port, faults = free_port(), list[str]()
-    with redis_server(tmp_path, port):
+    with redis_server(tmp_path, port), redis.Redis(port=port) as client:
         shared = CacheRedis(f"redis://127.0.0.1:{port}", faults.append)
         cache = VerdictCache("judge", shared=shared)
         cache.keep(CASE, VERDICT_TIER, OUTCOMES)
-        await asyncio.wait(shared._writes)
+        await shared.written()
         fresh = VerdictCache("judge", shared=shared)
         assert [one.result for one in (await fresh.look_up(CASE, VERDICT_TIER)).values()] == [
             one.result for one in OUTCOMES
         ]
-        with redis.Redis(port=port) as client:
-            (key,) = client.keys()
-            field = client.hkeys(key)[0]
+        (key,) = client.keys()
+        field = client.hkeys(key)[0]
+        other = encode({b"another statement": OUTCOMES[0]})
+        strange = [body.replace(b'"00"', b'"' + field.hex().encode() + b'"') for body in STRANGE]
+        for body in strange:
             client.hset(key, field, body)
+            faults.clear()
+            assert len(await VerdictCache("judge", shared=shared).look_up(CASE, VERDICT_TIER)) == 1, body
+            assert faults == ["redis_garbled"], body
+        client.hset(key, field, other)
         assert len(await VerdictCache("judge", shared=shared).look_up(CASE, VERDICT_TIER)) == 1
-        assert faults == ["redis_garbled"]
         await cache.close()
+
+
+@needs_redis
+@pytest.mark.usefixtures("patient")
+async def test_a_key_of_another_kind_is_a_miss_and_no_outage(tmp_path: Path) -> None:
+    port, faults = free_port(), list[str]()
+    with redis_server(tmp_path, port), redis.Redis(port=port) as client:
+        shared = CacheRedis(f"redis://127.0.0.1:{port}", faults.append)
+        cache = VerdictCache("judge", shared=shared)
+        client.set(b"judger:1:" + cache._address(CASE, VERDICT_TIER), "somebody else's")
+        assert await cache.look_up(CASE, VERDICT_TIER) == {}
+        cache.keep(CASE, VERDICT_TIER, OUTCOMES)
+        await shared.written()
+        other = replace(CASE, report="another")
+        cache.keep(other, VERDICT_TIER, OUTCOMES)
+        await shared.written()
+        assert len(await VerdictCache("judge", shared=shared).look_up(other, VERDICT_TIER)) == 2
+        assert shared.is_up
+        assert set(faults) == {"redis_garbled"}
+        await cache.close()
+
+
+@needs_redis
+@pytest.mark.usefixtures("patient")
+async def test_a_group_of_any_size_is_looked_up_in_few_exchanges_and_over_two_connections(tmp_path: Path) -> None:
+    """65 readers at once were more than the pool had connections, and that looked like an outage."""
+    port, faults = free_port(), list[str]()
+    cases = [replace(CASE, report=f"report {number}") for number in range(300)]
+    with redis_server(tmp_path, port), redis.Redis(port=port) as client:
+        before = client.info("clients")["connected_clients"]
+        shared = CacheRedis(f"redis://127.0.0.1:{port}", faults.append)
+        cache = VerdictCache("judge", shared=shared)
+        for one in cases:
+            cache.keep(one, VERDICT_TIER, OUTCOMES)
+        await shared.written()
+        client.config_resetstat()
+        judge = Judge(ScriptedEngine(), cache=lambda judge_id: VerdictCache("judge", shared=shared))
+        tickets = await judge.admit(cases, Options(), Ticket())
+        known = await asyncio.gather(*(judge.cache.look_up(one, VERDICT_TIER) for one in cases))
+        assert {len(one) for one in known} == {2}
+        assert len(tickets) == 300
+        assert not any(judge.admission.held.values())  # what is known takes no room
+        assert faults == []
+        assert shared.is_up
+        assert client.info("clients")["connected_clients"] <= before + 2
+        assert client.info("commandstats")["cmdstat_hmget"]["calls"] == 300  # memory had the second look
+        assert client.info("stats")["total_reads_processed"] < 100
+        await judge.close()
+
+
+@needs_redis
+@pytest.mark.usefixtures("patient")
+async def test_more_writes_than_connections_are_all_written(tmp_path: Path) -> None:
+    port, faults = free_port(), list[str]()
+    with redis_server(tmp_path, port), redis.Redis(port=port) as client:
+        shared = CacheRedis(f"redis://127.0.0.1:{port}", faults.append)
+        for number in range(500):
+            shared.write(number.to_bytes(24, "big"), {b"statement": b"body"})
+        await shared.written()
+        assert client.dbsize() == 500
+        assert faults == []
+        await shared.close()
+
+
+async def test_a_hundred_readers_of_a_redis_that_is_away_fail_once() -> None:
+    faults = list[str]()
+    shared = CacheRedis(f"redis://127.0.0.1:{free_port()}", faults.append)
+    assert await asyncio.gather(*(shared.read(b"a", [b"b"]) for _ in range(100))) == [{}] * 100
+    assert faults == ["redis_failed"]
+    await shared.close()
 
 
 @pytest.mark.parametrize("url", ["localhost:6379", "http://localhost", ""])

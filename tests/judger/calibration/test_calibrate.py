@@ -226,7 +226,7 @@ def test_a_calibration_survives_its_file(tmp_path: Path) -> None:
         ({"bias": [0, 0, 1e9]}, "3: bias.2: must lie between -100 and 100"),
         ({"bias": [0, 0, math.nan]}, "6: bias[2]: NaN is not JSON: a number is finite"),
         ({"bias": None}, "3: bias: must be a list, not null"),
-        ({"tmperature": 1}, "12: tmperature: is not a key of a calibration"),
+        ({"tmperature": 1}, "13: tmperature: is not a key of a calibration"),
         ({"fitted_on": 3}, "11: fitted_on: must be a string, not a number"),
     ],
 )

@@ -61,6 +61,14 @@ def write(path: Path, *rows: object) -> Path:
     return path
 
 
+def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A self-signed certificate for localhost and its key: NAME.pem and NAME.key."""
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key"]
+    argv = ["openssl", "req", "-x509", *key, "-out", f"{name}.pem", "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run(argv, cwd=folder, check=True, capture_output=True, timeout=60)
+    return folder / f"{name}.pem", folder / f"{name}.key"
+
+
 @contextlib.contextmanager
 def serving(*flags: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`judger serve` on a free port: its address and its process. Ended in the end, however the block ends."""

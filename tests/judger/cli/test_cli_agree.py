@@ -6,11 +6,11 @@ import json
 import random
 
 import pytest
-from conftest import SCRIPTED, case, write
 
 from judger.agreement.figures import FIGURES
 from judger.cli.labelled import source_names
 from judger.errors import InvalidRequest
+from tests.judger.cli.conftest import SCRIPTED, case, write
 
 LABELS = {"fully": "fully_satisfied", "partially": "partially_satisfied", "not": "not_satisfied"}
 
@@ -102,6 +102,7 @@ def test_a_calibration_is_written_that_serves_and_helps(run, tmp_path):
     (result,) = ran.lines
     assert result["after"]["nll"] < result["before"]["nll"]
     assert json.loads(out.read_text())["temperature"] > 1
+    assert json.loads(out.read_text())["fitted_for"].startswith("scripted-")
     after = run("agree", path, *SCRIPTED, "--calibration", out, "--json", "--resamples", "20").lines[0]
     before = run("agree", path, *SCRIPTED, "--json", "--resamples", "20").lines[0]
     assert after["judge_id"] != before["judge_id"]

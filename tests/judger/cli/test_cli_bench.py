@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import JUDGER, Run, case, serving, write
 
 from judger.client import Settings
 from judger.config import ServeConfig
@@ -17,6 +16,7 @@ from judger.engines.scripted import ScriptedEngine
 from judger.load import Calls, Figures, Generator, Histogram, Sent
 from judger.server.process import running
 from judger.types import Case, Criterion, Options
+from tests.judger.cli.conftest import JUDGER, Run, case, serving, write
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import SCRIPTED, write
+
+from tests.judger.cli.conftest import SCRIPTED, write
 
 SAMPLE = [
     ("t1", "Science", [("[[fully]]", 4.0, "Explicit"), ("[[partially]]", 2.0, "Style"), ("[[fully]]", -1.0, "Style")]),

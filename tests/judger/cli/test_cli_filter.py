@@ -8,7 +8,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import JUDGER, SCRIPTED, case, write
+
+from tests.judger.cli.conftest import JUDGER, SCRIPTED, case, write
 
 ROWS = (
     case("good", "x [[fully]]", note={"kept": ["as", "it", "is"]}),
@@ -151,3 +152,60 @@ def test_killed_again_and_again_it_ends_up_with_every_line_once(run, tmp_path, o
     assert ran.code == 0
     assert 0 < ran.lines[0]["resumed_from"] <= 300
     assert ids(out) == [row["id"] for row in rows if "fully" in row["criteria"][0]["text"]]
+
+
+def test_kept_lines_keep_every_character_that_filter_does_not_read(run, tmp_path, out):
+    line = json.dumps(case("a", "x [[fully]]"))[:-1]
+    odd = (
+        line + ', "huge": 1e999, "tiny": -1e-9999, "digits": 12345678901234567890.50, "half": "cut \\ud83d", '
+        '"\\u006b\\ud83d": [1.0, 1E2, "\\/"]}  ',
+        (line + ',"no":"space" }').replace('"a"', '"b"', 1),
+    )
+    path = tmp_path / "in.jsonl"
+    path.write_text("".join(text + "\n" for text in odd))
+    assert run("filter", path, "-o", out, "--min-reward", "0.5", *SCRIPTED).code == 0
+    for text, kept in zip(odd, out.read_text().splitlines(), strict=True):
+        assert kept.startswith(text.rstrip()[:-1] + ', "judgement": {')
+    again = tmp_path / "again.jsonl"  # what we write is what we read: the old judgement gives way to the new one
+    assert run("filter", out, "-o", again, "--min-reward", "0.5", *SCRIPTED).code == 0
+    for text, kept in zip(out.read_text().splitlines(), again.read_text().splitlines(), strict=True):
+        assert kept.startswith(text.split('"judgement"')[0])
+        assert kept.count('"judgement"') == 1
+
+
+def test_a_document_of_several_lines_keeps_its_numbers_too(run, tmp_path, out):
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps([case(name, "x [[fully]]", n=7) for name in "ab"], indent=2).replace("7", "1e999"))
+    assert run("filter", path, "-o", out, "--min-reward", "0.5", *SCRIPTED).code == 0
+    assert [line.count('"n": 1e999') for line in out.read_text().splitlines()] == [1, 1]
+    assert ids(out) == ["a", "b"]
+
+
+def test_a_task_of_several_reports_keeps_its_other_characters_in_each_line(run, tmp_path, out):
+    task = {"id": "t", "query": "q", "criteria": [{"text": "x [[fully]]"}], "reports": [{"text": "A."}, {"text": "B."}]}
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps(task)[:-1] + ', "n": 1e999}\n')
+    assert run("filter", path, "-o", out, "--min-reward", "0.5", *SCRIPTED).code == 0
+    lines = out.read_text().splitlines()
+    assert ['"n": 1e999' in line and '"reports"' not in line for line in lines] == [True, True]
+    assert [(row["id"], row["report"]) for row in read(out)] == [("t/1", "A."), ("t/2", "B.")]
+
+
+def test_of_yaml_what_json_cannot_hold_is_refused_and_half_characters_are_escaped(run, tmp_path, out):
+    path = tmp_path / "in.yaml"
+    rows = 'id: a\nquery: q\nreport: The sky.\ncriteria: [{text: "x [[fully]]"}]\n'
+    path.write_text(rows + "n: .inf\nm: .nan\n")
+    ran = run("filter", path, "-o", out, "--min-reward", "0.5", *SCRIPTED)
+    assert ran.code == 2
+    assert [line.split(" ", 1)[0] for line in ran.err.splitlines()] == [f"{path}:5:", f"{path}:6:"]
+    path.write_text(rows + 'n: "cut \\ud83d"\n')
+    assert run("filter", path, "-o", out, "--min-reward", "0.5", *SCRIPTED).code == 0
+    assert '"n": "cut \\ud83d"' in out.read_text()
+
+
+@pytest.mark.parametrize("key", ["id", "report", "query", "language", "source"])
+def test_half_a_character_in_what_is_sent_is_a_fault_of_its_line(run, tmp_path, out, key):
+    path = write(tmp_path / "in.jsonl", ROWS[0], case("b", "x [[fully]]") | {key: "cut \ud83d"})
+    ran = run("filter", path, "-o", out, "--min-reward", "0.5", *SCRIPTED)
+    assert ran.code == 2
+    assert ran.err.startswith(f"{path}:2: {key}: character 4 is a lone surrogate")

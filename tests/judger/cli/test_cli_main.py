@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
-from conftest import JUDGER, SCRIPTED, case, write
 
 from judger.errors import EngineError, JudgerError
 from judger.version import __version__
+from tests.judger.cli.conftest import JUDGER, SCRIPTED, case, make_certificate, serving, write
 
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "vllm", "numpy", "tokenizers"}
 
@@ -34,7 +36,6 @@ def test_the_version_is_said(run):
 @pytest.mark.parametrize(
     "argv",
     [
-        [],
         ["nonsense"],
         ["score"],
         ["score", "x.jsonl", "--mapping", "wrong"],
@@ -47,6 +48,8 @@ def test_the_version_is_said(run):
         ["score", "x.jsonl", "--eng", "mini"],
         ["filter", "x.jsonl"],
         ["eval", "adr"],
+        ["score", "x.jsonl", "--judge-id", "\udcff"],
+        ["score", "x.jsonl", "--addr", "\udcff:1"],
         ["eval"],
     ],
 )
@@ -63,6 +66,10 @@ def test_wrong_usage_ends_with_2_and_says_why(run, argv):
         (["--threads", "0"], "--threads"),
         (["--max-batch-tokens", "0"], "--max-batch-tokens"),
         (["--trials", "33"], "--trials"),
+        (["--trials", "5"], "--trials: are of written reasons"),
+        (["--explain", "always", "--explain-margin", "0.2"], "--explain-margin: says which criteria"),
+        (["--engine", "mini", "--quantization", "awq"], "--quantization: is for vllm; the engine is mini"),
+        (["--base-url", "http://x/v1"], "--base-url: is for openai or decisions; the engine is mini"),
         (["--addr", "localhost:1", "--threads", "2"], "--threads"),
         (["--addr", "localhost:1", "--engine", "mini"], "--engine"),
         (["--calibration", "nowhere.json"], "nowhere.json"),
@@ -153,10 +160,11 @@ def judger(*argv: object, **keywords) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path):
+@pytest.mark.parametrize("flag", ["--json", ""])
+def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path, flag):
     path = write(tmp_path / "c.jsonl", *(case(f"a{i}", "x", report="word " * 500) for i in range(300)))
-    command = f"{' '.join(JUDGER)} score {path} --engine scripted --json | head -1; echo ${{PIPESTATUS[0]}} >&2"
-    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    command = f"{' '.join(JUDGER)} score {path} --engine scripted {flag} | head -1; echo ${{PIPESTATUS[0]}} >&2"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=100)
     assert ran.stdout.count("\n") == 1
     assert ran.stderr == "141\n"
 
@@ -171,15 +179,22 @@ def test_a_full_disk_is_one_line(tmp_path):
     assert (ran.returncode, ran.stderr) == (2, "judger: No space left on device\n")
 
 
-def test_ctrl_c_ends_with_130_and_without_a_traceback(tmp_path):
+@pytest.mark.parametrize("command", ["score", "filter"])
+def test_ctrl_c_ends_with_130_and_without_a_traceback(tmp_path, command):
     path = write(tmp_path / "c.jsonl", *(case(f"a{i}", f"{i} [[slow=0.5]]") for i in range(100)))
-    command = [*JUDGER, "score", str(path), *SCRIPTED, "--json", "--max-batch-tokens", "10"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    out = tmp_path / "out.jsonl"
+    flags = ["--json"] if command == "score" else ["-o", str(out), "--min-reward", "-1"]
+    argv = [*JUDGER, command, str(path), *SCRIPTED, *flags, "--max-batch-tokens", "10"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            process.stdout.readline()
+            if command == "score":
+                process.stdout.readline()
+            until = time.monotonic() + 60
+            while command == "filter" and not (out.exists() and out.read_text()) and time.monotonic() < until:
+                time.sleep(0.05)
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 130
@@ -208,3 +223,93 @@ def test_a_bug_is_not_hidden():
 
     with pytest.raises(KeyError):
         report(KeyError("a bug"))
+
+
+def test_without_a_command_there_is_help(run):
+    ran = run()
+    assert (ran.code, ran.err) == (0, "")
+    assert "score" in ran.out
+
+
+def test_a_commands_help_has_the_engines_flags_in_one_place(run):
+    short, long = run("score", "--help"), run("score", "--help-engine")
+    assert (short.code, long.code) == (0, 0)
+    assert "--help-engine" in short.out
+    assert "--kv-cache-mb" not in short.out
+    assert "torch: megabytes for keys and values" in " ".join(long.out.split())
+    assert "--rubric" not in long.out
+
+
+def test_many_faults_are_a_few_lines_and_a_count_for_each_file(run, tmp_path):
+    short, long = tmp_path / "short.jsonl", tmp_path / "long.jsonl"
+    short.write_text("no,json\n" * 50)
+    long.write_text("no,json\n" * 5000)
+    ran = run("score", long, short, *SCRIPTED)
+    lines = ran.err.splitlines()
+    assert ran.code == 2
+    assert len(lines) == 42
+    assert lines[20] == f"{long}: and 981 more"
+    assert lines[-1] == f"{short}: and 30 more"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            b'[\n {"id": "a"},\n {"id": "b"}\n]\n',
+            "1: json: is one JSON document over several lines: name the file .json",
+        ),
+        (b'\n{\n "id": "a"\n}', "2: json: is one JSON document over several lines: name the file .json"),
+        (b"PAR1\x15\x04\nx\n\xff\n", "1: file: looks like a Parquet file"),
+        (b"PK\x03\x04\n\xff\n", "1: file: looks like a zip archive"),
+    ],
+)
+def test_a_file_that_is_something_else_is_one_line_that_says_what(run, tmp_path, content, said):
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(content)
+    ran = run("score", path, *SCRIPTED)
+    assert ran.code == 2
+    assert ran.err.startswith(f"{path}:{said}")
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_broken_first_line_is_still_a_fault_like_another(run, tmp_path):
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"id": \n' + json.dumps(case("a", "x", report="")) + "\n{\n")
+    ran = run("score", path, *SCRIPTED)
+    assert [line.removeprefix(f"{path}:").split(":")[0] for line in ran.err.splitlines()] == ["1", "2", "3"]
+
+
+def test_a_server_that_is_not_there_is_one_line_and_grpc_says_nothing_before_it(tmp_path):
+    path = write(tmp_path / "c.jsonl", case("a", "x"))
+    with serving() as (address, _):
+        flags = ["--addr", address, "--ca", make_certificate(tmp_path, "a")[0], "--timeout", "5"]
+        argv = [*JUDGER, "score", str(path), *map(str, flags)]
+        ran = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=100)
+    assert ran.returncode == 3
+    assert len(ran.stderr.splitlines()) == 1
+    assert address in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "said"),
+    [
+        ("a.pem", "b.key", "tls_key: {}/b.key is not the private key of the certificate in {}/a.pem"),
+        ("a.pem", "locked.key", "tls_key: {}/locked.key is encrypted"),
+        ("a.pem", "a.pem", "tls_key: {}/a.pem holds no private key"),
+        ("a.key", "a.key", "tls_cert: {}/a.key holds no certificate"),
+        ("a.pem", "cut.key", "tls_key: {}/cut.key holds no private key"),
+    ],
+)
+def test_a_wrong_tls_key_or_certificate_is_said_to_be_that(tmp_path, cert, key, said):
+    make_certificate(tmp_path, "a")
+    make_certificate(tmp_path, "b")
+    openssl = ["openssl", "pkey", "-in", "a.key", "-aes128", "-passout", "pass:x", "-out", "locked.key"]
+    subprocess.run(openssl, cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "cut.key").write_text((tmp_path / "a.key").read_text()[:100])
+    said = said.replace("{}", str(tmp_path))
+    argv = ["serve", *SCRIPTED, "--port", "0", "--tls-cert", tmp_path / cert, "--tls-key", tmp_path / key]
+    ran = subprocess.run([*JUDGER, *map(str, argv)], capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith(f"judger: {said}")
+    assert len(ran.stderr.splitlines()) == 1

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
 
 import pytest
-from conftest import SCRIPTED, case, write
+
+from judger.calibration.file import save_calibration
+from judger.engines.scripted import ScriptedEngine
+from judger.verdict import Calibration
+from tests.judger.cli.conftest import JUDGER, SCRIPTED, case, write
 
 TWO = (
     case("a", "The sky is blue [[fully]]", {"text": "Wrong colours [[not]]", "weight": -1.0}),
@@ -118,9 +123,69 @@ def test_a_calibration_changes_the_judge_and_its_probabilities(run, cases, tmp_p
                 "negative_threshold": 0.5,
                 "partial_threshold": 0.5,
                 "fitted_on": "a test",
+                "fitted_for": ScriptedEngine().identity.model_id,
             }
         )
     )
     raw, calibrated = (run("score", cases, *SCRIPTED, "--json", *f).lines[0] for f in ([], ["--calibration", path]))
     assert calibrated["judge_id"] != raw["judge_id"]
     assert calibrated["verdicts"][0]["score"]["p_full"] < raw["verdicts"][0]["score"]["p_full"]
+
+
+@pytest.mark.parametrize("whose", ["torch-0123456789abcdef", ""])
+def test_a_calibration_of_another_judge_is_refused_and_both_are_named(run, cases, tmp_path, whose):
+    path = tmp_path / "calibration.json"
+    save_calibration(Calibration(temperature=2.0, fitted_on="a test", fitted_for=whose), path)
+    ran = run("score", cases, *SCRIPTED, "--calibration", path)
+    assert ran.code == 2
+    assert ScriptedEngine().identity.model_id in ran.err
+    assert (whose or "no model that it names") in ran.err
+    assert ran.out == ""
+
+
+def test_several_files_are_judged_in_their_order_and_all_are_checked_first(run, tmp_path):
+    first, second = write(tmp_path / "1.jsonl", case("a", "x [[fully]]")), write(tmp_path / "2.jsonl", case("b", "x"))
+    ran = run("score", first, second, *SCRIPTED, "--json")
+    assert [(line["request_id"], line["index"]) for line in ran.lines] == [("a", 0), ("b", 1)]
+    second.write_text("{}\n")
+    ran = run("score", first, second, *SCRIPTED, "--json")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"{second}:1: ")
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_dash_is_standard_input_lines_or_one_document(tmp_path, indent):
+    text = json.dumps(case("a", "x [[fully]]"), indent=indent)
+    argv = [*JUDGER, "score", "-", *SCRIPTED, "--json"]
+    ran = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout)["request_id"] == "a"
+
+
+def test_standard_input_is_named_once(run):
+    ran = run("score", "-", "-", *SCRIPTED)
+    assert ran.code == 2
+    assert "standard input can be read once" in ran.err
+
+
+def test_labels_and_roles_are_read_as_they_are_printed(run, tmp_path):
+    row = case("a", {"text": "x [[fully]]", "label": "FULLY_SATISFIED", "role": "EXPLICIT"})
+    path = write(tmp_path / "c.jsonl", row, case("b", {"text": "y [[not]]", "label": "not_satisfied"}))
+    ran = run("agree", path, *SCRIPTED, "--json")
+    assert ran.code == 0
+    assert ran.lines[0]["mean"]["balanced_accuracy"]["value"] == 1.0
+
+
+def test_the_text_of_the_evidence_comes_on_request(run, cases, tmp_path):
+    ran = run("score", cases, *SCRIPTED, "--json", "--evidence-text")
+    spans = [(line, span) for line in ran.lines for verdict in line["verdicts"] for span in verdict["evidence"]]
+    assert spans
+    reports = {row["id"]: row["report"] for row in TWO}
+    assert all(span["text"] == reports[line["request_id"]][span["start"] : span["end"]] for line, span in spans)
+    assert "text" not in run("score", cases, *SCRIPTED, "--json").out
+    out = tmp_path / "out.jsonl"
+    run("filter", cases, "-o", out, "--min-reward", "-9", *SCRIPTED, "--evidence-text")
+    assert '"text": "The sky is blue' in out.read_text()
+    ran = run("score", cases, *SCRIPTED, "--evidence-text")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--evidence-text: is of JSON" in ran.err

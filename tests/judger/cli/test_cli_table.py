@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import unicodedata
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from judger.cli.table import case_table, clean, legend, number, refused_case
+from judger.cli.table import case_table, clean, legend, number, refused_case, why_unlikely
+from judger.demo.picture import draw
 from judger.reward import reward
 from judger.types import (
     Case,
@@ -24,7 +26,7 @@ from judger.types import (
     Unscored,
     Verdict,
 )
-from judger.verdict import score
+from judger.verdict import Calibration, score
 
 FULLY, PARTLY, NOT = (0.05, 0.05, 0.9), (0.1, 0.8, 0.1), (0.9, 0.05, 0.05)
 REPORT = "# Colours\n\n**The sky is blue**, as a rule. Grass is green. " + "Filler. " * 50
@@ -72,8 +74,8 @@ def test_a_row_has_weight_verdict_confidence_and_points():
 
 
 def test_a_flaw_that_is_present_reads_as_bad_and_costs_its_weight():
-    assert row(rendered((flaw(), FULLY)), "Names").split()[-6:] == ["−3", "✘", "flaw", "present", "95%", "−3"]
-    assert row(rendered((flaw(), PARTLY)), "Names").split()[-7:] == ["−3", "✘", "flaw", "in", "part", "90%", "−3"]
+    assert row(rendered((flaw(), FULLY)), "Names").split()[-6:] == ["−3", "✘", "flaw", "present", "90%", "−3"]
+    assert row(rendered((flaw(), PARTLY)), "Names").split()[-7:] == ["−3", "✘", "flaw", "in", "part", "80%", "−3"]
 
 
 def test_the_deciding_passage_stands_on_one_line_without_markdown():
@@ -164,3 +166,40 @@ def test_numbers_are_short(value, text):
 @pytest.mark.parametrize("mapping", list(Mapping))
 def test_the_legend_explains_every_mapping(mapping):
     assert "reward = points / sum of the positive weights" in legend(mapping).plain
+
+
+@pytest.mark.parametrize(
+    ("criterion", "p", "shown", "why"),
+    [
+        (requirement(), (0.33, 0.35, 0.32), "partially 35%", "fully has 32%, under its 50%"),
+        (requirement(), (0.45, 0.1, 0.45), "not ~45%", "else not 45%, partially 10%"),
+        (flaw(), (0.45, 0.3, 0.25), "in part ~30%", "any trace of it has 55%, over its 50%"),
+        (flaw(), (0.2, 0.39, 0.41), "present 41%", "else in part 39%, present 41%"),
+        (requirement(), (0.3, 0.5, 0.2), "partially 50%", None),
+        (flaw(), (0.6, 0.2, 0.2), "absent ~60%", None),
+    ],
+)
+def test_the_confidence_is_that_of_the_label_shown_and_less_than_half_says_why(criterion, p, shown, why):
+    text = rendered((criterion, p))
+    assert shown in " ".join(row(text, "Names").split())
+    assert ("less than half: " in text) == (why is not None)
+    assert why is None or why in text
+
+
+def test_a_calibrated_threshold_is_said_where_it_made_the_label():
+    low = Calibration(positive_threshold=0.3, negative_threshold=0.8)
+    met = score(Probabilities(0.3, 0.3, 0.4), negative=False, calibration=low)
+    assert why_unlikely(requirement(), met) == "fully has 40%, over its 30%"
+    absent = score(Probabilities(0.4, 0.3, 0.3), negative=True, calibration=low)
+    assert why_unlikely(flaw(), absent) == "any trace of it has 60%, under its 80%"
+
+
+def test_the_picture_of_a_judged_case_is_whole_and_fetches_nothing(tmp_path):
+    case = Case(id="case-1", query="Which colours?", report=REPORT, criteria=(requirement(),))
+    verdict = Verdict(criterion_id="c", result=score(Probabilities(*FULLY), negative=False), evidence=(Span(0, 44),))
+    judged = reward(case.criteria, (verdict,))
+    draw(case, Judgement(case_id="case-1", verdicts=(verdict,), reward=judged, judge_id="j"), tmp_path / "p.svg")
+    texts = "".join(ElementTree.parse(tmp_path / "p.svg").getroot().itertext()).replace("\xa0", " ")
+    assert "reward 1.00" in texts
+    assert "font-face" not in texts
+    assert "url(http" not in texts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
@@ -92,11 +91,3 @@ async def moody() -> AsyncIterator[tuple[MoodyServicer, str]]:
     await server.start()
     yield servicer, f"127.0.0.1:{port}"
     await server.stop(0)
-
-
-@pytest.fixture
-def unused_address() -> str:
-    """Where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import pytest
 
 from judger.client import BlockingClient, connect_blocking
 from judger.client.background import BACKGROUND
+from judger.client.readers import READERS
 from judger.errors import InvalidRequest, Unavailable
 from judger.server.process import Running
 from judger.types import Case, Criterion, Judgement
@@ -50,7 +50,7 @@ async def test_every_method_answers_as_the_async_one_does(client: BlockingClient
         assert sorted(index for index, _ in client.judge_group("q", ["a", "b", "c"], ["x"])) == [0, 1, 2]
         in_order = client.judge_group_all("q", ["an apple", "a pear"], ["apple"])
         assert [judgement.reward.value for judgement in in_order] == [1.0, 0.0]
-        assert client.compare("q", "a pear", "an apple", ["apple"]).preference == pb.CompareResponse.B
+        assert client.compare("q", "a pear", "an apple", ["apple"]).preference == "b"
         answers = dict(client.judge_stream(iter(cases(50)), in_flight=8))
         assert sorted(answers) == list(range(50))
         assert all(isinstance(answer, Judgement) for answer in answers.values())
@@ -61,9 +61,10 @@ async def test_every_method_answers_as_the_async_one_does(client: BlockingClient
 async def test_errors_are_those_of_the_async_client(client: BlockingClient, unused_address: str) -> None:
     def program() -> None:
         with pytest.raises(InvalidRequest, match=r"^report: is empty"):
-            client.judge("", "", ["x"])
-        with pytest.raises(InvalidRequest, match=r"^reports\[0\]"):
-            client.judge_group_all("", [""], ["x"])
+            client.judge_raw(pb.JudgeRequest(criteria=[pb.Criterion(text="x")]))
+        [refused] = client.judge_group_all("", ["\ud800"], ["x"])
+        assert isinstance(refused, InvalidRequest)
+        assert refused.field == "reports[0]"
         with (
             connect_blocking(unused_address, max_attempts=1) as lonely,
             pytest.raises(Unavailable, match="judger serve"),
@@ -99,10 +100,10 @@ async def test_an_iterator_that_is_left_early_ends_its_call(client: BlockingClie
         group = client.judge_group("", ["a"] * 50, ["x"])
         next(group)
         group.close()
-        for thread in threading.enumerate():
-            if thread.name == "judger-stream":
-                thread.join(10.0)
-                assert not thread.is_alive()
+        ends = time.monotonic() + 10.0
+        while READERS.num_busy and time.monotonic() < ends:
+            time.sleep(0.001)
+        assert not READERS.num_busy
         assert client.judge_case(cases(1)[0]).reward.value == 1.0
 
     await apart(program)

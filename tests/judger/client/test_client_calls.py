@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from judger.client import Client, connect
+from judger.client.readers import READERS
 from judger.config import ServeConfig
 from judger.engines.scripted import ScriptedEngine
 from judger.errors import DeadlineExceeded, InvalidRequest, JudgeMismatch, Unavailable, Unsupported
+from judger.pairwise import Preference
 from judger.server.process import Running, running
 from judger.types import Case, Criterion, Judgement, Label, Mapping, Options, Reason, Role, Score, Unscored
 from judger.v1 import judger_pb2 as pb
@@ -70,7 +72,6 @@ async def test_options_go_by_name_or_value(client: Client) -> None:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"report": ""}, "report"),
         ({"report": "x" * 3_000_000}, "report"),
         ({"report": "\ud800"}, "report"),
         ({"report": None}, "report"),
@@ -93,6 +94,7 @@ async def test_options_go_by_name_or_value(client: Client) -> None:
         ({"mapping": "sum"}, "mapping"),
         ({"mapping": 2}, "mapping"),
         ({"trials": 33}, "trials"),
+        ({"trials": 5}, "trials"),
         ({"trials": 1.5}, "trials"),
         ({"explain_margin": 2}, "explain_margin"),
         ({"temperature": 1.0}, "temperature"),
@@ -150,7 +152,7 @@ async def test_a_group_comes_as_it_finishes_and_in_order_where_wanted(client: Cl
 
 
 @pytest.mark.parametrize(
-    ("reports", "field"), [([], "reports"), (["a", ""], "reports[1]"), ("abc", "reports"), (["a", None], "reports[1]")]
+    ("reports", "field"), [([], "reports"), (["a"] * 1025, "reports"), ("abc", "reports"), (None, "reports")]
 )
 async def test_a_wrong_group_is_refused(unused_address: str, reports: Any, field: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
@@ -162,7 +164,7 @@ async def test_a_wrong_group_is_refused(unused_address: str, reports: Any, field
 async def test_a_stream_answers_every_case_under_its_position_and_names_the_bad_one(
     client: Client, is_async: bool
 ) -> None:
-    cases = [case(number, report="" if number == 7 else "A report.") for number in range(150)]
+    cases = [case(number, report="\ud800" if number == 7 else "A report.") for number in range(150)]
 
     async def source() -> AsyncIterator[Case]:
         for one in cases:
@@ -230,18 +232,31 @@ async def test_leaving_a_stream_or_a_group_early_leaves_nothing_behind(client: C
         async for _ in answers:
             break
         await answers.aclose()
-        for thread in threading.enumerate():
-            if thread.name == "judger-stream":
-                await asyncio.to_thread(thread.join, 10.0)
-                assert not thread.is_alive()
+        async with asyncio.timeout(10.0):
+            while READERS.num_busy:  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0.001)
     assert [task for task in asyncio.all_tasks() if "Pipeline" in repr(task.get_coro())] == []
     assert (await client.judge("", "A report.", ["[[fully]]"])).reward.value == 1.0
 
 
+async def test_groups_that_follow_each_other_share_their_thread_and_those_at_once_do_not_wait(client: Client) -> None:
+    def readers() -> int:
+        return sum(thread.name == "judger-reader" for thread in threading.enumerate())
+
+    before = readers()
+    for _ in range(40):
+        assert len(await client.judge_group_all("", ["a", "b"], ["x"])) == 2
+    assert readers() - before <= 10  # one that is not back yet is not waited for
+    slow = [client.judge_group_all("", ["a"], [f"[[slow=0.2]] {number}"]) for number in range(30)]
+    assert len(await asyncio.gather(*slow)) == 30
+
+
 async def test_two_reports_are_compared_by_their_rewards(client: Client) -> None:
     response = await client.compare("", "an apple", "a pear", ["apple"], mapping="expected")
-    assert response.preference == pb.CompareResponse.A
+    assert response.preference is Preference.A
     assert response.difference == 1.0
+    assert response.a is not None
+    assert response.a.components()[Role.EXPLICIT] == response.a.reward.value == 1.0
     with pytest.raises(Unsupported, match="criteria"):
         await client.compare("", "an apple", "a pear")
 
@@ -319,3 +334,13 @@ def test_options_and_cases_may_be_given_as_objects() -> None:
         Case(id="7", query="", report="r", criteria=(flaw,)), options
     )
     assert (request.request_id, request.judge_id, request.mapping) == ("7", "j", pb.Mapping.EXPECTED)
+
+
+@pytest.mark.parametrize(
+    "options", [{"trials": 3}, {"trials": 1}, {"explain": "always"}, {"explain_margin": 0.1}, {"allow_unscored": True}]
+)
+async def test_an_option_that_a_comparison_has_not_is_refused(unused_address: str, options: dict[str, Any]) -> None:
+    async with connect(unused_address) as client:
+        with pytest.raises(InvalidRequest) as caught:
+            await client.compare("", "an apple", "a pear", ["apple"], **options)
+    assert caught.value.field == next(iter(options))

@@ -102,6 +102,94 @@ async def test_an_unavailable_server_is_tried_max_attempts_times(moody: Any) -> 
     assert waits[1] >= 0.04
 
 
+async def test_a_server_that_says_when_to_come_back_is_asked_until_the_deadline(moody: Any) -> None:
+    """An engine that is loaded anew answers Unavailable with RetryInfo again and again: that is no failed attempt."""
+    servicer, address = moody
+    async with connect(address, max_attempts=2, backoff=0.01, timeout=60.0) as client:
+        servicer.moods.extend([Unavailable("the engine is being restarted", 0.02)] * 12)
+        await client.judge("", "A report.", ["x"])
+        assert len(servicer.seen) == 13
+        servicer.moods.extend([Unavailable("the engine is being restarted", 0.02)] * 12)
+        assert len(await client.judge_group_all("", ["a", "b"], ["x"])) == 2
+        servicer.moods.extend([Unavailable("the engine is being restarted", 0.02)] * 12)
+        [(_, answer)] = [pair async for pair in client.judge_stream(cases(1))]
+        assert isinstance(answer, Judgement)
+        servicer.moods.extend([Unavailable("the engine is being restarted", 0.05)] * 10_000)
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="restarted"):
+            await client.judge("", "A report.", ["x"], timeout=1.0)
+    assert 0.5 < time.monotonic() - began < 10.0
+
+
+async def test_an_engine_that_is_loaded_anew_is_waited_for() -> None:
+    """The same with a real judge, whose engine takes longer to come back than all unasked attempts together."""
+    engine = ScriptedEngine()
+    config = ServeConfig(engine="scripted", port=0, grace=1.0)
+    async with running(config, engine) as server:
+        keeper = server.judge.work.keeper
+        loaded = asyncio.Event()
+
+        async def rebuild(old: Any) -> Any:
+            await loaded.wait()
+            return ScriptedEngine()
+
+        keeper._rebuild, keeper._backoff = rebuild, 0.05
+        reviving = asyncio.create_task(keeper.revive(dead=True))
+        while keeper.is_up:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0)
+        async with connect(server.address, timeout=120.0, max_attempts=2, backoff=0.01) as client:
+            judging = asyncio.create_task(client.judge_case(cases(1)[0]))
+            await asyncio.sleep(1.0)
+            assert not judging.done()
+            loaded.set()
+            assert (await judging).reward.value == 1.0
+        await reviving
+
+
+async def test_patience_waits_for_a_judge_that_is_away_and_each_attempt_has_the_whole_timeout(
+    moody: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    servicer, address = moody
+    servicer.moods.extend(["break"] * 6 + ["slow", None])
+    async with connect(address, patience=60.0, timeout=0.7, max_attempts=1, backoff=0.02) as client:
+        await asyncio.gather(client.judge("", "A report.", ["x"]), client.judge("", "A report.", ["x"]))
+        assert len(servicer.seen) == 9
+        servicer.moods.extend(["break"] * 5)
+        assert len(await client.judge_group_all("", ["a", "b"], ["x"])) == 2
+        servicer.moods.extend(["break"] * 5)
+        assert len(await client.judge_many([("", "a", ["x"]), ("", "b", ["x"])])) == 2
+    said = [record.getMessage() for record in caplog.records if "waiting for it" in record.getMessage()]
+    assert len(said) == 1  # and not once a call
+    assert "up to 60 s" in said[0]
+
+
+async def test_patience_ends_and_is_no_patience_with_what_would_fail_again(moody: Any, unused_address: str) -> None:
+    servicer, address = moody
+    async with connect(address, patience=60.0, backoff=0.02) as client:
+        servicer.moods.append(InvalidRequest("report", "is odd"))
+        with pytest.raises(InvalidRequest):
+            await client.judge("", "A report.", ["x"])
+    assert len(servicer.seen) == 1
+    async with connect(unused_address, patience=0.5, timeout=30.0, backoff=0.02) as client:
+        began = time.monotonic()
+        for call in (client.judge_case(cases(1)[0]), client.judge_group_all("", ["a"], ["x"])):
+            with pytest.raises(Unavailable, match="judger serve"):
+                await call
+        with pytest.raises(Unavailable, match="judger serve"):
+            await client.judge_many(cases(1))
+        assert 1.5 <= time.monotonic() - began < 20.0
+
+
+async def test_a_stream_outlasts_a_silence_beyond_its_timeout_where_there_is_patience(unused_address: str) -> None:
+    host, _, port = unused_address.rpartition(":")
+    async with connect(unused_address, patience=60.0, timeout=0.5, backoff=0.05) as client:
+        judging = asyncio.create_task(client.judge_many(cases(5)))
+        await asyncio.sleep(1.5)
+        assert not judging.done()
+        async with running(ServeConfig(engine="scripted", host=host, port=int(port), grace=1.0), ScriptedEngine()):
+            assert all(isinstance(answer, Judgement) for answer in await judging)
+
+
 async def test_all_attempts_share_one_deadline(moody: Any) -> None:
     servicer, address = moody
     servicer.moods.extend([Overloaded("full", 0.3), "slow"])
@@ -258,6 +346,16 @@ def test_pauses_double_with_jitter_and_never_undercut_what_the_server_says() -> 
             assert base <= pause <= 1.5 * base
         assert attempts.pause(Unavailable("x", 30.0)) >= 30.0
         assert 5.0 <= attempts.pause(Overloaded("x", 5.0)) <= 6.0
+
+
+def test_pauses_stay_bounded_however_long_a_judge_is_away() -> None:
+    attempts = Attempts(Settings(address="localhost:1", patience=1e9), 1.0)
+    assert all(attempts.pause(Unavailable("x")) <= 15.0 for _ in range(3000))
+
+
+def test_an_overload_that_no_return_can_help_is_not_tried_again() -> None:
+    with pytest.raises(Overloaded):
+        Attempts(Settings(address="localhost:1", patience=60.0), 1000.0).pause(Overloaded("x"))
 
 
 def test_no_attempt_begins_behind_the_deadline() -> None:

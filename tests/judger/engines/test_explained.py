@@ -17,7 +17,6 @@ from judger.engines.explained import (
 )
 from judger.prompt import LabelWords
 from judger.types import Case, Criterion, Explain, Probabilities, Reason, Unscored
-from judger.verdict import IDENTITY
 
 REPORT = "Wind power costs 40 euros per megawatt-hour in the north. Solar costs 35 euros."
 SURE = Probabilities(0.0, 0.0, 1.0)
@@ -90,9 +89,7 @@ async def test_the_first_criterion_goes_ahead_and_the_others_together() -> None:
         seen.append(f"end {index}")
         return Outcome(result=SURE)
 
-    outcomes = await judge_in_tiers(
-        case(3), Tier(), IDENTITY, read=read, explain=lambda index, trial: read(index), lead=True
-    )
+    outcomes = await judge_in_tiers(case(3), Tier(), read=read, explain=lambda index, trial: read(index), lead=True)
     assert len(outcomes) == 3
     assert seen[:4] == ["begin 0", "end 0", "begin 1", "begin 2"]
 
@@ -111,7 +108,5 @@ async def test_the_first_exception_cancels_the_others_and_is_raised_as_it_is() -
         return Outcome(result=SURE)
 
     with pytest.raises(OSError, match="gone"):
-        await judge_in_tiers(
-            case(3), Tier(explain=Explain.NEVER), IDENTITY, read=read, explain=lambda index, trial: read(index)
-        )
+        await judge_in_tiers(case(3), Tier(explain=Explain.NEVER), read=read, explain=lambda index, trial: read(index))
     assert sorted(cancelled) == [0, 2]

@@ -9,13 +9,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
 import pytest
 
-from judger.observe.logs import JsonLines, PlainLines
+from judger.observe.logs import BackgroundHandler, JsonLines, PlainLines
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 
@@ -106,6 +106,72 @@ def record(message: str, **fields: object) -> logging.LogRecord:
     made = logging.LogRecord("judger.x", logging.WARNING, __file__, 1, message, None, None)
     made.fields = fields
     return made
+
+
+def lines_until(read: int, last: str) -> list[str]:
+    """What is written to a pipe, up to a line that ends in `last`."""
+    said = b""
+    while not said.endswith(f"{last}\n".encode()):
+        said += os.read(read, 65536)
+    return said.decode().splitlines()
+
+
+def test_a_pipe_that_somebody_made_non_blocking_loses_no_line_and_does_not_end_the_log() -> None:
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    handler = BackgroundHandler(write, PlainLines())
+    for number in range(3000):  # of which a pipe holds about 1,000
+        handler.handle(record(f"{number} {'x' * 50}"))
+    handler.handle(record("last"))
+    lines = lines_until(read, "last")
+    handler.stop()
+    assert len(lines) == 3001
+    assert not handler._thread.is_alive()
+    os.close(read)
+    os.close(write)
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise RuntimeError("not to be said")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("formatter", [PlainLines(), JsonLines()])
+def test_a_bad_record_costs_its_own_line_and_names_where_it_came_from(formatter: logging.Formatter) -> None:
+    read, write = os.pipe()
+    handler = BackgroundHandler(write, formatter)
+    missing = logging.LogRecord("judger.x", logging.INFO, __file__, 17, "%d of %d", (1,), None)
+    for bad in (missing, record("fine", value=Unspeakable())):
+        handler.handle(bad)
+        handler.handle(record("next"))
+    lines = [os.read(read, 65536)]
+    handler.stop()
+    os.set_blocking(read, False)
+    with suppress(BlockingIOError):
+        lines.append(os.read(read, 65536))
+    said = b"".join(lines).decode().splitlines()
+    assert ["a bad record" in line for line in said] == [True, False, True, False]
+    assert "line 17: TypeError" in said[0]
+    os.close(read)
+    os.close(write)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_costs_its_lines_which_are_counted_and_the_log_goes_on() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    read, write = os.pipe()
+    handler = BackgroundHandler(full, PlainLines())
+    handler.handle(record("lost"))
+    while not handler._num_dropped:
+        assert handler._thread.is_alive()
+    os.dup2(write, full)  # there is room again
+    handler.handle(record("kept"))
+    assert lines_until(read, "dropped_before=1") == ["judger: warning: kept dropped_before=1"]
+    handler.stop()
+    for descriptor in (full, read, write):
+        os.close(descriptor)
 
 
 def test_a_plain_line_is_one_line_whatever_a_caller_named_itself() -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from judger.config import ServeConfig
+from judger.cli.options import with_user_key
+from judger.config import ServeConfig, user_key_file
 from judger.engines import build_engine
 from judger.errors import InvalidRequest
-from judger.prompt.fence import FenceKey, break_marks, open_fence_key, process_key
-from judger.server.process import with_fence_key
+from judger.prompt.fence import FenceKey, break_marks, make_user_key, open_fence_key, process_key
 from judger.verdict import IDENTITY
 
 ONE, OTHER = FenceKey(b"one"), FenceKey(b"another")
@@ -84,21 +84,64 @@ def test_the_judge_id_follows_the_key(tmp_path: Path) -> None:
     assert judge_id(openai()) == judge_id(openai())  # an engine that is built anew in this process
 
 
-def test_the_key_lies_beside_the_verdicts_that_were_judged_with_it(tmp_path: Path) -> None:
-    config = with_fence_key(openai(cache=tmp_path / "verdicts.db"))
-    assert config.fence_key_file == tmp_path / "verdicts.db.fence-key"
-    assert judge_id(config) == judge_id(config)
+def user_key(tmp_path: Path) -> Path | None:
+    return user_key_file({"HOME": str(tmp_path)})
 
 
-def test_a_key_that_ends_with_the_process_is_said_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        assert with_fence_key(openai()) == openai()
-    assert "fence_key_file" in caplog.text
+def test_a_users_own_key_lies_in_the_state_folder(tmp_path: Path) -> None:
+    assert user_key(tmp_path) == tmp_path / ".local" / "state" / "checklist-judger" / "fence.key"
+    state = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    assert user_key_file(state) == tmp_path / "state" / "checklist-judger" / "fence.key"
+    assert user_key_file(state | {"XDG_STATE_HOME": "relative"}) == user_key(tmp_path)
+    assert user_key_file({}) is None
+    assert user_key_file({"HOME": "", "XDG_STATE_HOME": ""}) is None
 
 
-def test_an_engine_without_prompts_has_no_key(tmp_path: Path) -> None:
-    config = ServeConfig(engine="scripted", cache=tmp_path / "verdicts.db")
-    assert with_fence_key(config) == config
+def test_a_users_own_key_is_made_once_with_its_folders_and_for_them_alone(tmp_path: Path) -> None:
+    path = user_key(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(make_user_key, [path] * 20))
+    assert made == {path}
+    assert path is not None
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    before = path.read_bytes()
+    make_user_key(path)
+    assert path.read_bytes() == before
+
+
+def test_where_no_key_can_be_made_a_warning_says_what_that_means(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    for path in (None, tmp_path / "file" / "checklist-judger" / "fence.key"):
+        caplog.clear()
+        assert make_user_key(path) is None
+        (record,) = caplog.records
+        assert record.levelno == logging.WARNING
+        assert "--fence-key-file" in record.getMessage()
+        assert path is None or str(path.parent.parent) in record.getMessage()
+
+
+def test_a_users_own_key_that_is_none_is_refused_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "fence.key"
+    path.write_text("short")
+    with pytest.raises(InvalidRequest, match=str(path)):
+        make_user_key(path)
+
+
+def test_an_engine_with_a_prompt_gets_the_users_key_and_no_other_engine_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    config = ServeConfig(engine="scripted")
+    assert with_user_key(config) == config
+    named = openai(fence_key_file=tmp_path / "own")
+    assert with_user_key(named) == named
+    assert not list(tmp_path.iterdir())
+    found = with_user_key(openai(cache=tmp_path / "verdicts.db"))
+    assert found.fence_key_file == tmp_path / "checklist-judger" / "fence.key"
+    assert judge_id(found) == judge_id(with_user_key(openai()))
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,22 @@ import asyncio
 import math
 import random
 import time
+from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from judger.cache.sqlite import CacheFile
 from judger.cache.verdicts import VerdictCache
+from judger.engines.base import Tier
 from judger.engines.scripted import ScriptedEngine
 from judger.errors import Overloaded
 from judger.judge import Judge
 from judger.schedule.admission import LANE_WEIGHTS, Admission, Ticket, estimated_tokens
 from judger.schedule.lanes import Lanes
-from judger.types import Case, Criterion, Lane, Options, Reason, Score, Unscored
+from judger.types import Case, Criterion, Explain, Lane, Options, Reason, Score, Unscored
 
 IN_TIME, BULK = Ticket(deadline=math.inf), Ticket(Lane.BULK)
 
@@ -31,13 +35,19 @@ def within(seconds: float, lane: Lane = Lane.TRAINING) -> Ticket:
     return Ticket(lane, time.monotonic() + seconds)
 
 
+def taught(admission: Admission, tokens: int) -> Admission:
+    """With a pace of that many tokens a second."""
+    for _ in range(3):
+        admission.learn(tokens, 1.0)
+    return admission
+
+
 def test_a_full_lane_is_refused_with_the_time_until_there_is_room_and_the_others_are_not() -> None:
-    admission = Admission(1000)
-    admission.learn(100, 1.0)
-    with admission.holding(900, Lane.BULK):
-        with pytest.raises(Overloaded) as caught:
+    admission = taught(Admission(1000), 100)
+    with admission.holding(1000, Lane.BULK):
+        with pytest.raises(Overloaded, match="lane is full") as caught:
             admission.check(300, BULK)
-        assert caught.value.retry_after == pytest.approx(2.0)
+        assert caught.value.retry_after == pytest.approx(3.0)
         admission.check(300, IN_TIME)
     admission.check(300, BULK)
 
@@ -45,18 +55,17 @@ def test_a_full_lane_is_refused_with_the_time_until_there_is_room_and_the_others
 def test_a_case_larger_than_the_lane_is_taken_while_the_lane_is_empty() -> None:
     admission = Admission(1000)
     admission.check(5000, IN_TIME)
-    with admission.holding(1, Lane.TRAINING), pytest.raises(Overloaded):
+    with admission.holding(1000, Lane.TRAINING), pytest.raises(Overloaded):
         admission.check(5000, IN_TIME)
 
 
 def test_what_the_deadline_leaves_no_time_for_is_refused_and_the_rest_is_not() -> None:
-    admission = Admission(10**6)
-    admission.learn(1000, 1.0)
+    admission = taught(Admission(10**6), 1000)
     with admission.holding(4000, Lane.TRAINING):
         admission.check(1000, within(5.5))
         with pytest.raises(Overloaded, match=r"about 5\.00 s") as caught:
             admission.check(1000, within(4.0))
-        assert caught.value.retry_after == pytest.approx(1.0, abs=0.1)
+        assert caught.value.retry_after == pytest.approx(5.0, abs=0.1)  # beyond the deadline, as its own turn is
         admission.check(10**5, IN_TIME)
 
 
@@ -64,13 +73,11 @@ def test_before_the_pace_is_known_and_while_the_engine_is_idle_nothing_is_refuse
     admission = Admission(10**6)
     with admission.holding(10**5, Lane.TRAINING):
         admission.check(1, within(0.001))
-    admission.learn(10, 1.0)
-    admission.check(10**5, within(0.001))
+    taught(admission, 10).check(10**5, within(0.001))
 
 
 def test_a_training_request_does_not_wait_for_the_bulk_ahead_of_it() -> None:
-    admission = Admission(10**6)
-    admission.learn(1000, 1.0)
+    admission = taught(Admission(10**6), 1000)
     with admission.holding(60_000, Lane.BULK):
         assert admission.seconds_for(1000, Lane.TRAINING) == pytest.approx(7 / 6)
         assert admission.seconds_for(1000, Lane.BULK) == pytest.approx(61)
@@ -85,15 +92,16 @@ async def test_a_patient_ticket_waits_for_room_instead_of_being_refused() -> Non
         waiting = asyncio.ensure_future(admission.enter(50, Ticket(Lane.BULK, patient=True)))
         await asyncio.sleep(0)
         assert not waiting.done()
-    await waiting
+    with await waiting:
+        assert admission.held[Lane.BULK] == 50
+    assert admission.held[Lane.BULK] == 0
 
 
 async def test_patient_tickets_get_room_in_the_order_they_came_and_one_that_leaves_gives_its_turn_to_the_next() -> None:
     admission, patient, order = Admission(100), Ticket(Lane.BULK, patient=True), list[str]()
 
     async def wait(name: str) -> None:
-        await admission.enter(60, patient)
-        with admission.holding(60, Lane.BULK):
+        with await admission.enter(60, patient):
             order.append(name)
 
     with admission.holding(90, Lane.BULK):
@@ -217,12 +225,142 @@ async def test_a_group_is_admitted_whole_or_not_at_all_and_what_is_known_of_it_c
     cases = [case(f"g{i}") for i in range(10)]
     tokens = estimated_tokens(cases[0])
     judge = Judge(ScriptedEngine(), cache=VerdictCache, admission=Admission(5 * tokens))
+    with pytest.raises(Overloaded), judge.admission.holding(5 * tokens, Lane.TRAINING):
+        await judge.admit(cases, Options(), Ticket())
     with judge.admission.holding(1, Lane.TRAINING):
-        with pytest.raises(Overloaded):
-            await judge.admit(cases, Options(), Ticket())
         for one in cases[:6]:
             await judge.judge(one)
-        ticket = Ticket()
-        await judge.admit(cases, Options(), ticket)
-        assert ticket.admitted
+        tickets = await judge.admit(cases, Options(), Ticket())
+        assert judge.admission.held[Lane.TRAINING] == 4 * tokens + 1
+        await asyncio.gather(*map(judge.judge, cases, [Options()] * 10, tickets))
+        assert judge.admission.held[Lane.TRAINING] == 1
     await judge.close()
+
+
+def test_what_is_written_is_part_of_the_estimate() -> None:
+    case = Case(id="a", query="", report="x" * 400, criteria=tuple(Criterion(id=str(i), text="text") for i in range(5)))
+    plain = estimated_tokens(case)
+    assert plain == estimated_tokens(case, Tier(trials=3))  # without a reason to write a trial adds none
+    always = [estimated_tokens(case, Tier(explain=Explain.ALWAYS, trials=trials)) - plain for trials in (1, 2, 3)]
+    assert always == [always[0], 2 * always[0], 3 * always[0]]
+    assert always[0] >= 5 * 100
+    assert estimated_tokens(case, Tier(explain=Explain.UNDER_MARGIN, explain_margin=0.1)) == plain + always[0]
+
+
+async def test_groups_that_are_looked_up_at_the_same_time_hold_no_more_than_their_lane_has(tmp_path: Path) -> None:
+    groups = [[case(f"g{group}-{i}") for i in range(4)] for group in range(40)]
+    tokens = sum(map(estimated_tokens, groups[0]))
+    file = CacheFile(tmp_path / "cache", 2**20)
+    judge = Judge(
+        ScriptedEngine(), cache=partial(VerdictCache, memory_bytes=2**20, file=file), admission=Admission(5 * tokens)
+    )
+    most = 0
+
+    async def ask(cases: list[Case]) -> int:
+        nonlocal most
+        try:
+            tickets = await judge.admit(cases, Options(), Ticket())
+        except Overloaded:
+            return 0
+        most = max(most, judge.admission.held[Lane.TRAINING])
+        await asyncio.gather(*map(judge.judge, cases, [Options()] * 4, tickets))
+        return 1
+
+    async with asyncio.timeout(60):
+        judged = sum(await asyncio.gather(*map(ask, groups)))
+    assert most <= 5 * tokens
+    assert 5 <= judged < 40
+    assert judge.admission.held == judge.admission.promised == dict.fromkeys(Lane, 0)
+    await judge.close()
+
+
+async def test_what_a_group_holds_for_a_case_that_was_never_begun_can_be_given_back() -> None:
+    judge = Judge(ScriptedEngine(), admission=Admission(1000))
+    tickets = await judge.admit([case("a"), case("b")], Options(), Ticket())
+    assert judge.admission.held[Lane.TRAINING] > 0
+    for ticket in tickets * 2:  # twice is once
+        ticket.give_back()
+    assert judge.admission.held[Lane.TRAINING] == 0
+    await judge.close()
+
+
+async def test_large_work_that_waits_is_not_passed_by_whoever_comes_later() -> None:
+    admission, order = Admission(1000), list[str]()
+
+    async def work(name: str, tokens: int, ticket: Ticket) -> None:
+        with await admission.enter(tokens, ticket):
+            order.append(name)
+            await asyncio.sleep(0.001)
+
+    for patient in (True, False):
+        order.clear()
+        tasks = [asyncio.create_task(work(f"early{i}", 300, Ticket())) for i in range(2)]
+        await asyncio.sleep(0)
+        tasks.append(asyncio.create_task(work("large", 900, Ticket(patient=patient))))
+        await asyncio.sleep(0)
+        for i in range(20):  # each would fit in, as long as there is a place beside the early ones
+            tasks.append(asyncio.create_task(work(f"late{i}", 300, Ticket(patient=i % 2 == 0))))
+        async with asyncio.timeout(30):
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        refused = sum(isinstance(result, Overloaded) for result in results)
+        assert order.index("large") == 2
+        assert refused == (8 if patient else 10)  # what a stream waits for is not yet room that is taken
+        assert len(order) == 23 - refused
+        assert admission.held == admission.promised == dict.fromkeys(Lane, 0)
+
+
+async def test_large_work_is_let_in_as_readily_as_small_under_a_flood() -> None:
+    admission, chance = Admission(1000), random.Random(0)
+    let_in, refused = dict.fromkeys((90, 950), 0), dict.fromkeys((90, 950), 0)
+
+    async def asker(tokens: int) -> None:
+        while let_in[950] < 20:
+            try:
+                with await admission.enter(tokens, Ticket()):
+                    let_in[tokens] += 1
+                    await asyncio.sleep(0)
+            except Overloaded:
+                refused[tokens] += 1
+            for _ in range(chance.randint(1, 9)):
+                await asyncio.sleep(0)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*map(asker, [90] * 60 + [950]))
+    small, large = (let_in[tokens] / (let_in[tokens] + refused[tokens]) for tokens in (90, 950))
+    assert small < 0.8  # the lane was full
+    assert large > small / 2
+
+
+async def test_who_waits_for_room_and_leaves_holds_up_nobody_and_holds_nothing() -> None:
+    admission = Admission(1000)
+    room = admission.holding(900, Lane.TRAINING)
+    large = asyncio.create_task(admission.enter(900, Ticket(patient=True)))
+    await asyncio.sleep(0)
+    small = [asyncio.create_task(admission.enter(50, Ticket(patient=True))) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in small)
+    large.cancel()
+    await asyncio.gather(large, return_exceptions=True)
+    rooms = await asyncio.gather(*small)
+    assert admission.held[Lane.TRAINING] == 1000
+    for one in (room, *rooms):
+        one.give_back()
+    room = admission.holding(1000, Lane.TRAINING)
+    called = asyncio.create_task(admission.enter(50, Ticket(patient=True)))
+    await asyncio.sleep(0)
+    room.give_back()
+    called.cancel()  # its room has come, and it has not yet taken it
+    await asyncio.gather(called, return_exceptions=True)
+    assert admission.held == admission.promised == dict.fromkeys(Lane, 0)
+
+
+async def test_the_time_that_work_takes_includes_what_waits_for_room_before_it() -> None:
+    admission = taught(Admission(1000), 100)
+    with admission.holding(900, Lane.TRAINING):
+        waiting = asyncio.create_task(admission.enter(900, Ticket(patient=True)))
+        await asyncio.sleep(0)
+        assert admission.seconds_for(100, Lane.TRAINING) == pytest.approx(19)
+        with pytest.raises(Overloaded):
+            await admission.enter(50, within(10))
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)

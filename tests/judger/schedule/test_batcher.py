@@ -198,7 +198,7 @@ async def test_the_figures_of_a_queue_may_be_read_while_it_changes() -> None:
     try:
         for turn in range(3000):
             for lane in Lane:
-                queue.push(Waiting(plan, Ticket(lane), 1, loop.create_future(), time.monotonic(), 0.0))
+                queue.push(Waiting(plan, Ticket(lane), 1, loop.create_future(), time.monotonic(), 0.0, 0.0))
             while len(queue) > 600 or (queue and turn > 2000):
                 queue.take(1, None)
     finally:

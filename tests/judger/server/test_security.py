@@ -150,7 +150,7 @@ async def test_a_group_over_its_callers_budget_is_judged_whole_and_what_is_known
     group = pb.JudgeGroupRequest(reports=[f"{'word ' * 20}{i}" for i in range(4)], criteria=ASKED.criteria)
     async with running(config, ScriptedEngine()) as server, grpc.aio.insecure_channel(server.address) as channel:
         stub = judger_pb2_grpc.JudgerStub(channel)
-        full = server.judge.admission.holding(90, Lane.TRAINING)  # that is not the caller's fault
+        full = server.judge.admission.holding(100, Lane.TRAINING)  # that is not the caller's fault
         with full, pytest.raises(grpc.aio.AioRpcError, match="lane is full"):
             [_ async for _ in stub.JudgeGroup(group, metadata=bearer(token))]
         assert len([one async for one in stub.JudgeGroup(group, metadata=bearer(token))]) == 4

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -13,10 +15,15 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from judger.config import ServeConfig
+from judger.engines.base import Outcome, Plan
 from judger.engines.scripted import ScriptedEngine
-from judger.server.process import SERVICE, Running
+from judger.errors import InvalidRequest, JudgerError, Unavailable
+from judger.server.process import SERVICE, Running, running
+from judger.types import Probabilities, Unscored
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
+from judger.wire.status import error_from_status
 
 
 @pytest.fixture
@@ -130,18 +137,48 @@ async def test_a_group_answers_each_report_under_its_index(stub: Any) -> None:
     assert {response.request_id for response in responses} == {"g"}
 
 
-async def test_a_group_with_one_bad_report_is_refused_whole_before_any_work(
-    stub: Any, scripted_server: Running
-) -> None:
+async def test_a_report_that_is_refused_is_an_error_in_its_place_and_its_group_is_judged(stub: Any) -> None:
+    reports = ["alpha", "", "x" * 3_000_000, " \n", "alpha"]
+    group = pb.JudgeGroupRequest(request_id="g", reports=reports, criteria=[pb.Criterion(text="alpha")])
+    found = {response.index: response async for response in stub.JudgeGroup(group)}
+    assert sorted(found) == [0, 1, 2, 3, 4]
+    assert (found[0].reward.value, found[4].reward.value) == (1.0, 1.0)
+    for index in (1, 2, 3):
+        assert found[index].request_id == "g"
+        assert not found[index].verdicts
+        assert not found[index].reward.HasField("value")
+        error = error_from_status(found[index].error.code, found[index].error.message, found[index].error)
+        assert isinstance(error, InvalidRequest)
+        assert error.field == f"reports[{index}]"
+
+
+async def test_a_group_of_refused_reports_alone_costs_no_work(stub: Any, scripted_server: Running) -> None:
     engine = scripted_server.judge.engine
     assert isinstance(engine, ScriptedEngine)
     before = len(engine.batches)
-    group = pb.JudgeGroupRequest(reports=["fine", ""], criteria=[pb.Criterion(text="alpha")])
+    group = pb.JudgeGroupRequest(reports=["", " "], criteria=[pb.Criterion(text="alpha")])
+    assert sorted([response.index async for response in stub.JudgeGroup(group) if response.HasField("error")]) == [0, 1]
+    assert len(engine.batches) == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"reports": []}, "reports"),
+        ({"reports": ["r"] * 1025}, "reports"),
+        ({"criteria": []}, "criteria"),
+        ({"criteria": [pb.Criterion(text=" ")]}, "criteria[0].text"),
+        ({"query": "x" * 300_000}, "query"),
+        ({"request_id": "x" * 2000}, "request_id"),
+        ({"trials": 1000}, "trials"),
+    ],
+)
+async def test_what_a_group_shares_is_refused_with_the_group(stub: Any, fields: dict[str, Any], field: str) -> None:
+    group = pb.JudgeGroupRequest(**{"reports": ["", "fine"], "criteria": [pb.Criterion(text="alpha")], **fields})
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         [response async for response in stub.JudgeGroup(group)]
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert violation(caught.value).field == "reports[1]"
-    assert len(engine.batches) == before
+    assert violation(caught.value).field == field
 
 
 async def test_a_stream_answers_every_request_and_a_bad_one_does_not_end_it(stub: Any) -> None:
@@ -273,3 +310,112 @@ async def test_a_refused_request_is_gone_with_its_answer_and_waits_for_no_garbag
     finally:
         gc.enable()
     assert left < 15 * calls  # gRPC's own are five a call; the frames of a raised abort would be fifty more
+
+
+CUT = "cut in mid-emoji \ud83d"
+
+
+class Cutting(ScriptedEngine):
+    """Says half a character in its reasons and details."""
+
+    def run(self, plans: Sequence[Plan]) -> list[list[Outcome]]:
+        return [
+            [replace(one, rationale=CUT, result=cut(one.result)) for one in outcomes] for outcomes in super().run(plans)
+        ]
+
+
+def cut(result: Probabilities | Unscored) -> Probabilities | Unscored:
+    return replace(result, detail=CUT) if isinstance(result, Unscored) else result
+
+
+async def test_half_a_character_in_what_a_model_wrote_is_replaced_and_loses_nothing() -> None:
+    async with (
+        running(ServeConfig(engine="scripted", port=0, grace=1), Cutting()) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        stub = judger_pb2_grpc.JudgerStub(channel)
+        texts = ("[[fully]]", "[[unscored=unparsable]]")
+        group = pb.JudgeGroupRequest(reports=["a", "b"], criteria=request(*texts).criteria)
+        told = [
+            await stub.Judge(request(*texts)),
+            *[one async for one in stub.JudgeGroup(group)],
+            *[one async for one in stub.JudgeStream(iter([request(*texts, report="c"), request(*texts, report="d")]))],
+        ]
+        assert len(told) == 5
+        for response in told:
+            fully, unscored = response.verdicts
+            assert fully.score.satisfied
+            assert fully.rationale == unscored.unscored.detail == "cut in mid-emoji \ufffd"
+
+
+class Strange(ScriptedEngine):
+    """Gives what no engine may give: a rationale that is no text, where a report says so."""
+
+    def run(self, plans: Sequence[Plan]) -> list[list[Outcome]]:
+        return [
+            [replace(one, rationale=["secret"]) if plan.case.report.startswith("odd") else one for one in outcomes]  # type: ignore[arg-type]
+            for plan, outcomes in zip(plans, super().run(plans), strict=True)
+        ]
+
+
+async def test_a_fault_of_our_own_costs_the_case_that_meets_it_and_no_sibling(caplog: pytest.LogCaptureFixture) -> None:
+    async with (
+        running(ServeConfig(engine="scripted", port=0, grace=1, cache_memory_mb=0), Strange()) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        stub = judger_pb2_grpc.JudgerStub(channel)
+        group = pb.JudgeGroupRequest(reports=["one", "odd", "two"], criteria=request().criteria)
+        streamed = iter([request(report=report) for report in ("one", "odd", "two")])
+        for answers in (stub.JudgeGroup(group), stub.JudgeStream(streamed)):
+            told = {one.index: one async for one in answers}
+            assert [told[i].reward.HasField("value") for i in range(3)] == [True, False, True]
+            lost = told[1].verdicts[0].unscored
+            assert lost.reason == pb.Unscored.ENGINE_ERROR
+            assert "AttributeError" in lost.detail or "TypeError" in lost.detail
+            assert "secret" not in lost.detail
+        assert "a fault of this server's own" in caplog.text
+
+
+HALF = b"\xed\xa0\xbd"  # what is left of U+1F600 where a text was cut in UTF-16 and written as UTF-8
+
+
+@pytest.mark.parametrize("bad", [b"\x0a\x03" + HALF, b"\xff\xff\xff", b"\x1a\x7fshort"])
+async def test_a_message_that_is_none_is_refused_and_ends_no_stream(channel: grpc.aio.Channel, bad: bytes) -> None:
+    good = request().SerializeToString()
+    refused = grpc.StatusCode.INVALID_ARGUMENT
+    read = pb.JudgeResponse.FromString
+    stream = channel.stream_stream("/judger.v1.Judger/JudgeStream", response_deserializer=read)
+    told = {one.index: one async for one in stream(iter([good, bad, good]))}
+    assert [told[i].reward.value for i in (0, 2)] == [1.0, 1.0]
+    assert told[1].error.code == refused.value[0]
+    for method in ("Judge", "Compare"):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await channel.unary_unary(f"/judger.v1.Judger/{method}")(bad)
+        assert caught.value.code() is refused
+        assert violation(caught.value).field == "request"
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await anext(aiter(channel.unary_stream("/judger.v1.Judger/JudgeGroup")(bad)))
+    assert caught.value.code() is refused
+
+
+async def test_when_to_come_back_is_said_only_where_that_is_before_the_deadline(
+    stub: Any, scripted_server: Running
+) -> None:
+    async def error(seconds: float | None) -> JudgerError:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Judge(request(), timeout=seconds)
+        details = dict(caught.value.trailing_metadata()).get("grpc-status-details-bin")
+        return error_from_status(caught.value.code().name, caught.value.details(), details)
+
+    keeper = scripted_server.judge.work.keeper
+    keeper._back_at = time.monotonic() + 60.0  # as while an engine is being loaded
+    for seconds, is_told in ((None, True), (600.0, True), (20.0, False)):
+        away = await error(seconds)
+        assert isinstance(away, Unavailable)
+        assert (away.retry_after is not None) is is_told
+    requests = [request(report="A report.") for _ in range(3)]
+    call = stub.JudgeStream(iter(requests), timeout=20.0)
+    errors = [response.error async for response in call]
+    assert [list(one.details) for one in errors] == [[]] * 3  # no RetryInfo in a stream either
+    keeper._back_at = None
+    assert (await stub.Judge(request())).reward.value == 1.0

@@ -124,3 +124,17 @@ def test_a_run_in_which_nothing_happened_is_not_resumed_with_the_demos_question(
     (tmp_path / "journal.jsonl").touch()
     assert main(["run", "--resume", str(tmp_path), "--model", "m"]) == 2
     assert "nothing has happened in this run yet" in capsys.readouterr().err
+
+
+def test_what_fails_among_many_episodes_is_one_line_and_no_group_of_exceptions(tmp_path, capsys):
+    tasks, config = tmp_path / "tasks.jsonl", tmp_path / "agent.json"
+    tasks.write_text(json.dumps({"id": "a", "query": "q"}) + "\n")
+    config.write_text(json.dumps({"model": {"backend": "openai", "name": "m", "base_url": "http://127.0.0.1:9"}}))
+    out = tmp_path / "out.jsonl"
+    out.write_text("no record\n")
+    assert main(["rollouts", str(tasks), "-o", str(out), "--config", str(config)]) == 2
+    assert f"{out}:1: not JSON" in capsys.readouterr().err
+    locked = tmp_path / "locked.jsonl"
+    locked.mkdir()
+    assert main(["rollouts", str(tasks), "-o", str(locked), "--config", str(config)]) == 1
+    assert "Is a directory" in capsys.readouterr().err

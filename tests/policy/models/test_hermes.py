@@ -43,3 +43,8 @@ def test_a_call_without_its_end_is_reported_as_cut_off():
     content, _, calls, faults = parse(text)
     assert (content, calls) == (text, ())
     assert "cut off" in faults[0]
+
+
+def test_brackets_by_the_thousand_are_a_malformed_call():
+    content, _, calls, faults = parse(f"<tool_call>{'[' * 100_000}</tool_call>")
+    assert (len(calls), len(faults), len(content)) == (0, 1, 100_000 + len("<tool_call></tool_call>"))

@@ -61,3 +61,12 @@ async def test_a_tool_that_hangs_is_stopped():
 
     outcome = await Toolbox([tool(hang)], seconds=0.01).call(ToolCall("c", "hang", ""))
     assert (outcome.is_error, outcome.text) == (True, "hang took more than 0.01 s and was stopped.")
+
+
+@pytest.mark.parametrize(
+    "arguments", ["[" * 100_000, '{"items": ' + "[" * 100_000, json.dumps({"items": "[" * 100_000})]
+)
+async def test_brackets_by_the_thousand_are_refused_as_any_other_fault(arguments):
+    outcome = await Toolbox([tool(Todo().todo)]).call(ToolCall("c", "todo", arguments))
+    assert outcome.is_error
+    assert "Nothing was" in outcome.text

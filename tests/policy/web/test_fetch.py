@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
+import tracemalloc
+import zlib
 from urllib.parse import urlsplit
 
 import pytest
@@ -115,6 +117,50 @@ async def test_a_compressed_bomb_is_measured_unpacked(web, loopback):
     server = loopback(_ok(bomb, "text/plain", **{"content-encoding": "gzip"}), "127.0.0.2")
     with pytest.raises(ToolError, match="larger than"):
         await web(max_bytes=1_000_000).read(f"http://open.test:{server.port}/")
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip,gzip,gzip", "deflate, gzip", "br", "identity, gzip", "x"])
+async def test_stacked_and_unknown_encodings_are_refused_before_anything_is_unpacked(web, loopback, encoding):
+    bomb = gzip.compress(gzip.compress(bytes(8 * 2**20)))
+    assert len(bomb) < 1_000
+    server = loopback(_ok(bomb, "text/plain", **{"content-encoding": encoding}), "127.0.0.2")
+    with pytest.raises(ToolError, match="its encoding is"):
+        await web().read(f"http://open.test:{server.port}/")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, lambda data: zlib.compress(data, wbits=-15)])
+async def test_a_bomb_never_takes_more_memory_than_a_page_may(web, loopback, pack):
+    bomb = pack(bytes(64 * 2**20))
+    server = loopback(_ok(bomb, "text/plain", **{"content-encoding": "deflate"}), "127.0.0.2")
+    tracemalloc.start()
+    try:
+        with pytest.raises(ToolError, match="larger than"):
+            await web(max_bytes=1_000_000).read(f"http://open.test:{server.port}/")
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, lambda data: zlib.compress(data, wbits=-15)])
+async def test_a_packed_page_is_read(web, loopback, pack):
+    server = loopback(_ok(pack(HTML), **{"content-encoding": "deflate"}), "127.0.0.2")
+    page = await web().fetch(f"http://open.test:{server.port}/")
+    assert page.data == HTML
+    assert server.requests[0].headers["accept-encoding"] == "gzip, deflate"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (gzip.compress(HTML)[:-9], "cut off"),
+        (gzip.compress(HTML) + gzip.compress(HTML), "several parts"),
+        (b"\x1f\x8bno gzip", "can't be unpacked"),
+    ],
+)
+async def test_a_damaged_packed_page_is_refused_and_not_cut(web, loopback, body, reason):
+    server = loopback(_ok(body, **{"content-encoding": "gzip"}), "127.0.0.2")
+    with pytest.raises(ToolError, match=reason):
+        await web().read(f"http://open.test:{server.port}/")
 
 
 async def test_a_page_that_never_ends_is_given_up(web):

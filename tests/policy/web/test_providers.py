@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -40,6 +41,15 @@ async def test_failures_tell_the_model_what_to_do(status, body, says, loopback):
     server = loopback(lambda _: (status, {}, body))
     service = HostedProvider(SearchConfig(provider="searxng", base_url=server.url))
     with pytest.raises(ToolError, match=says):
+        await service.search("x", 5)
+    await service.aclose()
+
+
+async def test_an_answer_that_unpacks_to_more_than_any_answer_has_is_refused(loopback):
+    bomb = gzip.compress(bytes(64 * 2**20))
+    server = loopback(lambda _: (200, {"content-encoding": "gzip"}, bomb))
+    service = HostedProvider(SearchConfig(provider="searxng", base_url=server.url))
+    with pytest.raises(ToolError, match="BodyTooLarge"):
         await service.search("x", 5)
     await service.aclose()
 

@@ -76,6 +76,31 @@ def test_twenty_realistic_edits_are_all_right_and_save_seven_tenths_of_the_token
     assert min(one.saved for one in done) >= 0.7
 
 
+def test_an_anchor_that_is_too_long_to_be_fitted_as_a_whole_is_told_to_be_cut():
+    passage = "\n".join(f"The wheel number {n} is of oak." for n in range(500))
+    assert _found(passage, f"Before.\n{passage}\nBehind.") == passage
+    with pytest.raises(ToolError, match="too many for an inexact match"):
+        locate(f"Before.\n{passage}\nBehind.", passage.replace("number 7 ", "numbr 7 "))
+
+
+def test_an_anchor_with_other_white_space_is_found_where_it_stands():
+    text = "A  b\n\n\tc.   The  wheel\n is\tof   oak.  It turns."
+    assert _found("The wheel is  of oak.", text) == "The  wheel\n is\tof   oak."
+    assert _found("b c. The", text) == "b\n\n\tc.   The"
+    with pytest.raises(ToolError, match="more than one place"):
+        locate(f"{text}\n\n{text}", "wheel is of")
+
+
+def test_a_word_of_the_anchor_may_be_the_end_of_a_longer_one():
+    assert _found("wheel is of", "Every cartwheel  is of oak.") == "wheel  is of"
+
+
+def test_a_text_of_one_character_has_no_one_place():
+    anchor = "a" * 40 + "b" + "a" * 59
+    with pytest.raises(ToolError, match="more than one place"):
+        locate("a" * 100_000, anchor)
+
+
 def test_a_long_inexact_anchor_takes_no_minutes():
     words = (hashlib.sha256(bytes([n % 256, n // 256])).hexdigest() for n in range(400))
     text = "\n".join(f"The harbour {re.sub(r'[0-9]', ' ', word)} end." for word in words)

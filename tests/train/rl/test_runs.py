@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -193,6 +194,7 @@ def test_bad_input_exits_2_before_any_model_is_loaded(spoil, said, files, tiny, 
             if spoil == "tools":
                 text = template.replace("{{ t.function.name }}", "")
             tiny.tokenizer.save_pretrained(files / "model")
+            shutil.copy(tiny.folder / "config.json", files / "model")
             (files / "model/chat_template.jinja").write_text(text, encoding="utf-8")
             changed["model"] = str(files / "model")
         case "judge":

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from judger.engines.base import SelfBatching
+from judger.engines.find import check_model
 from judger.engines.tokens import Prompter
 from judger.prompt.fence import FenceKey, open_fence_key
 from judger.types import Case
@@ -116,20 +117,22 @@ def claim(out: Path, recipe: Recipe) -> None:
 def make_sampler(model: str, settings: Settings, fence: FenceKey) -> Sampler:
     """The sampler for a model's tokenizer and limit.
 
-    Raises EngineError without label tokens, DataError for a model that isn't there or has no end-of-turn token.
+    Raises EngineError without label tokens, DataError for a model that can't be read or has no end-of-turn token, and
+    InvalidRequest for what is no model.
     """
     from transformers import AutoConfig, AutoTokenizer
 
+    check_model(model)
     try:
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
         config = AutoConfig.from_pretrained(model, trust_remote_code=False).get_text_config()
     except (OSError, ValueError) as error:
         raise DataError(f"{model}: can't be loaded: {error}") from None
-    if tokenizer.eos_token_id is None:
-        raise DataError(f"{model}: its tokenizer has no end-of-turn token")
     limits = [limit for limit in (settings.max_tokens, getattr(config, "max_position_embeddings", 0)) if limit]
     prompter = Prompter(tokenizer, name=model, fence=fence)
-    return Sampler(prompter, end=tokenizer.eos_token_id, max_tokens=min(limits, default=0))
+    if prompter.end is None:
+        raise DataError(f"{model}: neither its chat template nor its tokenizer has an end-of-turn token")
+    return Sampler(prompter, end=prompter.end, max_tokens=min(limits, default=0))
 
 
 def stage(folder: Path, fit: Any) -> Path:

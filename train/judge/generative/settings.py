@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from judger.engines.tokens import end_of_turn
 from train.judge.data import DataError
 
 
@@ -45,13 +46,24 @@ class Settings:
 def load(model: str | Path, settings: Settings) -> tuple[Any, Any]:
     """The model to be trained and its tokenizer. Float32 weights, or bfloat16 under LoRA on CUDA."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     half = settings.lora_rank and settings.device.startswith("cuda")
     weights = AutoModelForCausalLM.from_pretrained(
         model, dtype=torch.bfloat16 if half else torch.float32, use_safetensors=True, trust_remote_code=False
     )
-    return weights, AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+    return weights, load_tokenizer(model)
+
+
+def load_tokenizer(model: str | Path) -> Any:
+    """The tokenizer, which ends a text where the chat template ends a turn: what is taught, sampled and served."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+    end = end_of_turn(tokenizer)
+    if end is not None:
+        tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
+    return tokenizer
 
 
 def common(settings: Settings, folder: Path) -> dict[str, Any]:
@@ -100,14 +112,12 @@ def train(trainer: Any, folder: Path) -> list[Mapping[str, Any]]:
 
 
 def save(trainer: Any, source: str | Path, folder: Path) -> None:
-    """The trained model as one that can be served: LoRA merged in, and the tokenizer as it came."""
-    from transformers import AutoTokenizer
-
+    """The trained model as one that can be served: LoRA merged in, and the tokenizer that it was trained with."""
     model = trainer.accelerator.unwrap_model(trainer.model)
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(source, trust_remote_code=False).save_pretrained(folder)
+    load_tokenizer(source).save_pretrained(folder)
 
 
 def as_json(settings: Settings) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Reply = tuple[int, dict[str, Any]]
+Reply = tuple[int, Any]
+"""Status, and a body: bytes go out as they are, whatever else as JSON."""
 
 
 class Endpoint:
@@ -18,6 +19,7 @@ class Endpoint:
 
     def __init__(self) -> None:
         self.answer: Callable[[dict[str, Any]], Reply] = lambda request: completion("fully")
+        self.content_type = "application/json"
         self.requests: list[dict[str, Any]] = []
         self.most_in_flight = 0
         self._in_flight = 0
@@ -34,9 +36,9 @@ class Endpoint:
                 status, body = endpoint.answer(request)
                 with endpoint._lock:
                     endpoint._in_flight -= 1
-                payload = json.dumps(body).encode()
+                payload = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", endpoint.content_type)
                 self.send_header("Content-Length", str(len(payload)))
                 self.end_headers()
                 self.wfile.write(payload)
@@ -44,8 +46,13 @@ class Endpoint:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            # With the library's five, a burst of connections finds no place while this process is busy with other
+            # things, and the kernel lets the rest of them wait until they give up.
+            request_queue_size = 1024
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
 
 

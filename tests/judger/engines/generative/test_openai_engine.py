@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
+from judger.config import Reading
 from judger.engines.base import VERDICT_TIER, SelfBatching, Tier
 from judger.engines.explained import TRIAL_TEMPERATURE
 from judger.engines.openai import OpenAIEngine
 from judger.errors import EngineError
-from judger.types import Case, Criterion, Explain, Probabilities, Reason, Unscored
+from judger.judge import Judge
+from judger.prompt.fence import FenceKey
+from judger.types import Case, Criterion, Explain, Options, Probabilities, Reason, Unscored
+from judger.verdict import IDENTITY, Calibration
 from tests.judger.engines.generative.endpoint import Endpoint, Reply, completion, failure, serving
 
 
@@ -84,8 +90,10 @@ async def test_an_endpoint_that_refuses_log_probabilities_is_asked_for_structure
     assert outcome.result == Probabilities(0.0, 0.0, 1.0)
 
 
+@pytest.mark.parametrize("reading", ["auto", "logprobs", "choice", "structured"])
 @pytest.mark.parametrize("answer", ["maybe", "", "fully or not", "The report is fully fine", "not fully"])
-async def test_words_off_the_menu_are_unparsable(endpoint: Endpoint, engine: OpenAIEngine, answer: str) -> None:
+async def test_words_off_the_menu_are_unparsable(endpoint: Endpoint, reading: Reading, answer: str) -> None:
+    engine = OpenAIEngine("org/teacher", base_url=endpoint.url, reading=reading)
     endpoint.answer = lambda request: completion(answer, [("x", {"x": 1.0})])
     (outcome,) = await engine.judge(case(), VERDICT_TIER)
     assert isinstance(outcome.result, Unscored)
@@ -198,3 +206,204 @@ async def test_only_close_verdicts_are_explained_under_a_margin(endpoint: Endpoi
     assert sure.rationale is None
     assert close.rationale == "So."
     assert close.result == Probabilities(1.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(("fully", "is_explained"), [(0.70, True), (0.52, False)])
+async def test_what_is_under_the_margin_is_told_by_the_judges_calibration_and_not_the_engines_own(
+    endpoint: Endpoint, engine: OpenAIEngine, fully: float, is_explained: bool
+) -> None:
+    def answer(request: dict[str, Any]) -> Reply:
+        if "Quote:" in request["messages"][1]["content"]:
+            return completion("Reason: So.\nQuote: none\nVerdict: fully")
+        return completion("fully", [("fully", {"fully": fully, "not": 1.0 - fully})])
+
+    endpoint.answer = answer
+    judge = Judge(engine, calibration=Calibration(positive_threshold=0.69))  # 0.70 lies 0.01 above it, 0.52 far below
+    judgement = await judge.judge(case(), Options(explain=Explain.UNDER_MARGIN, explain_margin=0.05))
+    assert (judgement.verdicts[0].rationale == "So.") is is_explained
+    await judge.close()
+
+
+NO_COMPLETIONS = {
+    "no choices": {"choices": []},
+    "null choices": {"choices": None},
+    "null": None,
+    "an empty object": {},
+    "a list": [],
+    "a number": 3,
+    "a string": "fully",
+    "an error with status 200": {"error": {"message": "overloaded", "code": 503}},
+    "a choice that is null": {"choices": [None]},
+    "a choice that is a string": {"choices": ["fully"]},
+    "no message": {"choices": [{"index": 0}]},
+    "a null message": {"choices": [{"message": None}]},
+    "content that is a list": {"choices": [{"message": {"content": [{"text": "fully"}]}}]},
+    "content that is a number": {"choices": [{"message": {"content": 1}}]},
+    "tokens that are a number": {"choices": [{"message": {"content": "fully"}, "logprobs": {"content": 7}}]},
+    "tokens that are null": {"choices": [{"message": {"content": "fully"}, "logprobs": {"content": [None]}}]},
+    "a token without a text": {
+        "choices": [{"message": {"content": "fully"}, "logprobs": {"content": [{"top_logprobs": [{"logprob": 0}]}]}}]
+    },
+    "a log-probability that is a text": {
+        "choices": [{"message": {"content": "x"}, "logprobs": {"content": [{"token": "x", "logprob": "high"}]}}]
+    },
+    "usage that is a text": {"choices": [{"message": {"content": "fully"}}], "usage": "much"},
+    "HTML": b"<html><body>502 Bad Gateway</body></html>",
+    "nothing": b"",
+    "half of an object": b'{"choices": [{"mess',
+    "bytes that are no text": b"\xff\xfe\x00",
+    "brackets without end": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/html"])
+@pytest.mark.parametrize("what", NO_COMPLETIONS)
+async def test_an_answer_that_is_no_completion_is_lost_alone(endpoint: Endpoint, what: str, content_type: str) -> None:
+    engine = OpenAIEngine("teacher", base_url=endpoint.url, max_retries=0)
+    endpoint.content_type = content_type
+    endpoint.answer = lambda request: (
+        (200, NO_COMPLETIONS[what])
+        if "Statement 1." in request["messages"][1]["content"]
+        else completion("fully", [("fully", {"fully": 1.0})])
+    )
+    outcomes = await engine.judge(case(6), VERDICT_TIER)
+    for index, outcome in enumerate(outcomes):
+        if index == 1:
+            assert isinstance(outcome.result, Unscored)
+            assert outcome.result.reason is Reason.ENGINE_ERROR
+            assert outcome.result.detail.startswith("the endpoint's answer is no")
+        else:
+            assert outcome.result == Probabilities(0.0, 0.0, 1.0)
+    await asyncio.to_thread(engine.close)
+
+
+async def test_counts_that_are_none_and_halves_of_characters_do_no_harm(endpoint: Endpoint) -> None:
+    engine = OpenAIEngine("teacher", base_url=endpoint.url)
+    text = "Reason: So \ud83d it is.\nQuote: none\nVerdict: fully"
+    endpoint.answer = lambda request: completion(
+        text, [("fully", {"fully": 1.0})], prompt_tokens=10**30, prompt_tokens_details={"cached_tokens": -1}
+    )
+    (outcome,) = await engine.judge(case(), Tier(explain=Explain.ALWAYS))
+    assert outcome.rationale == "So ? it is."
+    assert (outcome.prompt_tokens, outcome.shared_tokens) == (0, 0)
+
+
+WAYS = {"structured_outputs": "choice", "response_format": "structured"}
+
+
+def way_of(request: dict[str, Any]) -> str:
+    """How a request asks for its label."""
+    return next((way for key, way in WAYS.items() if key in request), "logprobs")
+
+
+def chatty(request: dict[str, Any], knows: tuple[str, ...]) -> Reply:
+    """A model that chats unless it is held to an answer, on an endpoint that knows these ways to hold it."""
+    way = way_of(request)
+    if way not in knows:
+        chat = "Sure! Let me look at the report first."
+        return completion(chat, [(chat, {chat: 1.0})])
+    quoted = {"reason": "So.\nIt is.", "quote": "Wind costs 40 euros.", "verdict": "partially"}
+    plain = "Quote:" not in request["messages"][1]["content"]
+    if way == "structured":
+        head, tail = json.dumps({"verdict": ""} if plain else {**quoted, "verdict": ""})[:-2], '"}'
+    else:
+        head, tail = "" if plain else "Reason: So. It is.\nQuote: Wind costs 40 euros.\nVerdict: ", ""
+    tokens = [(head, {head: 1.0})] if head else []
+    tokens += [("part", {"part": 0.03, "not": 0.01, "Sure": 0.96}), ("ially", {"ially": 1.0})]
+    return completion(f"{head}partially{tail}", [*tokens, *([(tail, {tail: 1.0})] if tail else [])])
+
+
+@pytest.mark.parametrize("explain", [Explain.NEVER, Explain.ALWAYS])
+@pytest.mark.parametrize("way", ["choice", "structured"])
+async def test_a_model_that_would_say_more_is_held_to_its_labels(
+    endpoint: Endpoint, engine: OpenAIEngine, way: str, explain: Explain
+) -> None:
+    endpoint.answer = lambda request: chatty(request, (way,))
+    (outcome,) = await engine.judge(case(), Tier(explain=explain))
+    assert isinstance(outcome.result, Probabilities)
+    assert outcome.result.p_partial == pytest.approx(0.75)
+    assert outcome.label_mass == pytest.approx(0.04)
+    if explain is Explain.ALWAYS:
+        assert outcome.rationale == "So. It is."
+        assert outcome.evidence
+    await engine.judge(case(2), Tier(explain=explain))
+    tried = ["logprobs", "choice", "structured"]
+    assert [way_of(request) for request in endpoint.requests] == [*tried[: tried.index(way) + 1], way, way]
+
+
+async def test_a_way_that_has_worked_is_left_only_for_the_criterion_it_fails_on(
+    endpoint: Endpoint, engine: OpenAIEngine
+) -> None:
+    def answer(request: dict[str, Any]) -> Reply:
+        if "Statement 1." in request["messages"][1]["content"]:
+            return chatty(request, ("choice",))
+        return completion("fully", [("fully", {"fully": 1.0})])
+
+    endpoint.answer = answer
+    await engine.judge(case(1), VERDICT_TIER)
+    for _ in range(2):
+        assert all(isinstance(one.result, Probabilities) for one in await engine.judge(case(3), VERDICT_TIER))
+    asked = [way_of(request) for request in endpoint.requests]
+    assert (asked.count("logprobs"), asked.count("choice")) == (7, 2)
+
+
+async def test_an_endpoint_that_refuses_what_it_does_not_know_is_asked_in_the_next_way(
+    endpoint: Endpoint, engine: OpenAIEngine
+) -> None:
+    endpoint.answer = lambda request: (
+        failure(400, "Unrecognized request argument supplied: structured_outputs")
+        if way_of(request) == "choice"
+        else chatty(request, ("structured",))
+    )
+    (outcome,) = await engine.judge(case(), VERDICT_TIER)
+    assert isinstance(outcome.result, Probabilities)
+
+
+@pytest.mark.parametrize("reading", ["logprobs", "choice", "structured"])
+async def test_a_way_that_is_named_is_the_only_one(endpoint: Endpoint, reading: Reading) -> None:
+    engine = OpenAIEngine("teacher", base_url=endpoint.url, reading=reading)
+    endpoint.answer = lambda request: chatty(request, ())
+    (outcome,) = await engine.judge(case(), VERDICT_TIER)
+    assert isinstance(outcome.result, Unscored)
+    assert outcome.result.reason is Reason.UNPARSABLE
+    assert [way_of(request) for request in endpoint.requests] == [reading]
+
+
+async def test_labels_that_hold_next_to_nothing_of_the_distribution_are_no_verdict(endpoint: Endpoint) -> None:
+    endpoint.answer = lambda request: completion("not", [("not", {"not": 0.004, "fully": 0.001, "the": 0.9})])
+    for least, scored in ((0.0, True), (0.005, True), (0.01, False)):
+        engine = OpenAIEngine("teacher", base_url=endpoint.url, min_label_mass=least)
+        (outcome,) = await engine.judge(case(), VERDICT_TIER)
+        assert outcome.label_mass == pytest.approx(0.005)
+        assert isinstance(outcome.result, Probabilities if scored else Unscored)
+        if isinstance(outcome.result, Unscored):
+            assert outcome.result.reason is Reason.UNPARSABLE
+            assert "0.005" in outcome.result.detail
+
+
+async def test_who_it_is_follows_endpoint_model_and_settings(endpoint: Endpoint) -> None:
+    def judge_id(**changes: Any) -> str:
+        settings: dict[str, Any] = {"model": "m", "base_url": "http://a/v1", **changes}
+        return OpenAIEngine(settings.pop("model"), **settings).identity.judge_id(IDENTITY)
+
+    assert judge_id() == judge_id(base_url="http://a/v1/")
+    changes: list[dict[str, Any]] = [
+        {"base_url": "http://b/v1"},
+        {"model": "n"},
+        {"reason_tokens": 100},
+        {"reading": "structured"},
+        {"min_label_mass": 0.5},
+        {"extra_body": {"a": 1}},
+        {"fence": FenceKey(b"another")},
+    ]
+    assert len({judge_id(), *(judge_id(**change) for change in changes)}) == 1 + len(changes)
+
+
+def test_the_stand_in_has_a_place_for_every_connection_of_a_burst() -> None:
+    """Its own thread may be busy for as long as it likes: the kernel takes them."""
+    made = Endpoint()
+    address = made.server.server_address
+    with contextlib.ExitStack() as stack:
+        stack.callback(made.server.server_close)
+        for _ in range(64):
+            stack.enter_context(socket.create_connection(("127.0.0.1", int(address[1])), timeout=60))

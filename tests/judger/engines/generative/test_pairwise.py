@@ -17,11 +17,10 @@ from judger.engines.torch.engine import TorchEngine
 from judger.engines.torch.load import prepare
 from judger.errors import InvalidRequest, TooLarge
 from judger.judge import Judge
-from judger.pairwise import compared, duels
+from judger.pairwise import Preference, compared, duels
 from judger.schedule.admission import Ticket
 from judger.server.process import running
 from judger.types import Case, Lane, Probabilities
-from judger.v1 import judger_pb2 as pb
 from tests.judger.engines.generative import tiny
 from tests.judger.engines.generative.endpoint import Endpoint, completion, serving
 
@@ -107,14 +106,15 @@ async def test_a_served_engine_compares_two_reports_and_says_how_far_it_favours_
         equal = await client.compare("What does wind cost?", A, A)
         with pytest.raises(InvalidRequest, match="report_b"):
             await client.compare("What does wind cost?", A, " ")
-    assert forward.request_id == "r"
+    assert forward.case_id == "r"
+    assert forward.p_a is not None
+    assert backward.p_a is not None
     assert 0 < forward.p_a < 1
     assert forward.p_a == pytest.approx(1 - backward.p_a, abs=1e-6)
     assert forward.position_bias == pytest.approx(backward.position_bias, abs=1e-6)
-    assert {forward.preference, backward.preference} == {pb.CompareResponse.A, pb.CompareResponse.B}
-    assert equal.preference == pb.CompareResponse.TIE
-    assert not forward.HasField("difference")
-    assert not forward.HasField("a")
+    assert {forward.preference, backward.preference} == {Preference.A, Preference.B}
+    assert equal.preference is Preference.TIE
+    assert (forward.difference, forward.a, forward.b) == (None, None, None)
 
 
 async def test_reports_that_are_too_long_together_are_refused_with_both_counts() -> None:

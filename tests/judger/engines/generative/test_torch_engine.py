@@ -15,7 +15,7 @@ from judger.engines.torch.cascade import Cascade
 from judger.engines.torch.engine import TorchEngine
 from judger.engines.torch.kernels import attend, math_attend, merge
 from judger.engines.torch.load import load_model, prepare, refusal, rope_types
-from judger.errors import EngineError
+from judger.errors import EngineError, InvalidRequest
 from judger.types import Probabilities, Reason, Unscored
 from tests.judger.engines.generative import tiny
 
@@ -121,7 +121,7 @@ def test_rope_types_are_found_by_layer_type_too() -> None:
 
 
 def test_a_missing_model_and_an_unknown_dtype_say_so(tmp_path: Path, checkpoint: str) -> None:
-    with pytest.raises(EngineError, match="can't be loaded"):
+    with pytest.raises(InvalidRequest, match="can't be loaded"):
         load_model(str(tmp_path / "nowhere"), device="cpu")
     with pytest.raises(EngineError, match="dtype"):
         load_model(checkpoint, device="cpu", dtype="int4")

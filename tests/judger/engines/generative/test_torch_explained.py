@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import torch
 
 from judger.engines.base import Tier
 from judger.engines.torch.attention import NAME, register
-from judger.engines.torch.cascade import Cascade
+from judger.engines.torch.cascade import Cascade, Guide
 from judger.engines.torch.engine import TorchEngine
 from judger.engines.torch.load import prepare
 from judger.types import Explain, Probabilities, Reason, Unscored
@@ -29,7 +29,7 @@ def test_branches_written_together_equal_those_written_alone(kind: str, cache_by
     tree = prompter.tree(tiny.case(4, report_words=40), explain=True)
     cascade = Cascade(ours, step_tokens=100, cache_bytes=cache_bytes)
     stop_id = 50
-    written = cascade.write(tree, range(4), max_tokens=12, is_done=lambda ids: ids[-1] < stop_id)
+    written = cascade.write(tree, range(4), max_tokens=12, guide=lambda ids: None if ids[-1] < stop_id else ids[-1:])
     for index, got in enumerate(written):
         ids, alone = list(tree.lone(index)), []
         with torch.inference_mode():
@@ -46,7 +46,7 @@ class Scripted:
         self.seeds: list[int] = []
 
     def __call__(
-        self, tree: Any, wanted: Sequence[int], *, is_done: Callable[..., bool], seed: int, **others: Any
+        self, tree: Any, wanted: Sequence[int], *, guide: Guide, seed: int, **others: Any
     ) -> list[tuple[int, ...]]:
         self.seeds.append(seed)
         return [self.engine._prompter.plain(self.text) for _ in wanted]
@@ -95,7 +95,7 @@ def test_writing_is_repeatable_and_trials_differ() -> None:
 
     def sample(seed: int) -> list[tuple[int, ...]]:
         return engine._cascade.write(
-            tree, range(2), max_tokens=8, is_done=lambda ids: False, temperature=1.0, seed=seed
+            tree, range(2), max_tokens=8, guide=lambda ids: ids[-1:], temperature=1.0, seed=seed
         )
 
     assert sample(1) == sample(1)
@@ -111,7 +111,12 @@ def test_what_is_sampled_for_a_criterion_does_not_depend_on_the_others(determini
 
     def sample(wanted: Sequence[int]) -> dict[int, tuple[int, ...]]:
         written = engine._cascade.write(
-            tree, wanted, max_tokens=8, is_done=lambda ids: ids[-1] % 5 == 0, temperature=1.0, seed=3
+            tree,
+            wanted,
+            max_tokens=8,
+            guide=lambda ids: None if ids[-1] % 5 == 0 else ids[-1:],
+            temperature=1.0,
+            seed=3,
         )
         return dict(zip(wanted, written, strict=True))
 

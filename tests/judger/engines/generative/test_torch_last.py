@@ -45,7 +45,7 @@ def test_written_reasons_and_the_verdict_after_them_share_the_trimmed_model() ->
     tree = TorchEngine(loaded)._prompter.tree(tiny.case(3), explain=True)
 
     def write(cascade: Cascade) -> list[tuple[int, ...]]:
-        return cascade.write(tree, range(3), max_tokens=10, is_done=lambda ids: False)
+        return cascade.write(tree, range(3), max_tokens=10, guide=lambda ids: ids[-1:])
 
     assert write(trimmed) == write(whole)
     assert write(trimmed) == write(whole)  # the prefix is in the cache now, its last layer's keys too

@@ -1,0 +1,155 @@
+"""The doors: parsed JSON in, an answer out, one judge behind all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from judger import wire
+from judger.errors import InvalidRequest, JudgerError
+from judger.http.calls import LAST_WORDS, Call, Judging, within
+from judger.http.decisions import read_decision, write_decision
+from judger.http.edges import Lines
+from judger.http.questions import Question, pin_of
+from judger.http.rewards import number_of, read_batch, read_reward, write_batch
+from judger.http.systemone import read_state, write_answers
+from judger.types import Case, Judgement, Lane, Options
+from judger.v1 import judger_pb2 as pb
+
+__all__ = ["Asked", "Door", "Doors"]
+
+AT_ONCE = 64
+"""Cases of one batch that are judged at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request behind the edge."""
+
+    call: Call
+    values: object
+    """Parsed JSON."""
+    lane: str | None = None
+    """Of the header Judger-Lane: for the formats that have no place for it."""
+    wants_lines: bool = False
+
+
+Door = Callable[[Asked], Awaitable[Response]]
+
+
+class Doors:
+    """One method a door. All raise JudgerError.
+
+    Args:
+        unscored: what a bare-number door answers where there is no reward; None: an error.
+        reasoning: keep the thoughts of a completion.
+    """
+
+    def __init__(self, judging: Judging, *, unscored: float | None = None, reasoning: bool = False) -> None:
+        self.judging = judging
+        self.unscored = unscored
+        self.reasoning = reasoning
+
+    async def judge(self, asked: Asked) -> Response:
+        request = wire.read_json(asked.values, pb.JudgeRequest)
+        return _message(await self.judging.judge(request, asked.call))
+
+    async def compare(self, asked: Asked) -> Response:
+        request = wire.read_json(asked.values, pb.CompareRequest)
+        return _message(await self.judging.compare(request, asked.call))
+
+    async def get_judge(self, asked: Asked) -> Response:
+        request = wire.read_json(asked.values, pb.GetJudgeRequest)
+        return _message(await self.judging.get_judge(request, asked.call))
+
+    async def judge_group(self, asked: Asked) -> Response:
+        """All responses in the order of the reports, or in lines as each is there."""
+        request = wire.read_json(asked.values, pb.JudgeGroupRequest)
+        responses = self.judging.judge_group(request, asked.call)
+        if asked.wants_lines:
+            try:
+                async with within(asked.call, LAST_WORDS):
+                    first = await anext(responses)  # what is refused as a whole still gets its status code
+            except BaseException:
+                await responses.aclose()
+                raise
+            return Lines(_lines(first, responses, asked.call), asked.call)
+        found: list[pb.JudgeResponse] = []
+        async with aclosing(responses), within(asked.call, LAST_WORDS):
+            async for response in responses:
+                found.append(response)
+        found.sort(key=lambda response: response.index)
+        return Response(f'{{"responses": [{", ".join(map(wire.to_json, found))}]}}', media_type="application/json")
+
+    async def decisions(self, asked: Asked) -> Response:
+        return await self._questions(asked, read_decision, write_decision)
+
+    async def system_one(self, asked: Asked) -> Response:
+        return await self._questions(asked, read_state, write_answers)
+
+    async def rewards(self, asked: Asked) -> Response:
+        """OpenRLHF's."""
+        cases = read_batch(asked.values, reasoning=self.reasoning)
+        options = _options(asked)
+        permits = asyncio.Semaphore(AT_ONCE)
+
+        async def one(case: Case) -> Judgement:
+            async with permits:
+                return await self._judge(case, options, asked.call)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(case)) for case in cases]
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return JSONResponse(write_batch([task.result() for task in tasks], self.unscored))
+
+    async def reward(self, asked: Asked) -> Response:
+        """slime's: a bare number."""
+        case = read_reward(asked.values, reasoning=self.reasoning)
+        judgement = await self._judge(case, _options(asked), asked.call)
+        return JSONResponse(number_of(judgement, self.unscored))
+
+    async def _questions(
+        self,
+        asked: Asked,
+        read: Callable[[object], tuple[Case, list[Question], str | None]],
+        write: Callable[[Judgement, list[Question]], dict[str, Any]],
+    ) -> Response:
+        case, questions, model = read(asked.values)
+        return JSONResponse(write(await self._judge(case, _options(asked), asked.call, pin_of(model)), questions))
+
+    async def _judge(self, case: Case, options: Options, call: Call, pin: str = "") -> Judgement:
+        return wire.read_response(await self.judging.judge(wire.write_request(case, options, pin), call))
+
+
+def _options(asked: Asked) -> Options:
+    if asked.lane is None:
+        return Options()
+    try:
+        return Options(lane=Lane(asked.lane.lower()))
+    except ValueError:
+        raise InvalidRequest("judger-lane", f"must be one of {', '.join(Lane)}") from None
+
+
+def _message(message: Any) -> Response:
+    return Response(wire.to_json(message), media_type="application/json")
+
+
+async def _lines(
+    first: pb.JudgeResponse, others: AsyncGenerator[pb.JudgeResponse, None], call: Call
+) -> AsyncGenerator[str, None]:
+    """A line each; the last one is `{"error": ...}` where the group ended before its time."""
+    yield wire.to_json(first) + "\n"
+    try:
+        async with aclosing(others):
+            async for response in others:
+                yield wire.to_json(response) + "\n"
+    except JudgerError as error:
+        yield json.dumps({"error": wire.connect_error(error)}) + "\n"

@@ -1,0 +1,154 @@
+"""Between the socket and a door: how long a call may take, how much of a body is read, and callers who leave."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
+from typing import TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import StreamingResponse
+from starlette.types import Send
+
+from judger.errors import DeadlineExceeded, Fault, InvalidRequest, TooLarge, Unsupported
+from judger.http.calls import LAST_WORDS, Call, within
+from judger.http.errors import WrongMediaType
+from judger.rubric.place import Faults
+from judger.rubric.strict_json import Parser
+from judger.types import LIMITS
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["Gone", "Lines", "dismiss", "peer_of", "read_body", "read_call", "read_values", "unless_gone", "wants_lines"]
+
+DISMISS_SECONDS = 1.0
+"""How long the rest of a refused body is read and thrown away, so that its writer gets to see the refusal."""
+MILLISECONDS = re.compile(r"[0-9]{1,10}")
+JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json")
+LINE_TYPES = ("application/x-ndjson", "application/jsonl")
+
+T = TypeVar("T")
+
+
+class Gone(Exception):
+    """The caller has left: there is nobody to answer."""
+
+
+def read_call(request: Request, max_seconds: float) -> Call:
+    """The call's deadline (Connect's header, `max_seconds` at most) and caller. Raises InvalidRequest."""
+    seconds = max_seconds
+    if (given := request.headers.get("connect-timeout-ms")) is not None:
+        if not MILLISECONDS.fullmatch(given):
+            raise InvalidRequest("connect-timeout-ms", "must be a whole number of at most ten digits")
+        seconds = min(seconds, int(given) / 1000)
+    if seconds <= 0:
+        raise DeadlineExceeded("the deadline has passed already")
+    many = request.headers.getlist("authorization")
+    return Call(
+        ends=time.monotonic() + seconds, authorization=many[0] if len(many) == 1 else None, peer=peer_of(request)
+    )
+
+
+def peer_of(request: Request) -> str:
+    """Where a request comes from, as gRPC writes it; empty where that isn't known."""
+    if request.client is None:
+        return ""
+    host, port = request.client
+    return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
+
+
+async def read_body(request: Request, call: Call, limit: int = LIMITS.message_bytes) -> bytes:
+    """The body. Raises TooLarge before more than `limit` bytes of it are held, and DeadlineExceeded."""
+    if not JSON_TYPE.fullmatch(request.headers.get("content-type", "").partition(";")[0].strip().lower()):
+        raise WrongMediaType("content-type", "must be application/json")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Unsupported("content-encoding: send the body as it is")
+    announced = request.headers.get("content-length", "")
+    too_large = TooLarge(f"the body has more than {limit:,} bytes")
+    if announced.isdecimal() and int(announced[:20]) > limit:
+        raise too_large
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with within(call):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise too_large
+                chunks.append(chunk)
+    except ClientDisconnect:
+        raise Gone from None
+    return b"".join(chunks)
+
+
+async def dismiss(request: Request) -> bool:
+    """Reads and drops what is left of a body that nobody wants, for a moment; False if its end was not reached."""
+    try:
+        async with asyncio.timeout(DISMISS_SECONDS):
+            async for _ in request.stream():
+                pass
+    except (TimeoutError, ClientDisconnect):
+        return False
+    except RuntimeError:  # it was read already
+        return True
+    return True
+
+
+def read_values(body: bytes) -> object:
+    """Parsed JSON: keys given twice, NaN and deep nests are refused. Raises InvalidRequest."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("body", f"is not UTF-8: byte {error.start}") from error
+    warnings: list[Fault] = []
+    faults = Faults("", warnings.append)
+    values, _ = Parser(faults).parse(text, 1)
+    for fault in faults.found:
+        raise InvalidRequest("body" if fault.field == "json" else fault.field, fault.reason)
+    return values
+
+
+async def unless_gone(request: Request, work: Awaitable[T]) -> T:
+    """The result of the work, which is cancelled where the caller leaves: then raises Gone. The body has been read."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Gone
+        return working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def wants_lines(request: Request) -> bool:
+    """Whether the caller takes an answer in JSON lines."""
+    accepted = request.headers.get("accept", "")
+    return any(part.partition(";")[0].strip().lower() in LINE_TYPES for part in accepted.split(","))
+
+
+class Lines(StreamingResponse):
+    """JSON lines as they come. Leaving ends their source; a reader who doesn't read is left at the call's end."""
+
+    def __init__(self, lines: AsyncGenerator[str, None], call: Call) -> None:
+        super().__init__(lines, media_type=LINE_TYPES[0])
+        self._lines = lines
+        self._call = call
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            async with aclosing(self._lines), asyncio.timeout(self._call.remaining + LAST_WORDS):
+                await super().stream_response(send)
+        except TimeoutError:
+            logger.info("a reader of lines did not read: it is left")

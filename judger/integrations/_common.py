@@ -1,0 +1,127 @@
+"""What all doors share: one report graded, whatever the library hands over; one client a process; patience."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from judger.client.aio import Client
+from judger.client.background import BACKGROUND
+from judger.client.completions import question_of, report_of, why_unscored
+from judger.client.settings import Settings
+from judger.errors import DeadlineExceeded, JudgerError, Overloaded, TooLarge, Unavailable
+from judger.rubric.given import criteria_of
+from judger.types import LIMITS, Judgement
+from judger.validate import text_fault
+
+__all__ = ["Graded", "Grader", "Unjudged"]
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+AT_ONCE = 256
+"""Reports that one process has with the server at a time; it has its own queue, and says when that is full."""
+
+
+class Unjudged(JudgerError):
+    """There is no reward for this report, and the library has no place for a missing one: it must leave the batch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graded:
+    """What came of one report."""
+
+    value: float | None
+    """The reward; None where there is none."""
+    why: str = ""
+    """Why there is none."""
+    judgement: Judgement | None = None
+    passing: bool = False
+    """It was the moment (a deadline, overload), not the report: the same report may get a reward later."""
+
+    def needed(self) -> float:
+        """The reward. Raises Unjudged."""
+        if self.value is None:
+            raise Unjudged(self.why)
+        return self.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grader:
+    """A judge as a reward function needs it: pickled, forked and shared between threads and loops at will.
+
+    Args:
+        address, judge_id, token: as of `judger.client.connect`; so is `timeout`, seconds for one report.
+        mapping, lane: by name.
+        patience: seconds to wait for a server that doesn't answer, before Unavailable is raised.
+        reasoning: judge what is thought aloud (`<think>...</think>`), too; by default it is stripped.
+        empty: the reward of an empty report. That one is empty is the policy's failure, not the judge's: it satisfies
+            nothing. None: no reward.
+    """
+
+    address: str
+    judge_id: str | None = None
+    token: str | None = None
+    mapping: str = "strict"
+    lane: str = "training"
+    timeout: float = 300.0
+    patience: float = 600.0
+    reasoning: bool = False
+    empty: float | None = 0.0
+
+    async def grade(self, prompt: object, completion: object, rubric: object) -> Graded:
+        """One report. Raises InvalidRequest where prompt, completion or rubric make no sense; Unavailable."""
+        report = report_of(completion, reasoning=self.reasoning)
+        if not report.strip():
+            return Graded(value=self.empty, why="the report is empty")
+        if fault := text_fault(report, LIMITS.report_bytes):
+            return Graded(value=None, why=f"the report {fault}")
+        query, criteria = question_of(prompt), criteria_of(rubric)
+        client = _client(Settings(address=self.address, judge_id=self.judge_id, token=self.token, timeout=self.timeout))
+        ends = time.monotonic() + self.patience
+        while True:
+            try:
+                judgement = await client.judge(query, report, criteria, mapping=self.mapping, lane=self.lane)
+            except TooLarge as error:
+                return Graded(value=None, why=str(error))
+            except (DeadlineExceeded, Overloaded) as error:
+                return Graded(value=None, why=str(error), passing=True)
+            except Unavailable as error:
+                if (left := ends - time.monotonic()) <= 0:
+                    raise
+                logger.warning("the judge does not answer (%s): waiting %.0f s more", error, left)
+                await client.wait_ready(timeout=left)
+            else:
+                return Graded(value=judgement.reward.value, why=why_unscored(judgement), judgement=judgement)
+
+    async def grade_all(
+        self, prompts: Sequence[object], completions: Sequence[object], rubrics: Sequence[object]
+    ) -> list[Graded]:
+        """All of them at a time, in order. Raises as `grade`: the first failure ends the others."""
+        permits = asyncio.Semaphore(AT_ONCE)
+
+        async def one(*asked: object) -> Graded:
+            async with permits:
+                return await self.grade(*asked)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                asked = zip(prompts, completions, rubrics, strict=True)
+                tasks = [group.create_task(one(*parts)) for parts in asked]
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `grade` or `grade_all` for callers that block; also under a running event loop."""
+        return BACKGROUND.run(work)
+
+
+@lru_cache(maxsize=8)
+def _client(settings: Settings) -> Client:
+    return Client(settings)

@@ -1,0 +1,48 @@
+"""Inspect's own evaluation, with a model that says what it is told and our scorer."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GOOD, LOST = '["apple", "pear"]', '["apple", "[[unscored=too_long]]"]'
+
+
+@pytest.fixture
+def log(address: str, tmp_path: Path) -> Any:
+    """The log of three samples: judged, unscored, and one whose model said nothing."""
+    from inspect_ai import Task
+    from inspect_ai import eval as evaluate
+    from inspect_ai.dataset import Sample
+    from inspect_ai.model import ModelOutput, ModelUsage, get_model
+
+    from judger.integrations.inspect_ai import checklist
+
+    said = []
+    for text in ("<think>pear</think>an apple", "an apple", ""):
+        said.append(ModelOutput.from_content("mockllm/model", text))
+        said[-1].usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
+    samples = [
+        Sample(input="fruit?", target=GOOD),
+        Sample(input="fruit?", target="an apple", metadata={"rubric": LOST}),
+        Sample(input="fruit?", target=GOOD),
+    ]
+    task = Task(dataset=samples, scorer=checklist(address))
+    model = get_model("mockllm/model", custom_outputs=said)
+    return evaluate(task, model=model, display="none", max_samples=1, log_dir=str(tmp_path))[0]
+
+
+def test_a_score_is_the_reward_and_what_is_unscored_stays_out_of_the_mean(log: Any) -> None:
+    assert log.status == "success"
+    first, lost, silent = (sample.scores["checklist"] for sample in log.samples)
+    assert first.value == 0.5
+    assert first.metadata["judge"]["verdicts"] == {"c1": "fully_satisfied", "c2": "not_satisfied"}
+    assert math.isnan(lost.value)
+    assert (lost.reason, lost.explanation) == ("grader_failed", "c2 is unscored (too_long: scripted)")
+    assert (silent.reason, math.isnan(silent.value)) == ("no_response", True)
+    (results,) = log.results.scores
+    assert results.metrics["mean"].value == 0.5
+    assert results.unscored_samples == 2
