@@ -5,8 +5,8 @@ import pytest
 from judger.types import Criterion, Label, Reason, Score, Span, Unscored, Verdict
 from tests.benchmarks.changes import STEERING, moved, placed, to_markdown, to_plain
 from tests.benchmarks.robustness import measure
-from train.judge.restate import PRAISE
 from train.judge.data import FULLY, LabelledCase, LabelledCriterion
+from train.judge.restate import PRAISE
 
 REPORT = """# Mills
 
