@@ -18,9 +18,9 @@ from judger.rubric import read_cases
 from judger.server.process import running
 from judger.types import Case, Judgement
 
-CASE = "misinformation"
+CASE = "film"
 WIDTH = 100
-CONFIG = ServeConfig.model_validate({"port": 0, "grace": 0.0})
+CONFIG = ServeConfig.model_validate({"port": 0, "grace": 0.0, "judge_all": True})
 
 
 async def judged(case: Case) -> Judgement:
