@@ -95,7 +95,7 @@ async def rewards_of(address: str, make) -> list:
 
 async def test_copying_the_checklist_or_stuffing_sources_earns_less_than_answering():
     answers = dict(zip((one.id for one in TASKS), ANSWERS, strict=True))
-    async with running(ServeConfig(engine="mini", port=0, threads=1, grace=1.0)) as server:
+    async with running(ServeConfig(engine="mini", judge_all=True, port=0, threads=1, grace=1.0)) as server:
         address = server.address
         honest, copying, stuffing, both = [
             await rewards_of(address, make)
