@@ -71,6 +71,7 @@ $(VENV)/.bench: $(VENV)/.dev
 bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks.bench_service
 	$(BIN)/python -m tests.benchmarks.bench_overload
+	$(BIN)/python -m tests.benchmarks.bench_caller
 	$(BIN)/python -m tests.benchmarks.bench_mini
 	$(BIN)/python -m tests.benchmarks.bench_torch_engine
 	$(BIN)/python -m tests.benchmarks.agent_patch
