@@ -15,7 +15,7 @@ import grpc
 
 from judger import wire
 from judger.engines.base import PAIR_TIER
-from judger.errors import DeadlineExceeded, EngineError, InvalidRequest, JudgerError, Overloaded, Unavailable
+from judger.errors import DeadlineExceeded, EngineError, InvalidRequest, JudgerError
 from judger.judge import Judge
 from judger.observe.metrics import Metrics
 from judger.observe.requestlog import Request, RequestLog
@@ -24,23 +24,19 @@ from judger.pairwise import duels
 from judger.schedule.admission import Ticket
 from judger.schedule.keeper import shutting_down
 from judger.server.callers import caller_key, caller_name, give_back, paying
+from judger.server.deadlines import RpcContext, in_time, ticket_for
 from judger.server.faults import own_faults, unjudged
 from judger.server.handlers import beside
 from judger.server.info import judge_info
 from judger.server.inhand import BytesInHand
 from judger.server.stream import Stream, end
-from judger.types import Case, Lane, Options
+from judger.types import Case, Options
 from judger.v1 import judger_pb2 as pb
 from judger.wire.status import DETAILS_TRAILER, code_name, error_status
-
-RpcContext = Any  # a grpc.aio.ServicerContext; grpc has no types
 
 T = TypeVar("T")
 Asked = tuple[Case, Ticket] | InvalidRequest
 """A report of a group: its case and its turn, or why it is refused."""
-
-RESERVE = 0.1
-"""Seconds of a deadline kept for the answer's way back (at most a tenth of it)."""
 
 
 class JudgerService:
@@ -286,19 +282,3 @@ class JudgerService:
             if code == "OK":
                 self.metrics.seconds.labels("request").observe(time.monotonic() - entry.began)
             self.log.close(entry, code, reason)
-
-
-def ticket_for(context: RpcContext, lane: Lane, *, patient: bool = False) -> Ticket:
-    """The call's lane, and the instant by which its verdicts have to be there for the answer to be in time."""
-    left = context.time_remaining()
-    if left is None:
-        return Ticket(lane, patient=patient)
-    return Ticket(lane, time.monotonic() + left - min(RESERVE, 0.1 * left), patient=patient)
-
-
-def in_time(error: JudgerError, context: RpcContext) -> JudgerError:
-    """The error as it is; without its RetryInfo where the call's deadline has passed by then."""
-    if not isinstance(error, Overloaded | Unavailable) or error.retry_after is None:
-        return error
-    left = context.time_remaining()
-    return error if left is None or error.retry_after < left else error.without_retry()
