@@ -21,7 +21,7 @@ from judger.errors import EngineError
 from judger.schedule.admission import Admission, Ticket
 from judger.schedule.device import DaemonThreads
 from judger.schedule.isolation import Isolation, Ran, failed, is_failed, judged_tokens
-from judger.schedule.keeper import WARM_UP, Keeper, check_proof
+from judger.schedule.keeper import WARM_UP, Keeper, check_proof, ended
 from judger.schedule.pending import Pending
 from judger.schedule.planning import Planners
 from judger.schedule.queue import Queue, Waiting
@@ -130,13 +130,7 @@ class Batcher:
         self._planners.close()
         closing = self._device.submit(self.keeper.engine.close)
         self._device.close()
-        try:
-            async with asyncio.timeout(patience):
-                await asyncio.wrap_future(closing)
-        except TimeoutError:
-            logger.warning("a batch still runs after %.0f s and is left behind", patience)
-        except Exception as error:
-            logger.warning("the engine could not be closed: %r", error, exc_info=True)
+        await ended(asyncio.wrap_future(closing), patience)
 
     def _check_up(self) -> None:
         if not self.keeper.is_up and not self._pending.is_closed:

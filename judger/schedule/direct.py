@@ -15,7 +15,7 @@ from judger.errors import EngineError
 from judger.schedule.admission import Admission, Ticket
 from judger.schedule.device import run_in_daemon
 from judger.schedule.isolation import Ran, failed, is_failed, judged_tokens
-from judger.schedule.keeper import WARM_UP, Keeper, check_proof
+from judger.schedule.keeper import WARM_UP, Keeper, check_proof, ended
 from judger.schedule.pending import Pending
 from judger.schedule.queue import is_late, late
 from judger.schedule.turns import Turns
@@ -99,13 +99,7 @@ class Direct:
         self._ended = True
         if self._reviving is not None:
             self._reviving.cancel()
-        try:
-            async with asyncio.timeout(patience):
-                await run_in_daemon(self.keeper.engine.close)
-        except TimeoutError:
-            logger.warning("the engine has not closed after %.0f s and is left behind", patience)
-        except Exception as error:
-            logger.warning("the engine could not be closed: %r", error, exc_info=True)
+        await ended(run_in_daemon(self.keeper.engine.close), patience)
 
     def _check_up(self) -> None:
         if not self.keeper.is_up and not self._pending.is_closed:

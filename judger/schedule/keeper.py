@@ -10,14 +10,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from judger.engines.base import EngineInfo, Outcome
 from judger.errors import EngineError, Unavailable
 from judger.types import Case, Criterion, Unscored
 from judger.verdict import score
 
-__all__ = ["WARM_UP", "Keeper", "check_proof", "shutting_down"]
+__all__ = ["WARM_UP", "Keeper", "check_proof", "ended", "shutting_down"]
 
 logger = logging.getLogger(__name__)
 E = TypeVar("E", bound=EngineInfo)
@@ -126,3 +126,14 @@ class Keeper(Generic[E]):
 def shutting_down() -> Unavailable:
     """What callers of a closed judge are told."""
     return Unavailable("the judge is shutting down", retry_after=RETRY_AFTER)
+
+
+async def ended(closing: Awaitable[Any], patience: float) -> None:
+    """Waits for an engine to close. One that has not after `patience` seconds is left behind, and the log says so."""
+    try:
+        async with asyncio.timeout(patience):
+            await closing
+    except TimeoutError:
+        logger.warning("the engine has not closed after %.0f s and is left behind", patience)
+    except Exception as error:
+        logger.warning("the engine could not be closed: %r", error, exc_info=True)
