@@ -23,20 +23,6 @@ from importlib import resources
 from judger.prompt.fence import FenceKey, break_marks
 from judger.types import Case, Label
 
-__all__ = [
-    "CUE",
-    "FILES",
-    "LABELS",
-    "LabelWords",
-    "PairWords",
-    "PromptText",
-    "digest",
-    "messages",
-    "pair_text",
-    "prompt_text",
-    "template",
-]
-
 FILES = (
     "system",
     "query",
