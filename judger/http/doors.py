@@ -12,6 +12,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from judger import wire
+from judger.client.answers import unsent
 from judger.errors import InvalidRequest, JudgerError
 from judger.http.calls import LAST_WORDS, Call, Judging, within
 from judger.http.decisions import read_decision, write_decision
@@ -101,7 +102,7 @@ class Doors:
 
         async def one(case: Case) -> Judgement:
             async with permits:
-                return await self._judge(case, options, asked.call)
+                return await self._judge_report(case, options, asked.call)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -113,7 +114,7 @@ class Doors:
     async def reward(self, asked: Asked) -> Response:
         """slime's: a bare number."""
         case = read_reward(asked.values, reasoning=self.reasoning)
-        judgement = await self._judge(case, _options(asked), asked.call)
+        judgement = await self._judge_report(case, _options(asked), asked.call)
         return JSONResponse(number_of(judgement, self.unscored))
 
     async def _questions(
@@ -124,6 +125,10 @@ class Doors:
     ) -> Response:
         case, questions, model = read(asked.values)
         return JSONResponse(write(await self._judge(case, _options(asked), asked.call, pin_of(model)), questions))
+
+    async def _judge_report(self, case: Case, options: Options, call: Call) -> Judgement:
+        """A blank one is unscored, and no judge is asked."""
+        return unsent(case, None, options.mapping, "") or await self._judge(case, options, call)
 
     async def _judge(self, case: Case, options: Options, call: Call, pin: str = "") -> Judgement:
         return wire.read_response(await self.judging.judge(wire.write_request(case, options, pin), call))

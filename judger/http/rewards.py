@@ -5,8 +5,8 @@ OpenRLHF   POST /get_reward {"query": [prompt + response], "prompts": [...], "la
 slime      POST /reward {"prompt", "response", "label": rubric} -> a bare number
 
 A label is a rubric: JSON text, a list or an object, with the keys of any format (`judger.rubric.given`). Thoughts are
-stripped from a response. Neither trainer knows of a missing value, so that an unscored criterion is an error (NoValue)
-unless a number for it was chosen.
+stripped from a response. A blank report is a case like any other, whose criteria are all unscored. Neither trainer
+knows of a missing value, so that an unscored criterion is an error (NoValue) unless a number for it was chosen.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def read_reward(values: object, *, reasoning: bool = False) -> Case:
 
 
 def _case(query: str, report: str, label: object, report_field: str, label_field: str) -> Case:
-    if fault := text_fault(report, LIMITS.report_bytes):
-        if not text_fault(report, 2**62):
+    if fault := text_fault(report, LIMITS.report_bytes, may_be_blank=True):
+        if not text_fault(report, 2**62, may_be_blank=True):
             raise TooLarge(f"{report_field}: {fault}")
         raise InvalidRequest(report_field, f"{fault} (without its thoughts)")
     if fault := text_fault(query, LIMITS.query_bytes, may_be_blank=True):

@@ -1,10 +1,8 @@
-"""What all doors share: one report graded, whatever the library hands over; one client a process; patience."""
+"""What all doors share: one report graded, whatever the library hands over; one client a process."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,14 +12,13 @@ from judger.client.aio import Client
 from judger.client.background import BACKGROUND
 from judger.client.completions import question_of, report_of, why_unscored
 from judger.client.settings import Settings
-from judger.errors import DeadlineExceeded, JudgerError, Overloaded, TooLarge, Unavailable
+from judger.errors import DeadlineExceeded, JudgerError, Overloaded, TooLarge
 from judger.rubric.given import criteria_of
 from judger.types import LIMITS, Judgement
 from judger.validate import text_fault
 
 __all__ = ["Graded", "Grader", "Unjudged"]
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 AT_ONCE = 256
@@ -56,12 +53,11 @@ class Grader:
     """A judge as a reward function needs it: pickled, forked and shared between threads and loops at will.
 
     Args:
-        address, judge_id, token: as of `judger.client.connect`; so is `timeout`, seconds for one report.
+        address, judge_id, token: as of `judger.client.connect`; so are `timeout`, seconds for one report, and
+            `patience`, how long a judge that doesn't answer is asked again.
         mapping, lane: by name.
-        patience: seconds to wait for a server that doesn't answer, before Unavailable is raised.
         reasoning: judge what is thought aloud (`<think>...</think>`), too; by default it is stripped.
-        empty: the reward of an empty report. That one is empty is the policy's failure, not the judge's: it satisfies
-            nothing. None: no reward.
+        blank: the reward of a blank report, also of one that is thoughts alone; by default there is none.
     """
 
     address: str
@@ -72,32 +68,23 @@ class Grader:
     timeout: float = 300.0
     patience: float = 600.0
     reasoning: bool = False
-    empty: float | None = 0.0
+    blank: float | None = None
 
     async def grade(self, prompt: object, completion: object, rubric: object) -> Graded:
         """One report. Raises InvalidRequest where prompt, completion or rubric make no sense; Unavailable."""
         report = report_of(completion, reasoning=self.reasoning)
-        if not report.strip():
-            return Graded(value=self.empty, why="the report is empty")
-        if fault := text_fault(report, LIMITS.report_bytes):
+        if fault := text_fault(report, LIMITS.report_bytes, may_be_blank=True):
             return Graded(value=None, why=f"the report {fault}")
         query, criteria = question_of(prompt), criteria_of(rubric)
-        client = _client(Settings(address=self.address, judge_id=self.judge_id, token=self.token, timeout=self.timeout))
-        ends = time.monotonic() + self.patience
-        while True:
-            try:
-                judgement = await client.judge(query, report, criteria, mapping=self.mapping, lane=self.lane)
-            except TooLarge as error:
-                return Graded(value=None, why=str(error))
-            except (DeadlineExceeded, Overloaded) as error:
-                return Graded(value=None, why=str(error), passing=True)
-            except Unavailable as error:
-                if (left := ends - time.monotonic()) <= 0:
-                    raise
-                logger.warning("the judge does not answer (%s): waiting %.0f s more", error, left)
-                await client.wait_ready(timeout=left)
-            else:
-                return Graded(value=judgement.reward.value, why=why_unscored(judgement), judgement=judgement)
+        try:
+            judgement = await self._client().judge(
+                query, report, criteria, mapping=self.mapping, lane=self.lane, blank=self.blank
+            )
+        except TooLarge as error:
+            return Graded(value=None, why=str(error))
+        except (DeadlineExceeded, Overloaded) as error:
+            return Graded(value=None, why=str(error), passing=True)
+        return Graded(value=judgement.reward.value, why=why_unscored(judgement), judgement=judgement)
 
     async def grade_all(
         self, prompts: Sequence[object], completions: Sequence[object], rubrics: Sequence[object]
@@ -121,7 +108,18 @@ class Grader:
         """The result of `grade` or `grade_all` for callers that block; also under a running event loop."""
         return BACKGROUND.run(work)
 
+    def _client(self) -> Client:
+        return _client_of(
+            Settings(
+                address=self.address,
+                judge_id=self.judge_id,
+                token=self.token,
+                timeout=self.timeout,
+                patience=self.patience,
+            )
+        )
+
 
 @lru_cache(maxsize=8)
-def _client(settings: Settings) -> Client:
+def _client_of(settings: Settings) -> Client:
     return Client(settings)

@@ -28,7 +28,7 @@ def checklist(address: str = "localhost:50051", *, rubric: str = "rubric", **set
         address: of the server; `settings` are those of `judger.integrations._common.Grader`, the lane is evaluation.
         rubric: the key of the rubric in a sample's metadata.
     """
-    grader = Grader(address=address, **({"lane": "evaluation", "empty": None} | settings))
+    grader = Grader(address=address, **({"lane": "evaluation"} | settings))
 
     async def score(state: TaskState, target: Target) -> Score:
         report = state.output.completion

@@ -48,13 +48,31 @@ async def test_without_a_reward_the_answer_is_422_with_the_reasons(http: httpx.A
     assert answer.json()["message"].startswith("query[1]: there is no reward")
 
 
+async def test_a_blank_response_has_no_reward_and_says_so(http: httpx.AsyncClient) -> None:
+    for blank in ("", " \n", "<think>only"):
+        answer = await http.post("/reward", json={"response": blank, "label": ["a"]})
+        assert answer.status_code == 422
+        assert answer.json()["message"].startswith(
+            "there is no reward: c1 is unscored (not_judgeable: the report is blank"
+        )
+    answer = await http.post(
+        "/get_reward", json={"query": ["Pa", "P"], "prompts": ["P", "P"], "labels": [["a"], ["a"]]}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["message"].startswith("query[1]: there is no reward")
+
+
 @pytest.mark.parametrize("kind", FRONTS)
 async def test_a_number_for_what_is_unscored_is_only_what_was_chosen(kind: str) -> None:
     async with front(kind, unscored=-0.25) as client:
         assert (await client.post("/reward", json={"response": "an apple", "label": LOST})).json() == -0.25
         asked = {"query": ["Pa"], "prompts": ["P"], "labels": [LOST]}
         answer = (await client.post("/get_reward", json=asked)).json()
+        assert (await client.post("/reward", json={"response": "", "label": ["apple"]})).json() == -0.25
+        asked = {"query": ["Papple", "P"], "prompts": ["P", "P"], "labels": [["apple"], ["apple"]]}
+        beside = (await client.post("/get_reward", json=asked)).json()
     assert answer == {"rewards": [-0.25], "scores": [0.0], "extra_logs": {"unscored": [1.0]}}
+    assert beside == {"rewards": [1.0, -0.25], "scores": [1.0, 0.0], "extra_logs": {"unscored": [0.0, 1.0]}}
 
 
 @pytest.mark.parametrize(
@@ -64,12 +82,11 @@ async def test_a_number_for_what_is_unscored_is_only_what_was_chosen(kind: str) 
         ("/reward", {"response": "r", "label": None}, "label: must be a list of criteria"),
         ("/reward", {"response": "r", "label": "yes"}, "label: is not JSON"),
         ("/reward", {"response": "r", "label": [{"text": "t", "weight": 0}]}, "label[0].weight: "),
-        ("/reward", {"response": "<think>only", "label": ["a"]}, "response: is empty (without its thoughts)"),
+        ("/reward", {"response": "", "label": []}, "label: is empty"),
         ("/reward", {"response": "r", "label": ["a"], "metadata": {}}, "metadata: is no field"),
         ("/get_reward", {"query": [], "prompts": [], "labels": []}, "query: is empty"),
         ("/get_reward", {"query": ["Pa"], "prompts": [], "labels": [["a"]]}, "prompts: must have as many"),
         ("/get_reward", {"query": ["other a"], "prompts": ["P"], "labels": [["a"]]}, "query[0]: does not begin"),
-        ("/get_reward", {"query": ["P"], "prompts": ["P"], "labels": [["a"]]}, "query[0]: is empty"),
         ("/get_reward", {"query": ["Pa"], "prompts": ["P"], "labels": ["[]"]}, "labels[0]: is empty"),
     ],
 )

@@ -24,7 +24,7 @@ async def test_texts_and_chats_get_the_same_reward_and_thoughts_earn_none(addres
 
 
 async def test_a_missing_reward_says_why(address: str) -> None:
-    grader = Grader(address=address, timeout=0.3)
+    grader = Grader(address=address, timeout=0.3, patience=0.0)
     lost = await grader.grade("", "report", ["[[unscored=too_long]]"])
     assert (lost.value, lost.why, lost.passing) == (None, "c1 is unscored (too_long: scripted)", False)
     late = await grader.grade("", "report", ["[[slow=1]]"])
@@ -36,10 +36,18 @@ async def test_a_missing_reward_says_why(address: str) -> None:
         lost.needed()
 
 
-async def test_an_empty_report_is_the_policys_failure_and_worth_what_was_chosen(address: str) -> None:
+async def test_a_blank_report_has_no_reward_or_the_number_that_was_named(address: str) -> None:
     for completion in ("", "  ", "<think>only thoughts", []):
-        assert (await Grader(address=address).grade("q", completion, ["a"])).value == 0.0
-        assert (await Grader(address=address, empty=None).grade("q", completion, ["a"])).value is None
+        graded = await Grader(address=address).grade("q", completion, ["a"])
+        assert (graded.value, graded.passing) == (None, False)
+        assert "the report is blank" in graded.why
+        with pytest.raises(Unjudged, match="blank"):
+            graded.needed()
+        assert (await Grader(address=address, blank=0.0).grade("q", completion, ["a"])).value == 0.0
+    with pytest.raises(InvalidRequest, match="blank"):
+        await Grader(address=address, blank=float("nan")).grade("q", "report", ["a"])
+    with pytest.raises(InvalidRequest, match="rubric"):
+        await Grader(address=address, blank=0.0).grade("q", "", [])
 
 
 async def test_bad_data_and_a_server_that_stays_away_raise(address: str) -> None:

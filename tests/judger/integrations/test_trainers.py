@@ -19,10 +19,12 @@ async def test_verl_gets_the_same_keys_for_every_sample_and_an_exception_for_non
     score = verl.compute_score_of(address)
     judged = await score("data", "an apple", GOOD, {"query": "fruit?", "index": 3}, extra="x")
     assert judged == {"score": 1.0, "flags": 0.0}
-    assert (await score("data", "  ", GOOD)).keys() == judged.keys()
+    assert (await verl.compute_score_of(address, blank=0.0)("data", "  ", GOOD)) == {"score": 0.0, "flags": 0.0}
     assert (await score("data", "all of it", GOOD, {"report": "a pear"}))["score"] == 0.0
     with pytest.raises(Unjudged, match="unparsable"):
         await score("data", "an apple", LOST)
+    with pytest.raises(Unjudged, match="blank"):
+        await score("data", "  ", GOOD)
 
 
 def test_verls_blocking_managers_get_the_same(address: str) -> None:
@@ -40,6 +42,8 @@ def test_openrlhf_gets_lists_and_an_exception_or_the_chosen_number_for_none(addr
         openrlhf.reward_func_of(address)(queries, prompts, [GOOD, LOST])
     chosen = openrlhf.reward_func_of(address, unscored=-1.0)(queries, prompts, [GOOD, LOST])
     assert (chosen["rewards"], chosen["extra_logs"]["unscored"]) == ([1.0, -1.0], [0.0, 1.0])
+    with pytest.raises(Unjudged, match=r"queries\[0\]: .* blank"):
+        openrlhf.reward_func_of(address)(["Q:</s>"], ["Q:"], [GOOD])
     with pytest.raises(InvalidRequest, match="does not begin with its prompt"):
         openrlhf.reward_func_of(address)(["other"], ["Q:"], [GOOD])
 
@@ -50,11 +54,11 @@ def sample(response: str, label: str) -> Any:
 
 async def test_slime_removes_a_sample_without_a_reward_and_no_mean_is_moved(address: str) -> None:
     reward = slime.reward_of(address)
-    group = [sample("an apple", GOOD), sample("a pear", GOOD), sample("an apple", LOST)]
+    group = [sample("an apple", GOOD), sample("a pear", GOOD), sample("an apple", LOST), sample("", GOOD)]
     rewards = await reward(None, group)
-    assert rewards == [1.0, 0.0, 0.5]
-    assert [one.remove_sample for one in group] == [False, False, True]
-    assert sum(rewards) / 3 == sum(rewards[:2]) / 2
+    assert rewards == [1.0, 0.0, 0.5, 0.5]
+    assert [one.remove_sample for one in group] == [False, False, True, True]
+    assert sum(rewards) / 4 == sum(rewards[:2]) / 2
 
 
 async def test_slime_has_no_number_for_a_group_or_a_lone_sample_without_a_reward(address: str) -> None:
@@ -72,6 +76,8 @@ def test_areals_reward_is_pickled_and_stays_under_its_timeout(address: str) -> N
     assert reward("fruit?", "an apple", [1], [2], rubric=GOOD, task="x") == 1.0
     with pytest.raises(Unjudged):
         reward("fruit?", "an apple", [1], [2], rubric=LOST)
+    with pytest.raises(Unjudged, match="blank"):
+        reward("fruit?", "", [1], [2], rubric=GOOD)
     with pytest.raises(InvalidRequest, match="no column"):
         reward("fruit?", "an apple", [1], [2])
     with pytest.raises(InvalidRequest, match=r"AReaL's own 15 s"):

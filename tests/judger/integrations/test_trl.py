@@ -78,8 +78,8 @@ async def test_rewards_are_one_a_row_and_none_where_there_is_none(address: str) 
         log_metric=logged.__setitem__,
         log_extra=None,
     )
-    assert rewards == [1.0, 0.0, 0.0, None]
-    assert logged == {"checklist/unscored": 0.25}
+    assert rewards == [1.0, 0.0, None, None]
+    assert logged == {"checklist/unscored": 0.5}
 
 
 async def test_other_rewards_are_parts_so_that_a_missing_one_masks_its_row(address: str) -> None:
