@@ -38,9 +38,8 @@ from train.judge.fit import OLDER, Recipe, fit, start
 from train.judge.forest import Growth, even_weights, grow
 from train.judge.measure import agreement, by_kind, coverage, rank_agreement, satisfied
 from train.judge.prepare import chosen, data_digests, is_rubric, make_shards, make_tools, read_sources, without_leaks
+from train.judge.split import is_held
 
-HELD = 7
-"""One task in so many is held out: nothing is fitted on it but what comes last."""
 OLDER_TOKENS = {"older": 140, "rubrics": 210}
 """Tokens of a passage of an older source, in each stage."""
 OLDER_SHARE = 0.2
@@ -72,11 +71,6 @@ class Part:
             np.array([item["turned"] for item in items], np.bool_),
             self.stances,
         )
-
-
-def is_held(item: Mapping[str, Any]) -> bool:
-    """Whether a row's task is one of those that are held out; a function of the task's name alone."""
-    return zlib.crc32(str(item["group"] or item["document"]).encode()) % HELD == 0
 
 
 def asked(shard: Shard, where: np.ndarray, reader: Reader, forest: Forest, tokenizer: Any, device: str) -> Part:
