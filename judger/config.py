@@ -16,14 +16,16 @@ from judger.flags import Flag, flag_of
 
 Weight = Annotated[float, Field(ge=1e-3, le=1e3, allow_inf_nan=False)]
 """A lane's share. Without one it would never have its turn."""
-EngineName = Literal["mini", "torch", "vllm", "openai", "decisions", "scripted"]
+EngineName = Literal["mini", "torch", "vllm", "openai", "decisions", "scripted", "cascade"]
 Way = Literal["logprobs", "choice", "structured"]
 """How an endpoint is made to name a label (`judger.engines.openai.request`)."""
 Reading = Literal["auto", "logprobs", "choice", "structured"]
 WRITING: tuple[EngineName, ...] = ("torch", "vllm", "openai")
 """The engines that write reasons."""
 PROMPTED: tuple[EngineName, ...] = (*WRITING, "decisions")
-"""The engines that read a prompt, and so have a fence key."""
+"""The engines that read a prompt, and so need a fence key."""
+FENCED: tuple[EngineName, ...] = (*PROMPTED, "cascade")
+"""The engines that have a fence key; a cascade's judges share it."""
 REMOTE: tuple[EngineName, ...] = ("openai", "decisions")
 """The engines that ask an endpoint."""
 LISTENING = "the server"
@@ -95,7 +97,13 @@ class EngineConfig(BaseModel):
     api_key_file: Annotated[Path | None, Flag(only=REMOTE)] = Field(
         None, description="a file with the key in its first line"
     )
-    fence_key_file: Annotated[Path | None, Flag(only=PROMPTED)] = Field(
+    cascade: Annotated[Path | None, Flag(only=("cascade",))] = Field(
+        None, description="TOML or YAML: which judge settles what is clear, and which is asked about the rest"
+    )
+    cascade_level: Annotated[Literal["both", "first", "second"], Flag(only=("cascade",))] = Field(
+        "both", description="ask that level alone"
+    )
+    fence_key_file: Annotated[Path | None, Flag(only=FENCED)] = Field(
         None,
         description="a file with the secret of the reports' fences, the same on all replicas; made where it is "
         "missing; default: one in your state folder",

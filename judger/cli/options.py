@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from judger.config import ENGINE_SETTINGS, PROMPTED, EngineConfig, ServeConfig, user_key_file
+from judger.config import ENGINE_SETTINGS, FENCED, EngineConfig, ServeConfig, user_key_file
 from judger.errors import InvalidRequest
 from judger.flags import add_flags, flag_name, given
 from judger.prompt.fence import make_user_key
@@ -152,9 +152,13 @@ def check_judge(args: argparse.Namespace) -> None:
         return
     if named := [name for name in OF_A_SERVER if getattr(args, name) is not None]:
         raise InvalidRequest(flag_name(named[0]), "says how to reach a server: give its --addr, too")
-    serve_config(settings)
+    config = serve_config(settings)
+    if config.cascade is not None:
+        from judger.engines.cascade.settings import read_settings
+
+        read_settings(config.cascade)
     if args.calibration is not None:
-        from judger.calibration.file import load_calibration
+        from judger.engines.calibration_file import load_calibration
 
         load_calibration(args.calibration)
 
@@ -203,7 +207,7 @@ def with_user_key(config: ServeConfig) -> ServeConfig:
 
     Raises InvalidRequest where the user's file holds no key.
     """
-    if config.engine not in PROMPTED or config.fence_key_file is not None:
+    if config.engine not in FENCED or config.fence_key_file is not None:
         return config
     return config.model_copy(update={"fence_key_file": make_user_key(user_key_file(os.environ))})
 

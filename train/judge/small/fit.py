@@ -46,9 +46,12 @@ def fit(
     states: States,
     settings: Settings,
     folder: Path,
-    watch: Callable[[int], None] = lambda step: None,
+    watch: Callable[[int], object] = lambda step: None,
 ) -> None:
-    """Trains in place, or goes on where an interrupted run was. watch: told each step that ends a part."""
+    """Trains in place, or goes on where an interrupted run was.
+
+    watch: told the step after every `measure_every`, and at the end.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     trained = reader.trained
     head = [p for name, p in trained.items() if name.startswith("head")]
@@ -62,7 +65,6 @@ def fit(
                 trained[name].copy_(value)
         optimizer.load_state_dict(state["optimizer"])
         step = int(state["step"])
-        watch(step)
     per_epoch = -(-len(states.rows) // settings.rows_per_step)
     steps = max(1, round(settings.epochs * per_epoch))
     began, losses = time.monotonic(), []
@@ -81,7 +83,9 @@ def fit(
             state = {"trained": trained, "optimizer": optimizer.state_dict(), "step": step}
             torch.save(state, file.with_suffix(".part"))
             file.with_suffix(".part").replace(file)
+        if step % settings.measure_every == 0 and step < steps:
             watch(step)
+    watch(step)
     reader.eval()
 
 

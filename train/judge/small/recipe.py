@@ -62,7 +62,7 @@ def run(data: Path, out: Path, *, model: str | Path, settings: Settings, device:
 
     lessons = [row for name, (_, _, rows) in parts.items() if name.startswith("train/") for row in rows]
     states = States(reader, lessons, out / "states" / "train")
-    beside = {name: mini_says(shard, where, mini, device) for name, (shard, where, _) in _asked(parts)}
+    beside: dict[str, np.ndarray] = {}
     figures: dict[str, Any] = {}
 
     def watch(step: int) -> None:
@@ -70,6 +70,8 @@ def run(data: Path, out: Path, *, model: str | Path, settings: Settings, device:
             kept = States(reader, rows, out / "states" / name.replace("/", "-"))
             logs = read(reader, kept, len(shard))[where]
             np.save(out / "runs" / f"{name.replace('/', '-')}-{step}.npy", logs)
+            if name not in beside:
+                beside[name] = mini_says(shard, where, mini, device)
             figures[name] = measured(shard, where, logs, beside[name])
             logger.info("step %d %s: %s", step, name, json.dumps(figures[name]["all"]))
         (out / "figures.json").write_text(json.dumps({"step": step, **figures}, indent=1) + "\n", encoding="utf-8")

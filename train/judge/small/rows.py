@@ -19,7 +19,7 @@ from judger.engines.mini.passage import ABOUT_FORM, NEVER, Pages, counted
 from judger.engines.mini.signals import form_signals
 from train.judge.draw.rubrics import Row
 
-PREFIX_TOKENS = 900
+PREFIX_TOKENS = 600
 QUERY_TOKENS = 60
 UNIT_TOKENS = 90
 HEADING_TOKENS = 20
@@ -71,12 +71,12 @@ class Packed:
 
 def pack(query: str, pages: Pages, rows: Sequence[Row], which: Sequence[int], tokenizer: Any) -> Packed:
     """The criteria `rows` of one report, whose numbers are `which`."""
-    ids = prefix_ids(query, pages, [row.score for row in rows], tokenizer)
+    counts = counted(form_signals(pages.text)) if any(ABOUT_FORM.search(row.text) for row in rows) else ""
+    ids = prefix_ids(query, pages, [row.score for row in rows], counts, tokenizer)
     packed = Packed(ids, len(ids), [], list(which))
-    counts = counted(form_signals(pages.text))
     for row in rows:
         begin = len(packed.ids)
-        packed.ids += branch_ids(row.text, row.negative, counts, tokenizer)
+        packed.ids += branch_ids(row.text, row.negative, tokenizer)
         packed.branches.append((begin, len(packed.ids)))
         packed.labels.append(row.label)
         packed.negative.append(row.negative)
@@ -84,9 +84,14 @@ def pack(query: str, pages: Pages, rows: Sequence[Row], which: Sequence[int], to
     return packed
 
 
-def prefix_ids(query: str, pages: Pages, scores: Sequence[np.ndarray], tokenizer: Any) -> list[int]:
-    """The query and what the report holds of the criteria; scores (u,) of each criterion."""
+def prefix_ids(query: str, pages: Pages, scores: Sequence[np.ndarray], counts: str, tokenizer: Any) -> list[int]:
+    """The query, the report's counts where any criterion asks about form, and what the report holds of the criteria.
+
+    scores: (u,) of each criterion.
+    """
     head = [*_ids("Question: ", tokenizer), *_ids(query, tokenizer)[:QUERY_TOKENS]]
+    if counts:
+        head += _ids("\nCounts: " + counts.strip(), tokenizer)
     out = [*head, *_ids("\n\nFrom the report:\n", tokenizer)]
     texts = {unit: _unit(pages, unit, tokenizer) for unit in ranked(pages, scores)}
     kept, headings, room = set[int](), set[int](), PREFIX_TOKENS - len(out)
@@ -119,12 +124,10 @@ def ranked(pages: Pages, scores: Sequence[np.ndarray]) -> list[int]:
     return list(found)
 
 
-def branch_ids(text: str, negative: bool, counts: str, tokenizer: Any) -> list[int]:
-    """What a criterion adds: its sign and text, the report's counts where it asks about form, and the answer's cue."""
+def branch_ids(text: str, negative: bool, tokenizer: Any) -> list[int]:
+    """What a criterion adds: its sign and text, and the answer's cue."""
     out = _ids("\nFlaw: " if negative else "\nRequirement: ", tokenizer)
     out += _ids(text, tokenizer)[:CRITERION_TOKENS]
-    if ABOUT_FORM.search(text) is not None:
-        out += _ids("\nCounts: " + counts.strip(), tokenizer)
     return out + _ids("\nPresent (no, partly, yes):" if negative else "\nMet (no, partly, yes):", tokenizer)
 
 

@@ -17,8 +17,10 @@ class Settings:
     warmup: int = 15
     weight_decay: float = 0.01
     rank: int = 16
-    frozen: int = 12
+    frozen: int = 20
     """Layers from below that stay as they are."""
     save_every: int = 30
+    measure_every: int = 120
+    """Steps between measurements, at checkpoints; the last one is always measured."""
     log_every: int = 10
     seed: int = 0
