@@ -25,7 +25,7 @@ from judger.engines.mini.checkpoint import WEIGHTS, Model
 from judger.engines.mini.checkpoint import load as load_mini
 from judger.engines.mini.compute import read as read_mini
 from judger.engines.mini.passage import reading
-from train.judge.data import LabelledCase
+from train.judge.data import DataError, LabelledCase
 from train.judge.draw import rows as labelled_rows
 from train.judge.evidence import Shard, Tools, pages_of
 from train.judge.prepare import data_digests, is_rubric, make_shards, read_sources, without_leaks
@@ -47,6 +47,8 @@ def run(data: Path, out: Path, *, model: str | Path, settings: Settings, device:
     tested = read_sources(data / "eval") if (data / "eval").is_dir() else {}
     train = without_leaks(read_sources(data / "train"), tested)
     train = {name: cases for name, cases in train.items() if is_rubric(cases)}
+    if not train:
+        raise DataError(f"{data / 'train'}: no criterion says its kind (meta.kind): these are no rubrics")
     reader = SmallReader(model, frozen=settings.frozen, rank=settings.rank).to(device)
     torch.manual_seed(settings.seed)
 

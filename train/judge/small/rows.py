@@ -133,12 +133,12 @@ def branch_ids(text: str, negative: bool, tokenizer: Any) -> list[int]:
 
 def _unit(pages: Pages, unit: int, tokenizer: Any) -> list[int]:
     start, end = pages.spans[unit]
-    return [*_ids("- " + pages.clean(start, end), tokenizer)[:UNIT_TOKENS], *_ids("\n", tokenizer)]
+    return [*_ids("- " + pages.clean(start, end).strip(), tokenizer)[:UNIT_TOKENS], *_ids("\n", tokenizer)]
 
 
 def _heading(pages: Pages, unit: int, tokenizer: Any) -> list[int]:
     start, end = pages.spans[unit]
-    return [*_ids("# " + pages.clean(start, end), tokenizer)[:HEADING_TOKENS], *_ids("\n", tokenizer)]
+    return [*_ids("# " + pages.clean(start, end).strip(), tokenizer)[:HEADING_TOKENS], *_ids("\n", tokenizer)]
 
 
 def _ids(text: str, tokenizer: Any) -> list[int]:
