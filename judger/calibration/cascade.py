@@ -142,7 +142,8 @@ def plot(found: Curve, path: Path) -> None:
         f"margin {chosen.margin:.2f}",
         (100 * chosen.second_share, chosen.balanced_accuracy),
         textcoords="offset points",
-        xytext=(8, -14),
+        xytext=(-6, -16),
+        horizontalalignment="right",
     )
     axes.set(xlabel="criteria asked of the second level (%)", ylabel="balanced accuracy of the strict bit")
     axes.set_title(f"{found.num_criteria:,} labelled criteria")
