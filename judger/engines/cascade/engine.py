@@ -74,7 +74,8 @@ class _Cascade:
         """Whether the second level has to prove itself before it is relied on."""
         members = [*levels[0], *levels[1]]
         self.identity = _identity(settings, levels, level)
-        languages = [set(member.engine.capabilities.languages) for member in members]
+        # What the first level can't read is unscored there, and so goes on.
+        languages = [set(member.engine.capabilities.languages) for member in levels[1]]
         limits = [n for member in members if (n := member.engine.capabilities.prompt_tokens)]
         known = [found for found in languages if found]
         self.capabilities = Capabilities(

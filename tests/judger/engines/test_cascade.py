@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from judger.engines.cascade.engine import Member
 from judger.engines.scripted import ScriptedEngine
 from judger.engines.torch import TorchEngine
 from judger.engines.torch.load import prepare
-from judger.errors import InvalidRequest
+from judger.errors import InvalidRequest, Unavailable
 from judger.judge import Judge
 from judger.types import Case, Criterion, Probabilities, Reason, Unscored
 from judger.verdict import Calibration, score
@@ -171,6 +173,29 @@ async def test_a_remote_second_judge_that_fails_leaves_its_criteria_unscored() -
     remote.close()
 
 
+async def test_a_second_judge_that_stays_dead_is_built_anew() -> None:
+    first_one, built = Saying(0.9), list[CascadeEngine | RemoteCascade]()
+
+    def rebuild() -> CascadeEngine | RemoteCascade:
+        built.append(cascade_of(Saying(0.9)))
+        return built[-1]
+
+    judge = Judge(cascade_of(first_one), rebuild=rebuild, backoff=0.01)
+    await judge.warm_up()
+    first_one.broken = True
+    assert (await judge.judge(case_of(CLOSE))).reward.value is None
+    while not built:  # the next batch finds it dead; who comes meanwhile is told to come back
+        with contextlib.suppress(Unavailable):
+            await judge.judge(case_of(CLEAR))
+        await asyncio.sleep(0.01)
+    while True:
+        with contextlib.suppress(Unavailable):
+            assert (await judge.judge(case_of(CLOSE, CLEAR))).reward.value is not None
+            break
+        await asyncio.sleep(0.01)
+    await judge.close()
+
+
 def test_a_tiny_language_model_is_asked_what_mini_is_unsure_of() -> None:
     second = TorchEngine(prepare(tiny.model("qwen3"), tiny.tokenizer(), name="tiny"), min_label_mass=0.0)
     mini = build_engine(EngineConfig(engine="mini", judge_all=True, threads=1))
@@ -186,6 +211,9 @@ def test_a_tiny_language_model_is_asked_what_mini_is_unsure_of() -> None:
         assert isinstance(own_of, Probabilities)
         # The first time the report was computed, the second time it was cached: rounding.
         assert one.result.p_full == pytest.approx(own_of.p_full, abs=1e-4)
+    assert cascade.capabilities.languages == ()
+    german = replace(case, report="Die Wärmepumpe bewegt Wärme aus der Luft in das Haus und braucht dafür Strom. " * 5)
+    assert all(isinstance(one.result, Probabilities) for one in ran(cascade, german)), "what mini can't read goes on"
     assert "mini" in cascade.identity.model
     assert "tiny" in cascade.identity.model
     cascade.close()
