@@ -94,7 +94,7 @@ def build_cascade(config: EngineConfig) -> Engine | SelfBatching:
     """The judges that the cascade's settings file names, as one. What was loaded is closed where one of them fails."""
     from judger.engines.calibration_file import check_fit, load_calibration
     from judger.engines.cascade import make_cascade, read_settings
-    from judger.engines.cascade.engine import Member
+    from judger.engines.cascade.judges import Member
 
     if config.cascade is None:
         raise InvalidRequest("cascade", "the cascade engine needs --cascade FILE")

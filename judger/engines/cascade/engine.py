@@ -11,47 +11,24 @@ can't fails that batch, so that whoever keeps the engine alive builds all of it 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
-from judger.engines.base import VERDICT_TIER, Capabilities, Engine, Identity, Outcome, Plan, SelfBatching, Tier
+from judger.engines.base import VERDICT_TIER, Capabilities, Engine, Outcome, Plan, SelfBatching, Tier
 from judger.engines.cascade.combine import Said, is_settled, mean, own
+from judger.engines.cascade.judges import Levels, Member, identity_of
 from judger.engines.cascade.settings import CascadeSettings, Level
-from judger.engines.code import code_digest
-from judger.errors import EngineError, Unsupported
-from judger.types import Case, Criterion, Reason, Unscored
-from judger.verdict import IDENTITY, Calibration
-from judger.version import __version__
+from judger.engines.proof import WARM_UP
+from judger.errors import EngineError, Unsupported, is_out_of_memory
+from judger.types import Case, Reason, Unscored
+from judger.verdict import IDENTITY
 
-__all__ = ["CascadeEngine", "Member", "RemoteCascade", "make_cascade"]
+__all__ = ["CascadeEngine", "RemoteCascade", "make_cascade"]
 
 logger = logging.getLogger(__name__)
-PROOF = Case(
-    id="proof",
-    query="What is the capital of France?",
-    report="The capital of France is Paris. It lies on the Seine.",
-    criteria=(Criterion(id="c1", text="The report names Paris as the capital of France."),),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A judge of a level, with the calibration that it is given."""
-
-    engine: Engine | SelfBatching
-    calibration: Calibration
-
-    @property
-    def name(self) -> str:
-        identity = self.engine.identity
-        return identity.engine if identity.model in (identity.engine, "") else f"{identity.engine} {identity.model}"
-
-
-Levels = tuple[tuple[Member, ...], tuple[Member, ...]]
 
 
 def make_cascade(settings: CascadeSettings, levels: Levels, level: Level = "both") -> CascadeEngine | RemoteCascade:
@@ -73,7 +50,7 @@ class _Cascade:
         self._in_doubt = True
         """Whether the second level has to prove itself before it is relied on."""
         members = [*levels[0], *levels[1]]
-        self.identity = _identity(settings, levels, level)
+        self.identity = identity_of(settings, levels, level)
         # What the first level can't read is unscored there, and so goes on.
         languages = [set(member.engine.capabilities.languages) for member in levels[1]]
         limits = [n for member in members if (n := member.engine.capabilities.prompt_tokens)]
@@ -133,7 +110,7 @@ class CascadeEngine(_Cascade):
     def run(self, plans: Sequence[Plan]) -> list[list[Outcome]]:
         if self._in_doubt and self.level != "first" and self.settings.on_failure == "unscored":
             for member in self.levels[1]:
-                _check(_engine(member).run([_engine(member).plan(PROOF, VERDICT_TIER)])[0], member)
+                _check(_engine(member).run([_engine(member).plan(WARM_UP, VERDICT_TIER)])[0], member)
         self._in_doubt = False
         first = self._first(plans)
         asked: list[dict[int, Outcome]] = [{} for _ in plans]
@@ -164,7 +141,7 @@ class CascadeEngine(_Cascade):
             plans = [engine.plan(case, self._tier(tier, member)) for case, tier in zip(cases, tiers, strict=True)]
             return engine.run(plans)
         except Exception as error:
-            if _is_out_of_memory(error) and len(cases) > 1:
+            if is_out_of_memory(error) and len(cases) > 1:
                 raise  # the batch is halved by whoever made it
             logger.warning("%s failed: %r", member.name, error, exc_info=True)
             if len(cases) > 1:
@@ -189,7 +166,7 @@ class RemoteCascade(_Cascade):
         """One outcome per criterion. Raises what the first level raises, and EngineError for a dead second one."""
         if self._in_doubt and self.level != "first" and self.settings.on_failure == "unscored":
             for member in self.levels[1]:
-                _check(await self._ask(member, PROOF, VERDICT_TIER), member)
+                _check(await self._ask(member, WARM_UP, VERDICT_TIER), member)
         self._in_doubt = False
         said = await asyncio.gather(*(self._ask(member, case, tier) for member in self.levels[0]))
         first = _level(self.levels[0], case, said)
@@ -255,31 +232,3 @@ def _check(outcomes: Sequence[Outcome], member: Member) -> None:
     result = outcomes[0].result
     if isinstance(result, Unscored):
         raise EngineError(f"the second judge, {member.name}, gives no verdict: {result.reason}: {result.detail}")
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
-
-
-def _identity(settings: CascadeSettings, levels: Levels, level: Level) -> Identity:
-    """All judges by name; what makes each of them, and how they are joined, is in the digests."""
-    every = [[asdict(member.engine.identity) | asdict(member.calibration) for member in members] for members in levels]
-    names = " -> ".join(" + ".join(member.name for member in members) for members in levels)
-
-    def all_of(field: str) -> str:
-        return json.dumps([[str(one[field]) for one in members] for members in every])
-
-    return Identity(
-        engine="cascade",
-        model=names,
-        engine_version=" ".join([__version__, all_of("engine_version")]),
-        weights=all_of("weights"),
-        tokenizer=all_of("tokenizer"),
-        prompt=all_of("prompt"),
-        precision=all_of("precision"),
-        endpoint=all_of("endpoint"),
-        code=code_digest("engines/cascade"),
-        device=all_of("device"),
-        fence=all_of("fence"),
-        settings=json.dumps([settings.margin, settings.on_failure, level, every]),
-    )

@@ -15,7 +15,7 @@ from judger.engines import build_engine
 from judger.engines.base import VERDICT_TIER, Engine, Outcome, Plan, SelfBatching, Tier
 from judger.engines.cascade import CascadeEngine, CascadeSettings, RemoteCascade, make_cascade, read_settings
 from judger.engines.cascade.combine import own
-from judger.engines.cascade.engine import Member
+from judger.engines.cascade.judges import Member
 from judger.engines.scripted import ScriptedEngine
 from judger.engines.torch import TorchEngine
 from judger.engines.torch.load import prepare
