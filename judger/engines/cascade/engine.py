@@ -112,7 +112,7 @@ class CascadeEngine(_Cascade):
             for member in self.levels[1]:
                 _check(_engine(member).run([_engine(member).plan(WARM_UP, VERDICT_TIER)])[0], member)
         self._in_doubt = False
-        first = self._first(plans)
+        first = [_unasked(plan.case) for plan in plans] if self.level == "second" else self._first(plans)
         asked: list[dict[int, Outcome]] = [{} for _ in plans]
         todo = [(number, open_) for number, plan in enumerate(plans) if (open_ := self._open(plan.case, first[number]))]
         if todo:
@@ -168,8 +168,11 @@ class RemoteCascade(_Cascade):
             for member in self.levels[1]:
                 _check(await self._ask(member, WARM_UP, VERDICT_TIER), member)
         self._in_doubt = False
-        said = await asyncio.gather(*(self._ask(member, case, tier) for member in self.levels[0]))
-        first = _level(self.levels[0], case, said)
+        if self.level == "second":
+            first = _unasked(case)
+        else:
+            said = await asyncio.gather(*(self._ask(member, case, tier) for member in self.levels[0]))
+            first = _level(self.levels[0], case, said)
         open_ = self._open(case, first)
         if not open_:
             return self._joined(first, {})
@@ -221,6 +224,11 @@ def _level(members: Sequence[Member], case: Case, said: Sequence[Sequence[Outcom
         )
         for i, criterion in enumerate(case.criteria)
     ]
+
+
+def _unasked(case: Case) -> list[Outcome]:
+    """In place of the first level's outcomes, where the second alone is asked."""
+    return [Outcome(result=Unscored(Reason.ENGINE_ERROR, "the first level was not asked"))] * len(case.criteria)
 
 
 def _failed(case: Case, error: Exception) -> list[Outcome]:

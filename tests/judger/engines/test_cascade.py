@@ -89,6 +89,16 @@ def test_only_what_is_close_or_unscored_is_asked_of_the_second() -> None:
     assert found[1].prompt_tokens > 7, "what both levels read is counted"
 
 
+def test_one_level_can_be_asked_alone() -> None:
+    first, second = Saying(0.99), Saying(0.9)
+    levels = ((Member(first, first.calibration),), (Member(second, second.calibration),))
+    for level, p in (("first", 0.99), ("second", 0.9)):
+        (outcome,) = ran(make_cascade(SETTINGS, levels, level), case_of("x"))
+        assert isinstance(outcome.result, Probabilities)
+        assert outcome.result.p_full == pytest.approx(p)
+    assert (first.asked, second.asked[1:]) == (["x"], ["x"])
+
+
 def test_all_cases_of_a_batch_make_one_batch_of_the_second() -> None:
     second = ScriptedEngine()
     cascade = cascade_of(second)
