@@ -263,3 +263,10 @@ def test_a_settings_file_builds_the_judges_it_names(tmp_path: Path) -> None:
     engine.close()
     with pytest.raises(InvalidRequest, match="cascade"):
         build_engine(EngineConfig(engine="cascade"))
+
+
+def test_the_example_of_the_docs_is_a_settings_file(tmp_path: Path) -> None:
+    page = Path(__file__).parents[3].joinpath("docs", "cascade.md").read_text(encoding="utf-8")
+    (tmp_path / "cascade.toml").write_text(page.split("```toml\n")[1].split("```")[0])
+    settings = read_settings(tmp_path / "cascade.toml")
+    assert [one.engine for one in (*settings.first, *settings.second)] == ["mini", "torch"]
