@@ -17,11 +17,19 @@ from judger.cli.console import check_writable, count_lines, output, progress
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.inputs import input_file
 from judger.cli.journal import Fate, Journal, journal_path
-from judger.cli.options import add_evidence_text, check_judge, judge_flags, judging_flags, judging_options, output_flags
+from judger.cli.options import (
+    add_evidence_text,
+    add_monitors,
+    check_judge,
+    judge_flags,
+    judging_flags,
+    judging_options,
+    output_flags,
+)
+from judger.cli.runs import run_line
 from judger.cli.session import Answer, in_order, judge_session
 from judger.errors import InvalidRequest
 from judger.rubric import iter_records, read_rubric
-from judger.rubric.members import on_one_line, with_members
 
 KEPT = (Fate.KEPT, Fate.UNSCORED_KEPT)
 
@@ -44,6 +52,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--keep-unscored", action="store_true", help="keep cases without a reward, too")
     parser.add_argument("--restart", action="store_true", help="begin anew: what OUT.jsonl holds is lost")
     add_evidence_text(parser)
+    add_monitors(parser)
     parser.set_defaults(run=run)
 
 
@@ -56,13 +65,14 @@ async def run(args: argparse.Namespace) -> int:
         raise InvalidRequest(str(args.output), "can't be gzip-compressed: a run could not be continued in it")
     check_writable(args.output, args.cases, *([args.rubric] if args.rubric else []))
     check_writable(journal_path(args.output), args.cases)
-    rubric = None if args.rubric is None else read_rubric(args.rubric)
-    records = iter_records(args.cases, rubric=rubric)
+    rubric = None if args.rubric is None else read_rubric(args.rubric, monitors=args.monitors)
+    records = iter_records(args.cases, rubric=rubric, monitors=args.monitors)
     settings = asdict(options) | {
         "min_reward": args.min_reward,
         "max_reward": args.max_reward,
         "keep_unscored": args.keep_unscored,
         "evidence_text": args.evidence_text,
+        "monitors": args.monitors,
     }
     async with judge_session(args, options) as session:
         key = {
@@ -80,7 +90,8 @@ async def run(args: argparse.Namespace) -> int:
             async with aclosing(in_order(session, islice(records, resumed, None), options)) as answers:
                 async for answer in answers:
                     outcome = decide(answer, low, high, keep_unscored=args.keep_unscored)
-                    journal.add(outcome, kept_line(answer, with_text=args.evidence_text) if outcome in KEPT else None)
+                    response = answer.to_json(with_text=args.evidence_text)
+                    journal.add(outcome, run_line(answer.record, response) if outcome in KEPT else None)
                     advance()
     counts = {outcome.value: journal.counts[outcome] for outcome in Fate}
     tell(counts, resumed, args, session.judge_id)
@@ -115,20 +126,6 @@ def decide(answer: Answer, low: float, high: float, *, keep_unscored: bool) -> F
     if value is None:
         return Fate.UNSCORED_KEPT if keep_unscored else Fate.UNSCORED
     return Fate.KEPT if low <= value <= high else Fate.DROPPED
-
-
-def kept_line(answer: Answer, *, with_text: bool = False) -> str:
-    """The input's own object, its characters as they were, with the response beside it.
-
-    A task of several reports becomes one line for each.
-    """
-    record, case = answer.record, answer.case
-    new = {"judgement": answer.to_json(with_text=with_text)}
-    is_task = "reports" in record.raw and "report" not in record.raw
-    if is_task:
-        new |= {key: json.dumps(text, ensure_ascii=False) for key, text in (("id", case.id), ("report", case.report))}
-    text = record.text or json.dumps(record.raw)  # YAML: escaped, as its texts may be no Unicode
-    return on_one_line(with_members(text, new, instead_of={"report": "reports"} if is_task else {}))
 
 
 def tell(counts: dict[str, int], resumed: int, args: argparse.Namespace, judge_id: str) -> None:

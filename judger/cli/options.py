@@ -82,6 +82,12 @@ def add_evidence_text(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evidence-text", action="store_true", help=help_)
 
 
+def add_monitors(parser: argparse.ArgumentParser) -> None:
+    """Adds `--monitors`, for commands that judge cases."""
+    help_ = "let a criterion weigh 0: judged and shown, and no part of the reward"
+    parser.add_argument("--monitors", action="store_true", help=help_)
+
+
 def judging_flags(*, mapping: Mapping | None = Mapping.STRICT, lane: Lane = Lane.BULK) -> argparse.ArgumentParser:
     """A parent with how a case is judged; `mapping` None where the command itself decides about rewards."""
     parent = argparse.ArgumentParser(add_help=False)
