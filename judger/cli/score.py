@@ -60,7 +60,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     add_evidence_text(parser)
     add_monitors(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, fail=parser.error)
 
 
 @dataclass
@@ -137,7 +137,7 @@ def check_combination(args: argparse.Namespace) -> None:
     """Raises InvalidRequest for flags that don't go together."""
     if args.only_unscored is None:
         if not args.cases:
-            raise InvalidRequest("CASES.jsonl", "is missing: what is to be judged")
+            args.fail("the following arguments are required: CASES.jsonl, or --only-unscored RUN.jsonl")
         if args.mixed:
             raise InvalidRequest("--mixed", "is for --only-unscored")
         if args.keep_cases and args.output is None:
