@@ -9,6 +9,7 @@ tasks, with all votes on them: votes on one task are not independent.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,8 @@ class Ranking:
     standings: tuple[Standing, ...]
     against: dict[str, dict[str, tuple[int, int, int]]]
     """(wins, ties, losses) of a system against each other one."""
+    answers: dict[str, int]
+    """How often each was given."""
     left: Figure
     """The share of the points that went to the left side: 0.5 is no preference for a place. Of blind people."""
     position_bias: Figure
@@ -67,6 +70,7 @@ class Ranking:
             "tasks": self.tasks,
             "standings": [standing.to_json() for standing in self.standings],
             "against": {a: {b: list(counts) for b, counts in row.items()} for a, row in self.against.items()},
+            "answers": self.answers,
             "left_share": self.left.to_json(),
             "position_bias": self.position_bias.to_json(),
             "is_connected": self.is_connected,
@@ -124,6 +128,7 @@ def ranking(votes: Sequence[Vote], systems: Sequence[str], *, resamples: int = 1
         tasks=len(tasks),
         standings=tuple(standings),
         against=against,
+        answers=dict(Counter(vote.answer.value for vote in votes)),
         left=figure(ratio(of_people[:, 0], of_people[:, 1]), has_interval=many),
         position_bias=figure(ratio(of_judge[:, 0], of_judge[:, 1]), has_interval=many),
         is_connected=_is_connected(counts[0] > 0),

@@ -16,15 +16,15 @@ QUALITY = {"甲": "好好好", "乙": "好好", "丙": "好"}
 
 
 def reader(request):
-    """Reads Chinese: of two reports the one with more 好 is better; a criterion is met by a report that has its words."""
+    """Reads Chinese: of two reports the one with more 好 is better; a criterion is met by a report with its words."""
     text = request["messages"][-1]["content"]
     if "Second report:" in text:
         first, second = (part.count("好") for part in text.split("Second report:"))
         word = "equal" if first == second else "first" if first > second else "second"
         others = {"first": 0.03, "second": 0.03, "equal": 0.03} | {word: 0.94}
     else:
-        wanted = re.findall(r"「(.+?)」", text)[-1]
-        word = "fully" if wanted in text.split("「")[0] else "not"
+        wanted = re.findall(r"「(.+?)」", text)  # none in the warm-up
+        word = "fully" if not wanted or wanted[-1] in text.split("「")[0] else "not"
         others = {"fully": 0.03, "partially": 0.03, "not": 0.03} | {word: 0.94}
     return completion(word, [(word, others)])
 
@@ -86,7 +86,7 @@ def test_mini_says_that_it_reads_no_chinese_and_no_number_comes_of_it(run, tasks
 
 
 def test_systems_are_ranked_side_by_side_on_every_dimension(run, teacher, tasks, reports):
-    ran = run("eval", "adr", "general", "--tasks", tasks, *reports, *teacher, "--json")
+    ran = run("eval", "adr", "general", "--resamples", 50, "--tasks", tasks, *reports, *teacher, "--json")
     assert ran.code == 0, ran.err
     assert [line["dimension"] for line in ran.lines] == [
         "overall",
@@ -101,23 +101,24 @@ def test_systems_are_ranked_side_by_side_on_every_dimension(run, teacher, tasks,
     assert overall["position_bias"]["value"] == pytest.approx(0, abs=1e-9)
     ratings = [one["rating"]["value"] for one in overall["standings"]]
     assert sum(ratings) / 3 == pytest.approx(1000)
-    table = run("eval", "adr", "general", "--tasks", tasks, *reports, *teacher).out
+    table = run("eval", "adr", "general", "--resamples", 50, "--tasks", tasks, *reports, *teacher).out
     assert "How to read it" in table
     assert "content depth" in table
 
 
 def test_a_judge_that_always_favours_the_first_gives_ties_and_its_bias_is_told(run, tasks, reports):
     with serving() as endpoint:
-        endpoint.answer = lambda _: completion("first", [("first", {"first": 0.9, "second": 0.05, "equal": 0.05})])
+        first = completion("first", [("first", {"first": 0.9, "second": 0.05, "equal": 0.05})])
+        endpoint.answer = lambda request: first if "Second report:" in str(request) else reader(request)
         flags = ("--engine", "openai", "--model", "m", "--base-url", endpoint.url)
-        ran = run("eval", "adr", "general", "--tasks", tasks, *reports, *flags, "--json")
+        ran = run("eval", "adr", "general", "--resamples", 50, "--tasks", tasks, *reports, *flags, "--json")
     overall = ran.lines[0]
     assert overall["position_bias"]["value"] == pytest.approx(0.425)
     assert all(one["ties"] == 6 and one["wins"] == 0 for one in overall["standings"])
 
 
 def test_a_judge_without_a_pairwise_prompt_is_refused_before_anything_is_asked(run, tasks, reports):
-    ran = run("eval", "adr", "general", "--tasks", tasks, *reports, *SCRIPTED)
+    ran = run("eval", "adr", "general", "--resamples", 50, "--tasks", tasks, *reports, *SCRIPTED)
     assert ran.code == 2
     assert "no pairwise prompt" in ran.err
 
@@ -127,14 +128,18 @@ def test_a_run_goes_on_where_it_was_and_asks_nothing_twice(run, tasks, reports, 
     with serving() as endpoint:
         endpoint.answer = reader
         flags = ("--engine", "openai", "--model", "m", "--base-url", endpoint.url)
-        whole = run("eval", "adr", "general", "--tasks", tasks, *reports, *flags, "-o", out, "--json")
+        whole = run(
+            "eval", "adr", "general", "--resamples", 50, "--tasks", tasks, *reports, *flags, "-o", out, "--json"
+        )
         asked = len(endpoint.requests)
         lines = out.read_bytes().splitlines(keepends=True)
         journal = tmp_path / "run.jsonl.journal"
         entries = journal.read_bytes().splitlines(keepends=True)
         out.write_bytes(b"".join(lines[:20]) + lines[20][:9])  # as a kill -9 leaves it
         journal.write_bytes(b"".join(entries[:21]))
-        again = run("eval", "adr", "general", "--tasks", tasks, *reports, *flags, "-o", out, "--json")
+        again = run(
+            "eval", "adr", "general", "--resamples", 50, "--tasks", tasks, *reports, *flags, "-o", out, "--json"
+        )
         assert asked == 90 + 1  # the warm-up, and 45 questions in both orders
         assert len(endpoint.requests) == asked + 50 + 1
     assert again.lines == whole.lines
@@ -147,7 +152,7 @@ def votes_of(page):
 
 def test_the_voting_page_is_blind_and_its_votes_are_counted(run, tasks, reports, tmp_path):
     page = tmp_path / "vote.html"
-    assert run("eval", "adr", "general", "--tasks", tasks, *reports, "--page", page).code == 0
+    assert run("eval", "adr", "general", "--resamples", 50, "--tasks", tasks, *reports, "--page", page).code == 0
     text = page.read_text(encoding="utf-8")
     data = votes_of(text)
     assert len(data["pairs"]) == 9
@@ -160,7 +165,20 @@ def test_the_voting_page_is_blind_and_its_votes_are_counted(run, tasks, reports,
         rows.append({"pair": pair["id"], "dimension": "overall", "answer": better, "voter": "anna"})
     rows.append({"task": "t1", "dimension": "readability", "left": "甲", "right": "丙", "answer": "both_poor"})
     votes = write(tmp_path / "votes.jsonl", *rows)
-    ran = run("eval", "adr", "general", "--tasks", tasks, *reports, "--votes", votes, "--no-judge", "--json")
+    ran = run(
+        "eval",
+        "adr",
+        "general",
+        "--resamples",
+        50,
+        "--tasks",
+        tasks,
+        *reports,
+        "--votes",
+        votes,
+        "--no-judge",
+        "--json",
+    )
     assert ran.code == 0, ran.err
     overall, readability = ran.lines
     assert overall["judge_id"] == ""
@@ -172,7 +190,9 @@ def test_the_voting_page_is_blind_and_its_votes_are_counted(run, tasks, reports,
 def test_people_and_the_judge_are_mixed(run, teacher, tasks, reports, tmp_path):
     row = {"task": "t1", "dimension": "overall", "left": "丙", "right": "甲", "answer": "left", "voter": "bo"}
     votes = write(tmp_path / "votes.jsonl", row)
-    ran = run("eval", "adr", "general", "--tasks", tasks, *reports, *teacher, "--votes", votes, "--json")
+    ran = run(
+        "eval", "adr", "general", "--resamples", 50, "--tasks", tasks, *reports, *teacher, "--votes", votes, "--json"
+    )
     assert ran.lines[0]["against"]["丙"]["甲"] == [1, 0, 3]
     assert (ran.lines[0]["people"], ran.lines[0]["judge"]) == (1, 45)
 
@@ -189,7 +209,9 @@ def test_bad_votes_are_named_by_line_before_any_judge_is_loaded(run, tasks, repo
         good | {"dimension": "charm", "voter": "w"},
         [1],
     )
-    ran = run("eval", "adr", "general", "--tasks", tasks, *reports, "--votes", votes, "--engine", "vllm")
+    ran = run(
+        "eval", "adr", "general", "--resamples", 50, "--tasks", tasks, *reports, "--votes", votes, "--engine", "vllm"
+    )
     assert ran.code == 2
     places = [line.split("votes.jsonl:")[1].split(": ")[:2] for line in ran.err.splitlines()]
     assert places == [["2", "voter"], ["3", "answer"], ["4", "left"], ["5", "pair"], ["6", "dimension"], ["7", "file"]]
