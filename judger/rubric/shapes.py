@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from judger.rubric.fields import Fields, is_object, type_name
 from judger.rubric.place import Place, shown
 from judger.types import LIMITS, Criterion, Label, Role
-from judger.validate import CRITERION_KEYS, criteria_faults, full_text, role_and_weight
+from judger.validate import CRITERION_KEYS, criteria_faults, full_text, role_and_weight, text_fault
 
 CRITERION_PATH = re.compile(r"criteria\[(\d+)\](?:\.(\w+))?")
 
@@ -122,15 +122,17 @@ def read_dimensions(values: dict[str, object], place: Place) -> tuple[Criterion,
     place = place.at("rubric")
     if not is_object(rubric, place):
         return ()
+    before = len(place.faults.found)
     raw: list[object] = []
     for axis in rubric:
-        texts = Fields(rubric, place).items(axis) or []
-        for i, text in enumerate(texts):
-            if isinstance(text, str):
-                raw.append({"id": f"{axis}-{i + 1}", "text": text, "axis": axis})
-            else:
+        for i, text in enumerate(Fields(rubric, place).items(axis) or []):
+            if not isinstance(text, str):
                 place.at(axis).at(i).fault(f"must be a string, not {type_name(text)}")
-    return read_criteria(raw, place, OURS)
+            elif reason := text_fault(text, LIMITS.criterion_bytes):
+                place.at(axis).at(i).fault(reason)
+            else:
+                raw.append({"id": f"{axis}-{i + 1}", "text": text, "axis": axis})
+    return () if len(place.faults.found) > before else read_criteria(raw, place, OURS)
 
 
 def tag(tags: object, prefix: str) -> str:
