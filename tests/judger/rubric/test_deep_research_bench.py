@@ -53,7 +53,7 @@ def test_texts_by_dimension_are_criteria_of_that_axis(tmp_path):
     [
         ([], "content.rubric"),
         ({"analysis": "x"}, "content.rubric.analysis"),
-        ({"analysis": [" "]}, "content.rubric[0].text"),
+        ({"analysis": [" "]}, "content.rubric.analysis[0]"),
         ({"analysis": [3]}, "content.rubric.analysis[0]"),
         ({}, "content.rubric"),
     ],
