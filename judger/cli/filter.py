@@ -32,6 +32,7 @@ from judger.cli.options import (
 from judger.cli.runs import run_line
 from judger.cli.session import Answer, in_order, judge_session
 from judger.cli.table import plural
+from judger.cli.tables import ENDINGS, lines_path, write_table
 from judger.cli.topk import check_groups, judged_path, write_best
 from judger.errors import InvalidRequest
 from judger.rubric import iter_records, read_rubric
@@ -89,7 +90,8 @@ async def run(args: argparse.Namespace) -> int:
         raise InvalidRequest("--keep-unscored", "has no place beside --top-k: without a reward there is no rank")
     rubric = None if args.rubric is None else read_rubric(args.rubric, monitors=args.monitors)
     records = iter_records(args.cases, rubric=rubric, monitors=args.monitors)
-    journalled = args.output
+    lines = lines_path(args.output) if args.output.suffix in ENDINGS else args.output
+    journalled = lines
     if args.top_k is not None:
         check_groups(args.cases, iter_records(args.cases, rubric=rubric, monitors=args.monitors), args.group_by)
         journalled = judged_path(args.output)
@@ -124,11 +126,13 @@ async def run(args: argparse.Namespace) -> int:
                     advance()
     counts = {outcome.value: journal.counts[outcome] for outcome in Fate}
     if args.top_k is not None:
-        chosen = write_best(journalled, args.output, k=args.top_k, key=args.group_by, low=low, high=high)
+        chosen = write_best(journalled, lines, k=args.top_k, key=args.group_by, low=low, high=high)
         counts["dropped"], counts["kept"] = counts["kept"] - chosen.kept, chosen.kept
         if chosen.short and not args.quiet:
             words = f"{chosen.short:,} of {plural(chosen.groups, 'group')} have fewer than {args.top_k} to keep"
             print(f"judger: {words}", file=sys.stderr)
+    if lines != args.output:
+        write_table(lines, args.output)
     tell(counts, resumed, args, session.judge_id)
     is_complete = not (journal.counts[Fate.REFUSED] or counts["unscored"] or counts["unscored_kept"])
     return OK if is_complete else INCOMPLETE
@@ -172,6 +176,9 @@ def bounds(args: argparse.Namespace) -> tuple[float, float]:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file's bytes. Raises InvalidRequest for what is no file: it could not be read again."""
+    if path.is_dir():  # a data set
+        sums = [(file.name, digest(file)) for file in sorted(path.iterdir()) if file.is_file()]
+        return hashlib.sha256(json.dumps(sums).encode()).hexdigest()
     if not path.is_file():
         raise InvalidRequest(str(path), "must be a file: a run on anything else could not be continued")
     with open(path, "rb") as file:

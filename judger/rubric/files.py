@@ -16,6 +16,7 @@ from judger.rubric.members import elements
 from judger.rubric.place import Faults, Place, Warn, shown
 from judger.rubric.shapes import OURS, read_criteria, shape_of
 from judger.rubric.source import read_lines, read_values
+from judger.rubric.tables import is_table
 from judger.types import LIMITS, Case, Criterion
 from judger.validate import text_fault
 
@@ -65,7 +66,7 @@ def iter_records(
     twice, such as a pipe, is kept in memory instead. Arguments and errors as in `read_cases`.
     """
     faults = Faults.of(path, on_warning)
-    if not Path(path).is_file():
+    if not (Path(path).is_file() or is_table(path)):
         records = list(_records(path, faults, labelled=labelled, rubric=rubric, monitors=monitors))
         faults.check()
         return iter(records)
