@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -17,12 +18,12 @@ from judger.cli.console import check_writable, line_writer, output, progress
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.inputs import input_file
 from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags
-from judger.cli.runs import Judged, check_run, iter_run, run_line
+from judger.cli.runs import Judged, check_run, iter_run, remapped, run_line
 from judger.cli.session import in_order, judge_session
 from judger.cli.table import clean, decimal, plural
 from judger.errors import Fault, InvalidFile, InvalidRequest
 from judger.evals.changes import Change, Changes, Kind, Pair, changes
-from judger.types import Lane, Score, Unscored
+from judger.types import Lane, Mapping, Score, Unscored
 
 SHOWN = 10
 LEGEND = (
@@ -38,7 +39,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="what another judge says of a run",
         description="Judges the cases of a run file anew and shows what changed, or with --with compares two runs. "
         "Exit code 1: something is unscored.",
-        parents=[judge_flags(), judging_flags(lane=Lane.EVALUATION), output_flags()],
+        parents=[judge_flags(), judging_flags(mapping=None, lane=Lane.EVALUATION), output_flags()],
         allow_abbrev=False,
     )
     parser.add_argument("run_file", type=input_file, metavar="RUN.jsonl", help="cases with their judgement")
@@ -57,7 +58,7 @@ async def run(args: argparse.Namespace) -> int:
         pairs = list(_beside(args.run_file, args.other))
     else:
         check_judge(args)
-        options = judging_options(args)
+        options = judging_options(args, mapping=Mapping.STRICT)
         if args.output is not None:
             check_writable(args.output, args.run_file)
         count = check_run(args.run_file)
@@ -68,7 +69,11 @@ async def run(args: argparse.Namespace) -> int:
                 records = (judged.record for judged in iter_run(args.run_file))
                 async with aclosing(in_order(session, records, options)) as answers:
                     async for answer in answers:
-                        pairs.append(Pair(answer.case, next(olds).judgement, answer.judgement))
+                        old, new = next(olds).judgement, answer.judgement
+                        if old is not None and new is not None:  # rewards under one mapping can be compared
+                            new = remapped(answer.case, new, old.reward.mapping)
+                            answer = replace(answer, judgement=new)
+                        pairs.append(Pair(answer.case, old, new))
                         if file is not None:
                             file.write(run_line(answer.record, answer.to_json()) + "\n")
                         advance()

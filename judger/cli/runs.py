@@ -17,7 +17,17 @@ from judger.rubric.members import on_one_line, with_members
 from judger.types import Case, Judgement, Options, Unscored
 from judger.types import Mapping as RewardMapping
 
-__all__ = ["Judged", "as_sent", "check_run", "completed", "iter_run", "open_criteria", "run_line", "settled"]
+__all__ = [
+    "Judged",
+    "as_sent",
+    "check_run",
+    "completed",
+    "iter_run",
+    "open_criteria",
+    "remapped",
+    "run_line",
+    "settled",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +164,11 @@ def completed(judged: Judged, new: Judgement, options: Options) -> Judgement:
     usage = replace(new.usage, cached_criteria=new.usage.cached_criteria + len(verdicts) - len(found))
     whole = replace(old, verdicts=verdicts, judge_id=judge_id, usage=usage, flags=new.flags)
     return _reward(judged.case, whole, options.mapping, allow_unscored=options.allow_unscored)
+
+
+def remapped(case: Case, judgement: Judgement, mapping: RewardMapping) -> Judgement:
+    """The judgement with its reward under another mapping; one that has gaps has none."""
+    return _reward(case, judgement, mapping, allow_unscored=False)
 
 
 def _reward(case: Case, judgement: Judgement, mapping: RewardMapping, *, allow_unscored: bool) -> Judgement:

@@ -117,6 +117,14 @@ def test_rejudge_says_what_changed_which_way_and_on_which_kinds(run, run_file, t
     assert "2 cases without a reward on a side" in table.out
 
 
+def test_the_new_rewards_have_the_mapping_of_the_run(run, tmp_path):
+    cases = write(tmp_path / "cases.jsonl", WHOLE)
+    run("score", cases, *SCRIPTED, "--mapping", "ternary", "-o", tmp_path / "run.jsonl", "--keep-cases")
+    (line,) = run("rejudge", tmp_path / "run.jsonl", *SCRIPTED, "-o", tmp_path / "new.jsonl", "--json").lines
+    assert (line["rewards"]["old_mean"], line["rewards"]["new_mean"]) == (0.75, 0.75)
+    assert read(tmp_path / "new.jsonl")[0]["judgement"]["reward"]["mapping"] == "TERNARY"
+
+
 def test_two_runs_of_other_cases_are_not_compared(run, run_file, tmp_path):
     rows = read(run_file)
     other = write(tmp_path / "other.jsonl", rows[0], rows[1] | {"report": "Another."})
