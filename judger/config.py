@@ -75,6 +75,9 @@ class EngineConfig(BaseModel):
     reason_tokens: Annotated[int | None, Flag(only=WRITING)] = Field(
         None, ge=16, description="tokens a written reason may take"
     )
+    trial_temperature: Annotated[float, Flag("T", only=WRITING)] = Field(
+        0.7, ge=0, le=2, allow_inf_nan=False, description="at which several trials write their reasons; one is greedy"
+    )
     quantization: Annotated[str | None, Flag("NAME", only=("vllm",))] = Field(
         None, description="as its own option of that name"
     )

@@ -82,7 +82,18 @@ def add_evidence_text(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evidence-text", action="store_true", help=help_)
 
 
-def judging_flags(*, mapping: Mapping | None = Mapping.STRICT, lane: Lane = Lane.BULK) -> argparse.ArgumentParser:
+def add_monitors(parser: argparse.ArgumentParser) -> None:
+    """Adds `--monitors`, for commands that judge cases."""
+    help_ = "let a criterion weigh 0: judged and shown, and no part of the reward"
+    parser.add_argument("--monitors", action="store_true", help=help_)
+
+
+def judging_flags(
+    *,
+    mapping: Mapping | None = Mapping.STRICT,
+    lane: Lane = Lane.BULK,
+    trials: str = "with --explain: independent verdicts, averaged",
+) -> argparse.ArgumentParser:
     """A parent with how a case is judged; `mapping` None where the command itself decides about rewards."""
     parent = argparse.ArgumentParser(add_help=False)
     group = parent.add_argument_group("how to judge")
@@ -106,9 +117,7 @@ def judging_flags(*, mapping: Mapping | None = Mapping.STRICT, lane: Lane = Lane
     group.add_argument(
         "--timeout", type=seconds, default=600.0, metavar="SECONDS", help="longest silence of the judge; default: 600"
     )
-    group.add_argument(
-        "--trials", type=int, default=1, metavar="N", help="with --explain: independent verdicts, averaged; default: 1"
-    )
+    group.add_argument("--trials", type=int, default=1, metavar="N", help=f"{trials}; default: 1")
     return parent
 
 
