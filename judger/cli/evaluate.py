@@ -16,6 +16,7 @@ from rich.text import Text
 from judger.cli.console import output, progress
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags
+from judger.cli.page import add_html, check_html, entry_of, write_html
 from judger.cli.session import Answer, in_order, judge_session
 from judger.cli.table import decimal, plural
 from judger.errors import Fault, InvalidFile, InvalidRequest
@@ -55,6 +56,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     research.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap; default: 1000")
     research.add_argument("--seed", type=int, default=0, metavar="N", help="of the bootstrap; default: 0")
+    add_html(research)
     research.set_defaults(run=run)
 
 
@@ -64,6 +66,7 @@ async def run(args: argparse.Namespace) -> int:
     options = judging_options(args, mapping=Mapping.TERNARY)
     if args.resamples < 1 or args.seed < 0:
         raise InvalidRequest("--resamples, --seed", "must be positive")
+    check_html(args, args.rubrics)
     rubrics = {rubric.id: rubric for rubric in read_rubrics(args.rubrics)}
     if "" in rubrics:
         raise InvalidFile([Fault(str(args.rubrics), 1, "sample_id", "is missing: reports are found by it")])
@@ -85,6 +88,10 @@ async def run(args: argparse.Namespace) -> int:
         for answer in judged
         if answer.judgement is not None
     ]
+    if args.html is not None:
+        entries = [entry_of(answer, rubrics[answer.case.id].domain) for answer in judged]
+        note = f"{plural(len(missing), 'task')} without a report left out: {', '.join(missing)}" if missing else ""
+        write_html(args.html, session, entries, name=args.reports.name, notes=[note])
     scores = evaluate(tasks, resamples=args.resamples, seed=args.seed)
     if args.json:
         print(json.dumps(as_json(scores, session.judge_id, tasks, missing, refused), allow_nan=False))

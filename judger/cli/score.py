@@ -15,6 +15,7 @@ from judger.cli.console import check_writable, count_lines, line_writer, output,
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.inputs import CASES_HELP, input_file, read_all
 from judger.cli.options import add_evidence_text, check_judge, judge_flags, judging_flags, judging_options, output_flags
+from judger.cli.page import add_against, add_html, check_html, entry_of, write_html
 from judger.cli.session import Answer, in_order, judge_session
 from judger.cli.table import case_table, decimal, legend, plural, refused_case
 from judger.errors import InvalidRequest
@@ -34,6 +35,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--rubric", type=Path, metavar="FILE", help="judge every case by this rubric, not by its own")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT.jsonl", help="write the lines of --json here")
     add_evidence_text(parser)
+    add_html(parser)
+    add_against(parser)
     parser.set_defaults(run=run)
 
 
@@ -74,9 +77,11 @@ async def run(args: argparse.Namespace) -> int:
         raise InvalidRequest("--evidence-text", "is of JSON; give --json or -o, too: the table has the text anyway")
     if args.output is not None:
         check_writable(args.output, *args.cases)
+    against = check_html(args, *args.cases)
     rubric = None if args.rubric is None else read_rubric(args.rubric)
     records = chain.from_iterable(read_all(args.cases, rubric=rubric))
     tally = Tally()
+    entries = []
     async with judge_session(args, options) as session:
         with (
             line_writer(args.output) as file,
@@ -86,7 +91,11 @@ async def run(args: argparse.Namespace) -> int:
                 async for answer in answers:
                     emit(answer, as_json=args.json, file=file, with_text=args.evidence_text)
                     tally.add(answer)
+                    if args.html is not None:
+                        entries.append(entry_of(answer))
                     advance()
+        if args.html is not None:
+            write_html(args.html, session, entries, name=args.cases[0].name, against=against)
     if not args.json:
         console = output()
         if args.output is None:
