@@ -87,9 +87,10 @@ def some_entries() -> list[Entry]:
     ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's chromium, headless."""
+    """Debian's chromium, headless. A module's, not the session's: playwright keeps a loop running in this thread, and
+    other modules' tests have loops of their own."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium: apt-get install chromium")
     sync_api = pytest.importorskip("playwright.sync_api")
