@@ -27,6 +27,8 @@ from judger.verdict import p_satisfied
 __all__ = ["PeopleFile", "PersonsVerdict", "export", "panel"]
 
 BINS = 10
+FEWEST = 5
+"""Labels that a bin needs: the share of one or two says nothing."""
 
 
 class PersonsVerdict(BaseModel):
@@ -153,7 +155,7 @@ def panel(entries: Sequence[Entry], people: Labels, *, resamples: int = 1000) ->
     """Agreement on what people have labelled: the figures of `judger agree`, confusion by label, reliability.
 
     `confusion[human][judge]` counts labels in the order not, partially, fully; `reliability` has up to ten bins of
-    equal mass: mean P(satisfied), the share that people call satisfied, and n. None without labels.
+    equal mass, of five labels at least: mean P(satisfied), the share that people call satisfied, and n. None without labels.
     """
     labelled = [found for entry in entries if (found := labelled_case(entry, people)) is not None]
     if not labelled:
@@ -188,5 +190,5 @@ def _reliability(above: Any, satisfied: Any) -> list[dict[str, float]]:
     if not len(above):
         return []
     order = np.argsort(above, kind="stable")
-    bins = np.array_split(order, min(BINS, len(order)))
+    bins = np.array_split(order, min(BINS, max(1, len(order) // FEWEST)))
     return [{"p": float(above[part].mean()), "share": float(satisfied[part].mean()), "n": len(part)} for part in bins]

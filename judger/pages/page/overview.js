@@ -34,7 +34,7 @@ function renderOverview() {
       fact("Unscored", count(unscored), reasons || "every criterion has a verdict"),
       fact("Close calls", count(o.close), `margin under ${CLOSE}`),
       fact("Flagged", count(o.flagged), "suspected of steering the judge"),
-      fact("Judge", [DATA.judge.engine, DATA.judge.model].filter(Boolean).join(" ") || "–", o.judge_ids.join(", ")),
+      DATA.judge.engine ? fact("Judge", [...new Set([DATA.judge.engine, DATA.judge.model])].filter(Boolean).join(" "), o.judge_ids.join(", ")) : fact("Judge", o.judge_ids.join(", ") || "–"),
       fact("Mapping", o.mappings.map(words).join(", ") || "–"),
       fact("Rubrics", count(o.rubrics.length), o.rubrics.slice(0, 3).join(", ") + (o.rubrics.length > 3 ? " …" : "")),
       fact("Cost", count(o.cost.prompt_tokens) + " tokens",

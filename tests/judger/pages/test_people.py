@@ -48,7 +48,7 @@ def test_a_torn_tail_costs_nothing_but_itself(tmp_path: Path, tail: bytes) -> No
 def test_a_whole_line_that_is_no_verdict_is_named(tmp_path: Path) -> None:
     path = tmp_path / "people.jsonl"
     path.write_text('{"case": "a", "criterion": "c1", "label": "maybe"}\n')
-    with pytest.raises(InvalidFile, match="people.jsonl:1: label"):
+    with pytest.raises(InvalidFile, match=r"people\.jsonl:1: label"):
         PeopleFile(path)
 
 
