@@ -155,8 +155,8 @@ def panel(entries: Sequence[Entry], people: Labels, *, resamples: int = 1000) ->
     """Agreement on what people have labelled: the figures of `judger agree`, confusion by label, reliability.
 
     `confusion[human][judge]` counts labels in the order not, partially, fully; `reliability` has up to ten bins of
-    equal mass, of five labels at least: mean P(satisfied), the share that people call satisfied, and n. None where there
-    are no labels.
+    equal mass, of five labels at least: mean P(satisfied), the share that people call satisfied, and n. None where
+    there are no labels.
     """
     labelled = [found for entry in entries if (found := labelled_case(entry, people)) is not None]
     if not labelled:
