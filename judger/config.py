@@ -135,6 +135,11 @@ class ServeConfig(EngineConfig):
     http_port: Annotated[int | None, Flag(group=LISTENING)] = Field(
         None, ge=0, le=65535, description="the same in JSON over HTTP; default: not served"
     )
+    origin: Annotated[str | None, Flag("URL", LISTENING)] = Field(
+        None,
+        pattern=r"^https?://[^/\s]{1,250}$",
+        description="how browsers name the HTTP port where a proxy or a name stands before it: https://judge.internal",
+    )
     unscored: Annotated[float | None, Flag("NUMBER", LISTENING)] = Field(
         None,
         allow_inf_nan=False,

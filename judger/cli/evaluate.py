@@ -16,6 +16,7 @@ from judger.cli import versus
 from judger.cli.console import output
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags
+from judger.cli.page import add_html, check_html, write_html
 from judger.cli.session import judge_session
 from judger.cli.systems import (
     add_reports,
@@ -133,6 +134,7 @@ def _add_rubrics(parsers: argparse._SubParsersAction[argparse.ArgumentParser], b
     parser.add_argument("--restart", action="store_true", help="begin anew: what RUN.jsonl holds is lost")
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap; default: 1000")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the bootstrap; default: 0")
+    add_html(parser)
     parser.set_defaults(run=run, benchmark=benchmark)
 
 
@@ -147,6 +149,7 @@ async def run(args: argparse.Namespace) -> int:
     if args.resamples < 1 or args.seed < 0:
         raise InvalidRequest("--resamples, --seed", "must be positive")
     check_output(args.output)
+    check_html(args, args.rubrics)
     tasks = read_tasks(args.rubrics)
     systems = read_systems(args.reports, tasks)
     records = records_of(systems, tasks)
@@ -194,6 +197,25 @@ async def run(args: argparse.Namespace) -> int:
                 behind=behind,
             )
         )
+    if args.html is not None:
+        from judger.pages import Entry
+
+        entries = [
+            Entry(
+                case=record.case,
+                judgement=found,
+                error="" if found is not None else "refused",
+                system=who,
+                domain=tasks[name].domain,
+            )
+            for (who, name, record), found in zip(records, judgements, strict=True)
+        ]
+        notes = [
+            f"{result.system}: {plural(len(result.missing), 'task')} without a report left out: {', '.join(result.missing)}"
+            for result in results
+            if result.missing
+        ]
+        write_html(args.html, session, entries, name=args.rubrics.name, notes=notes)
     if args.json:
         for result in results:
             print(json.dumps(result.to_json(session.judge_id), allow_nan=False))

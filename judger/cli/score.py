@@ -24,6 +24,7 @@ from judger.cli.options import (
     judging_options,
     output_flags,
 )
+from judger.cli.page import add_against, add_html, check_html, entry_of, write_html
 from judger.cli.runs import check_run, completed, iter_run, open_criteria, run_line
 from judger.cli.session import Answer, Session, in_order, judge_session
 from judger.cli.table import case_table, decimal, legend, plural, refused_case
@@ -60,6 +61,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     add_evidence_text(parser)
     add_monitors(parser)
+    add_html(parser)
+    add_against(parser)
     parser.set_defaults(run=run, fail=parser.error)
 
 
@@ -102,6 +105,7 @@ async def run(args: argparse.Namespace) -> int:
     inputs = [args.only_unscored] if args.only_unscored else args.cases
     if args.output is not None:
         check_writable(args.output, *inputs)
+    against = check_html(args, *inputs)
     keeps = args.keep_cases or args.only_unscored is not None
     if args.only_unscored is not None:
         check_run(args.only_unscored)
@@ -110,6 +114,7 @@ async def run(args: argparse.Namespace) -> int:
         rubric = None if args.rubric is None else read_rubric(args.rubric, monitors=args.monitors)
         records = chain.from_iterable(read_all(args.cases, rubric=rubric, monitors=args.monitors))
     tally = Tally()
+    entries = []
     async with judge_session(args, options) as session:
         if args.only_unscored is not None:
             given = filled(session, args.only_unscored, options)
@@ -123,7 +128,11 @@ async def run(args: argparse.Namespace) -> int:
                 async for answer in answers:
                     emit(answer, as_json=args.json, file=file, with_text=args.evidence_text, keeps=keeps)
                     tally.add(answer)
+                    if args.html is not None:
+                        entries.append(entry_of(answer))
                     advance()
+        if args.html is not None:
+            write_html(args.html, session, entries, name=inputs[0].name, against=against)
     if not args.json:
         console = output()
         if args.output is None:
