@@ -211,7 +211,8 @@ async def run(args: argparse.Namespace) -> int:
             for (who, name, record), found in zip(records, judgements, strict=True)
         ]
         notes = [
-            f"{result.system}: {plural(len(result.missing), 'task')} without a report left out: {', '.join(result.missing)}"
+            f"{result.system}: {plural(len(result.missing), 'task')} without a report left out: "
+            f"{', '.join(result.missing)}"
             for result in results
             if result.missing
         ]
