@@ -122,7 +122,7 @@ async def test_a_stalled_server_shows_in_latencies_from_the_instant_each_call_wa
         calls = Calls([stall], Options())
         async with Generator(Settings(address=server.address), calls, on_sent=rows.append) as generator:
             await generator.open_loop(100.0, 1.0)
-    # Twice the capacity: whoever is due late waits for all before, and says so.
+    # At least twice the capacity (a slow machine has less): whoever is due late waits for all before, and says so.
     late = [row.latency for row in rows if row.due > 0.9]
     early = [row.latency for row in rows if row.due < 0.1]
     assert min(late) > max(0.2, max(early))
