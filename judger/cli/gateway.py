@@ -10,6 +10,7 @@ import sys
 from judger.cli.exits import OK
 from judger.cli.options import address, connection, seconds, serve_config, server_flags
 from judger.config import ServeConfig
+from judger.errors import InvalidRequest
 from judger.flags import add_flags, given
 from judger.observe.logs import FORMATS, in_background
 
@@ -58,7 +59,10 @@ async def run(args: argparse.Namespace) -> int:
     from judger.server.exposure import check_exposure
     from judger.server.process import is_loopback
 
-    check_exposure(config, loopback=is_loopback(config.host))
+    try:
+        check_exposure(config, loopback=is_loopback(config.host))
+    except InvalidRequest as error:  # what is serve's --host is --listen here
+        raise InvalidRequest("--listen" if error.field == "host" else error.field, error.reason) from error
     tokens = TokenFile(config.tokens) if config.tokens is not None else None
     tls = None
     if config.tls_cert is not None and config.tls_key is not None:
