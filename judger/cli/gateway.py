@@ -112,7 +112,10 @@ def opened(args: argparse.Namespace, *, run_path: Path | None = None, cases: Pat
     from judger.server.web import check_http
 
     check_http(config)
-    check_exposure(config, loopback=is_loopback(config.host))
+    try:
+        check_exposure(config, loopback=is_loopback(config.host))
+    except InvalidRequest as error:  # what is serve's --host is --listen here
+        raise InvalidRequest("--listen" if error.field == "host" else error.field, error.reason) from error
     tokens = TokenFile(config.tokens) if config.tokens is not None else None
     desk = None
     if run_path is not None:
