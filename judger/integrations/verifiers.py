@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import verifiers.v1 as vf
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from judger.integrations._common import Grader
 
@@ -29,7 +29,7 @@ class ChecklistJudgeConfig(vf.JudgeConfig):  # type: ignore[misc]
     """The field of the task's data with the rubric."""
     view: Literal["last_reply", "full_trace"] = "last_reply"
     """What is the report: the last reply, or the transcript."""
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _nothing_that_does_nothing(self) -> ChecklistJudgeConfig:

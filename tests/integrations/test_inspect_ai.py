@@ -46,3 +46,36 @@ def test_a_score_is_the_reward_and_what_is_unscored_stays_out_of_the_mean(log: A
     (results,) = log.results.scores
     assert results.metrics["mean"].value == 0.5
     assert results.unscored_samples == 2
+
+
+def test_inspects_command_finds_the_scorer_by_name(address: str, tmp_path: Path) -> None:
+    import os
+    import subprocess
+    import sys
+
+    from inspect_ai.log import list_eval_logs, read_eval_log
+
+    (tmp_path / "fruit.py").write_text(
+        "from inspect_ai import Task, task\nfrom inspect_ai.dataset import Sample\n\n@task\ndef fruit():\n"
+        "    return Task(dataset=[Sample(input='fruit?', metadata={'rubric': ['output', 'pear']})])\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "inspect_ai", "eval", "fruit.py", "--model", "mockllm/model", "--log-dir", "logs"]
+    scorer = ["--scorer", "judger/checklist", "-S", f"address={address}"]
+    listed = subprocess.run([*command[:4], "--help"], capture_output=True, text=True, timeout=120, check=True).stdout
+    if "--scorer" not in listed:  # the command takes one for logs alone
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        (log,) = list_eval_logs(str(tmp_path / "logs"))
+        command = [*command[:3], "score", log.name, "--action", "append", "--overwrite"]
+    done = subprocess.run(
+        [*command, *scorer],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (log,) = list_eval_logs(str(tmp_path / "logs"))
+    assert read_eval_log(log).results.scores[-1].metrics["mean"].value == 0.5
