@@ -1,8 +1,8 @@
 """SkyRL: `register(id="checklist", entry_point="judger.integrations.skyrl:ChecklistEnv", kwargs={"address": ...})`.
 
 One turn: the action is the report, the row's `reward_spec["ground_truth"]` the rubric. SkyRL has no missing reward:
-what has none raises Unjudged. The trap: `step` blocks, in one of SkyRL's threads, and it has no deadline of its own; ours
-holds, with the patience on top. Environments are made in other processes: register where those import it, by the
+what has none raises Unjudged. The trap: `step` blocks, in one of SkyRL's threads, and it has no deadline of its own;
+ours holds, with the patience on top. Environments are made in other processes: register where those import it, by the
 entry point's text, not in a notebook.
 """
 

@@ -1,4 +1,4 @@
-"""All doors alike: the same chat, the same thoughts, the same rubrics in four formats, the same unscored and empty report.
+"""All doors alike: the same chat, thoughts, rubrics in four formats, unscored and empty report.
 
 Each door is called as its library calls it; what stands in for a library's own objects where it is not installed is a
 plain namespace. What is asserted is the reward, or None where the door said in its library's way that there is none.

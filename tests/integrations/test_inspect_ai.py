@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 GOOD, LOST = '["apple", "pear"]', '["apple", "[[unscored=too_long]]"]'
 
 
@@ -48,11 +53,20 @@ def test_a_score_is_the_reward_and_what_is_unscored_stays_out_of_the_mean(log: A
     assert results.unscored_samples == 2
 
 
-def test_inspects_command_finds_the_scorer_by_name(address: str, tmp_path: Path) -> None:
-    import os
-    import subprocess
-    import sys
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as `pip install .` lays it down: Inspect takes the name before the slash from where a module lies."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target") / "site-packages"
+    for name in ("pyproject.toml", "README.md", "LICENSE", "checklist_judger.py"):
+        shutil.copy(ROOT / name, source)
+    leave = shutil.ignore_patterns("__pycache__", "weights", "demo")
+    shutil.copytree(ROOT / "judger", source / "judger", ignore=leave)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", target, source], check=True, timeout=200)
+    return target
 
+
+def test_inspects_command_finds_the_scorer_by_name(address: str, tmp_path: Path, installed: Path) -> None:
     from inspect_ai.log import list_eval_logs, read_eval_log
 
     (tmp_path / "fruit.py").write_text(
@@ -60,22 +74,15 @@ def test_inspects_command_finds_the_scorer_by_name(address: str, tmp_path: Path)
         "    return Task(dataset=[Sample(input='fruit?', metadata={'rubric': ['output', 'pear']})])\n",
         encoding="utf-8",
     )
-    command = [sys.executable, "-m", "inspect_ai", "eval", "fruit.py", "--model", "mockllm/model", "--log-dir", "logs"]
-    scorer = ["--scorer", "judger/checklist", "-S", f"address={address}"]
-    listed = subprocess.run([*command[:4], "--help"], capture_output=True, text=True, timeout=120, check=True).stdout
-    if "--scorer" not in listed:  # the command takes one for logs alone
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-        (log,) = list_eval_logs(str(tmp_path / "logs"))
-        command = [*command[:3], "score", log.name, "--action", "append", "--overwrite"]
-    done = subprocess.run(
-        [*command, *scorer],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=dict(os.environ),
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+
+    def inspect(*arguments: str) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(installed)}
+        command = [sys.executable, "-m", "inspect_ai", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    inspect("eval", "fruit.py", "--model", "mockllm/model", "--log-dir", "logs", "--no-score")
     (log,) = list_eval_logs(str(tmp_path / "logs"))
-    assert read_eval_log(log).results.scores[-1].metrics["mean"].value == 0.5
+    inspect("score", log.name, "--scorer", "judger/checklist", "-S", f"address={address}", "--overwrite")
+    (scores,) = read_eval_log(log).results.scores
+    assert (scores.name, scores.metrics["mean"].value) == ("judger/checklist", 0.5)
