@@ -57,7 +57,7 @@ INTEGRATIONS := -m pytest -c tests/integrations/pytest.ini --rootdir . --confcut
 test-integrations:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/integrations/make_venv.sh
 	PYTHONPATH=. .venv-integrations/bin/python $(INTEGRATIONS) tests/integrations
-	PYTHONPATH=. .venv-integrations-torch/bin/python $(INTEGRATIONS) tests/integrations/test_lighteval.py tests/integrations/test_doors.py
+	PYTHONPATH=. .venv-integrations-torch/bin/python $(INTEGRATIONS) tests/integrations -k lighteval
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

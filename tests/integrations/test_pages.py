@@ -26,8 +26,11 @@ def of(library: str) -> Any:
 def test_inspect(example: dict[str, Any], tmp_path: Any) -> None:
     from inspect_ai import eval as evaluate
 
-    (log,) = evaluate(example["task"], model="mockllm/model", display="none", log_dir=str(tmp_path))
-    assert log.results.scores[0].metrics["mean"].value == 0.0
+    from tests.integrations.test_inspect_ai import saying
+
+    model = saying("It names an apple: names an apple.")
+    (log,) = evaluate(example["task"], model=model, display="none", log_dir=str(tmp_path))
+    assert log.results.scores[0].metrics["mean"].value == 1.0
 
 
 @of("verifiers")
