@@ -91,7 +91,7 @@ def test_score_agree_and_eval_write_the_page_beside_what_they_print(run: Run, tm
     flags = ("--rubrics", rubrics, "--reports", tmp_path / "reports", "--html", out, "--json")
     assert run("eval", "researchrubrics", *flags, *SCRIPTED).code == 0
     data = data_of(out)
-    assert (data["entries"][0]["domain"], data["notes"]) == ("Law", ["1 task without a report left out: u"])
+    assert (data["entries"][0]["domain"], data["notes"]) == ("Law", ["reports: 1 task without a report left out: u"])
     ran = run("score", cases, *SCRIPTED, "--against", cases)
     assert (ran.code, "--html" in ran.err) == (2, True)
 
