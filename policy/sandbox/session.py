@@ -165,8 +165,15 @@ class Session:
 
     def ending(self) -> str:
         """How the shell ended."""
-        status = self._tell("#{pane_dead_status}")
-        return f" with exit status {status}" if status else ""
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:  # the terminal is closed a moment before the process is gone
+            status, _, signal = self._tell("#{pane_dead_status} #{pane_dead_signal}").partition(" ")
+            if status:
+                return f" with exit status {status}"
+            if signal:
+                return f" by signal {signal}"
+            time.sleep(0.01)
+        return ""
 
     def screen(self, *, whole: bool = False) -> list[str]:
         """The lines on the screen, or with `whole` all that is kept; none where tmux is gone."""
