@@ -32,7 +32,7 @@ set -g status off
 set -g set-clipboard off
 set -g allow-rename off
 set -g remain-on-exit on
-set -gq remain-on-exit-format ''
+set -gq remain-on-exit-format " "
 """
 _RC = r"""
 __ready() {{
@@ -60,7 +60,8 @@ class Session:
         # Open for both, so that the shell's end never waits for a reader and ours never sees an end.
         self._pipe = os.open(control / "status", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._said = b""
-        self._commands = 0
+        self._commands = self._number = 0
+        self._end: int | None = None
         self.status: int | None = None
         """Of the last command; None while something runs."""
 
@@ -74,6 +75,7 @@ class Session:
         control.mkdir()
         os.mkfifo(control / "status")
         line, seen = walls.command(workspace, control, config, group)
+        line += f'; echo "end $?" >{shlex.quote(str(control / "status"))}'  # tmux may not know it
         (control / "rc").write_text(_RC.format(pipe=shlex.quote(f"{seen}/status")))
         (folder / "tmux.conf").write_text(_TMUX.format(history=_HISTORY))
         server = libtmux.Server(socket_path=leftovers.socket(folder), config_file=str(folder / "tmux.conf"))
@@ -97,7 +99,11 @@ class Session:
         lines = self._said.split(b"\n")
         self._said = lines.pop()
         for words in (line.split() for line in lines):
-            if len(words) == 2 and all(word.isdigit() and len(word) < 20 for word in words):
+            if len(words) != 2 or not words[1].isdigit():
+                continue
+            if words[0] == b"end":
+                self._end = int(words[1])
+            elif words[0].isdigit():
                 self._number, self.status = int(words[0]), int(words[1])
 
     def run(self, command: str) -> None:
@@ -137,7 +143,7 @@ class Session:
                     if self.status is not None:
                         await self._shown()
                         return True
-                    if await asyncio.to_thread(self.is_dead):
+                    if self._end is not None or await asyncio.to_thread(self.is_dead):
                         return True
                     if is_still_enough:
                         shown = await asyncio.to_thread(self.screen)
@@ -161,19 +167,15 @@ class Session:
 
     def is_dead(self) -> bool:
         """Whether the shell has ended, or tmux itself."""
-        return self._tell("#{pane_dead}") != "0"
+        return self._end is not None or self._tell("#{pane_dead}") != "0"
 
     def ending(self) -> str:
         """How the shell ended."""
         deadline = time.monotonic() + 1
-        while time.monotonic() < deadline:  # the terminal is closed a moment before the process is gone
-            status, _, signal = self._tell("#{pane_dead_status} #{pane_dead_signal}").partition(" ")
-            if status:
-                return f" with exit status {status}"
-            if signal:
-                return f" by signal {signal}"
+        while self._end is None and time.monotonic() < deadline:  # the terminal is closed before the status is told
             time.sleep(0.01)
-        return ""
+            self.hear()
+        return "" if self._end is None else f" with exit status {self._end}"
 
     def screen(self, *, whole: bool = False) -> list[str]:
         """The lines on the screen, or with `whole` all that is kept; none where tmux is gone."""

@@ -75,13 +75,13 @@ def command(workspace: Path, control: Path, config: ShellConfig, group: Cgroup |
     shell = ["bash", "--noprofile", "--rcfile", f"{seen}/rc", "-i"]
     if not is_walled:
         inner = ["env", "-i", *settings, *limits, *shell]
-        start = f"cd {shlex.quote(str(workspace))} && exec {shlex.join(inner)}"
+        start = f"cd {shlex.quote(str(workspace))} && {shlex.join(inner)}"
     else:
         variables = [word for key, value in _ENVIRONMENT.items() for word in ("--setenv", key, value)]
         home = ["--bind", str(workspace), "/workspace", "--chdir", "/workspace", "--ro-bind", str(control), INSIDE]
         # A bash that is started within it, or in its place, says too when it is ready.
         home += ["--ro-bind", str(control / "rc"), f"{_ENVIRONMENT['HOME']}/.bashrc", "--remount-ro", "/"]
-        start = f"exec {shlex.join(['bwrap', *_walls(), *home, '--clearenv', *variables, *limits, *shell])}"
+        start = f"{shlex.join(['bwrap', *_walls(), *home, '--clearenv', *variables, *limits, *shell])}"
     joins = [f"echo 0 > {shlex.quote(str(file))} && " for file in (group.join if group else ())]
     return "".join(joins) + start, seen
 
