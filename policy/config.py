@@ -47,14 +47,19 @@ class ModelConfig(_Frozen):
     """Nucleus sampling; off without it."""
     timeout: float = Field(default=600, gt=0)
     """Seconds for one reply."""
-    max_retries: int = Field(default=3, ge=0)
-    """How often the client library repeats a request that failed for a passing reason."""
+    patience: float = Field(default=600, ge=0)
+    """Seconds for which a request is repeated that fails for a passing reason: an outage, overload, a reply that is
+    none. Then the episode is left as it stands, to be resumed."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the endpoint calls the limit of a reply's length."""
     send_thoughts: bool = False
     """Send earlier thoughts back as `reasoning_content`, for endpoints that want them."""
     logprobs: bool = False
     """Ask for the log-probabilities of the generated tokens and keep them in the trajectory."""
+    input_price: float = Field(default=0, ge=0)
+    """Price of a million prompt tokens, in any currency. With it, what was spent is shown and recorded."""
+    output_price: float = Field(default=0, ge=0)
+    """Price of a million generated tokens."""
     device: str = "cpu"
     """Where transformers runs."""
     dtype: str = "auto"
@@ -168,6 +173,8 @@ class AgentConfig(_Frozen):
     """What an episode may spend."""
     context: ContextConfig = ContextConfig()
     """What the model sees."""
+    date: str = ""
+    """What the model is told that today is; nothing where empty. The commands `run` and `rollouts` fill it in."""
     system_prompt: Path | None = None
     """A text file instead of the built-in instructions."""
     tools: tuple[Literal["todo", "search", "open", "file"], ...] = ("todo", "search", "open", "file")
