@@ -22,6 +22,7 @@ __all__ = [
     "SearchConfig",
     "Settings",
     "ShellConfig",
+    "check_settings",
     "load_settings",
 ]
 
@@ -207,8 +208,13 @@ def load_settings(path: Path | None) -> Settings:
         data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
+    return check_settings(data, str(path))
+
+
+def check_settings(data: object, where: str) -> Settings:
+    """The settings in a value of JSON types. Raises ConfigError that names every fault and `where` it stands."""
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        faults = (f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        faults = (f"{where}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ConfigError("\n".join(faults)) from error
