@@ -102,8 +102,10 @@ def bundled_corpus() -> AbstractContextManager[Path]:
 def system_prompt(settings: Settings) -> str:
     """The instructions of the agent."""
     if settings.agent.system_prompt is not None:
-        return settings.agent.system_prompt.read_text(encoding="utf-8").strip()
-    return files("policy").joinpath("prompts/system.txt").read_text(encoding="utf-8").strip()
+        text = settings.agent.system_prompt.read_text(encoding="utf-8").strip()
+    else:
+        text = files("policy").joinpath("prompts/system.txt").read_text(encoding="utf-8").strip()
+    return f"{text}\n\nToday is {settings.agent.date}." if settings.agent.date else text
 
 
 @asynccontextmanager
@@ -112,8 +114,13 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
     async with AsyncExitStack() as stack:
         workspace, todo = Workspace(folder), Todo()
         search = SearchTool(shared.provider, order=shared.authority.order, max_results=settings.search.max_results)
-        own = (todo.todo, search.search, OpenTool(shared.index, shared.reader).open, FileTool(workspace).file)
-        offered = [tool(function) for function in own if function.__name__ in settings.agent.tools]
+        own = (
+            tool(todo.todo),
+            tool(search.search, only_reads=True),
+            tool(OpenTool(shared.index, shared.reader).open, only_reads=True),
+            tool(FileTool(workspace).file),
+        )
+        offered = [one for one in own if one.name in settings.agent.tools]
         tools: list[Tool] = [*offered, *shared.tools]
         missing: list[str] = []
         if settings.shell.enabled:
