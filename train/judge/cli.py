@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes for the encoder pass on a CPU"
     )
+    group.add_argument(
+        "--base", type=Path, help="a folder of weights: its reader is kept, what is fitted on top of it is fitted anew"
+    )
     generative.add_arguments(parser)
 
 
@@ -43,7 +46,14 @@ def run_mini(options: argparse.Namespace) -> int:
     from train.judge.mini import run
 
     try:
-        figures = run(options.data, options.out, seed=options.seed, device=options.device, workers=options.workers)
+        figures = run(
+            options.data,
+            options.out,
+            seed=options.seed,
+            device=options.device,
+            workers=options.workers,
+            base=options.base,
+        )
     except DataError as error:
         print(error, file=sys.stderr)
         return 2
