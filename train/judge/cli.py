@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--small-rate", type=float, default=5e-4, help="the adapters' learning rate; default: 0.0005")
     group.add_argument("--small-rank", type=int, default=16, help="of the adapters; default: 16")
     group.add_argument("--small-frozen", type=int, default=20, help="layers from below that are not tuned; default: 20")
+    group.add_argument(
+        "--base", type=Path, help="a folder of weights: its reader is kept, what is fitted on top of it is fitted anew"
+    )
     generative.add_arguments(parser)
 
 
@@ -56,7 +59,14 @@ def run_mini(options: argparse.Namespace) -> int:
     from train.judge.mini import run
 
     try:
-        figures = run(options.data, options.out, seed=options.seed, device=options.device, workers=options.workers)
+        figures = run(
+            options.data,
+            options.out,
+            seed=options.seed,
+            device=options.device,
+            workers=options.workers,
+            base=options.base,
+        )
     except DataError as error:
         print(error, file=sys.stderr)
         return 2
