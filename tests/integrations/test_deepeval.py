@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from judger.integrations._common import Unjudged
 
 
-def test_a_missing_reward_is_an_error_without_a_score(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_reward_is_an_error_without_a_score(
+    address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # it writes its last run beside whatever called it
     monkeypatch.setenv("DEEPEVAL_TELEMETRY_OPT_OUT", "1")
     from deepeval import evaluate
     from deepeval.evaluate import DisplayConfig, ErrorConfig

@@ -32,6 +32,7 @@ def log(address: str, tmp_path: Path) -> Any:
     from inspect_ai import Task
     from inspect_ai import eval as evaluate
     from inspect_ai.dataset import Sample
+
     from judger.integrations.inspect_ai import checklist
 
     samples = [

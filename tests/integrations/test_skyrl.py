@@ -12,9 +12,9 @@ def test_an_environment_is_made_by_name_and_its_step_is_the_reward(address: str)
     import skyrl_gym
 
     entry = "judger.integrations.skyrl:ChecklistEnv"
-    skyrl_gym.register(id="checklist", entry_point=entry, kwargs={"address": address})
+    skyrl_gym.register(id="fruit", entry_point=entry, kwargs={"address": address})
     extras = {"reward_spec": {"ground_truth": ["apple", "pear"]}}
-    env = skyrl_gym.make("checklist", env_config={}, extras=extras)
+    env = skyrl_gym.make("fruit", env_config={}, extras=extras)
     env.init([{"role": "user", "content": "fruit?"}])
     step = env.step("an apple")
     assert (step["reward"], step["done"], step["observations"]) == (0.5, True, [])
@@ -24,4 +24,4 @@ def test_an_environment_is_made_by_name_and_its_step_is_the_reward(address: str)
     with pytest.raises(Unjudged, match="too_long"):
         env.step("an apple")
     with pytest.raises(InvalidRequest, match=r"reward_spec\.ground_truth"):
-        skyrl_gym.make("checklist", env_config={}, extras={})
+        skyrl_gym.make("fruit", env_config={}, extras={})
