@@ -52,9 +52,12 @@ test-verl:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/verl_recipe/make_venv.sh
 	PYTHONPATH=. .venv-verl/bin/python -m pytest -c tests/verl_recipe/pytest.ini --rootdir . --confcutdir . tests/verl_recipe
 
+INTEGRATIONS := -m pytest -c tests/integrations/pytest.ini --rootdir . --confcutdir tests/integrations
+
 test-integrations:
-	PYTHON="$(PYTHON)" bash tests/integrations/make_venv.sh
-	PYTHONPATH=. .venv-integrations/bin/python -m pytest -c tests/integrations/pytest.ini --rootdir . --confcutdir tests/integrations tests/integrations
+	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/integrations/make_venv.sh
+	PYTHONPATH=. .venv-integrations/bin/python $(INTEGRATIONS) tests/integrations
+	PYTHONPATH=. .venv-integrations-torch/bin/python $(INTEGRATIONS) tests/integrations -k lighteval
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_packages_prompts_and_weights_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == {"judger", "train", "policy"}
+    assert tops == {"judger", "train", "policy", "checklist_judger.py"}
     for needed in ("judger/py.typed", "judger/v1/judger_pb2.pyi", "judger/demo/cases.jsonl", "judger/http/page.html"):
         assert needed in names
     assert any(name.startswith("judger/engines/mini/weights/") and name.endswith(".safetensors") for name in names)
