@@ -18,9 +18,7 @@ def test_an_environment_is_made_by_name_and_its_step_is_the_reward(address: str)
     env.init([{"role": "user", "content": "fruit?"}])
     step = env.step("an apple")
     assert (step["reward"], step["done"], step["observations"]) == (0.5, True, [])
-    env = skyrl_gym.make(
-        "checklist", env_config={}, extras={"reward_spec": {"ground_truth": ["[[unscored=too_long]]"]}}
-    )
+    env = skyrl_gym.make("fruit", env_config={}, extras={"reward_spec": {"ground_truth": ["[[unscored=too_long]]"]}})
     with pytest.raises(Unjudged, match="too_long"):
         env.step("an apple")
     with pytest.raises(InvalidRequest, match=r"reward_spec\.ground_truth"):
