@@ -88,9 +88,11 @@ $(VENV)/.fuzz: $(VENV)/.dev
 	@$(PIP) -e ".[fuzz]"
 	@touch $@
 
-# A million inputs for each target, guided by coverage; the tests run a short form.
+# A million inputs for each target, guided by coverage, and ten thousand for each of the agent's; the tests run a short
+# form.
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz
+	$(BIN)/python -m tests.policy.fuzz
 
 # The whole training path on a CPU; again to go on. make train-demo ARGS="--short" takes minutes and learns little.
 train-demo: $(VENV)/.dev

@@ -165,6 +165,8 @@ class MCPServer(_Frozen):
     """The program and its arguments, spoken to over standard input and output."""
     url: str | None = None
     """The address of a streamable HTTP server."""
+    seconds: float = Field(default=30, gt=0)
+    """How long it may take to start and to list its tools."""
 
 
 class AgentConfig(_Frozen):

@@ -25,6 +25,9 @@ from policy.workspace.files import Workspace
 
 __all__ = ["Kit", "Shared", "bundled_corpus", "open_index", "open_kit", "open_shared", "system_prompt"]
 
+_READERS = ("search", "open")
+"""Tools that change nothing, and may run beside others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kit:
@@ -114,13 +117,12 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
     async with AsyncExitStack() as stack:
         workspace, todo = Workspace(folder), Todo()
         search = SearchTool(shared.provider, order=shared.authority.order, max_results=settings.search.max_results)
-        own = (
-            tool(todo.todo),
-            tool(search.search, only_reads=True),
-            tool(OpenTool(shared.index, shared.reader).open, only_reads=True),
-            tool(FileTool(workspace).file),
-        )
-        offered = [one for one in own if one.name in settings.agent.tools]
+        own = (todo.todo, search.search, OpenTool(shared.index, shared.reader).open, FileTool(workspace).file)
+        offered = [
+            tool(function, only_reads=function.__name__ in _READERS)
+            for function in own
+            if function.__name__ in settings.agent.tools
+        ]
         tools: list[Tool] = [*offered, *shared.tools]
         missing: list[str] = []
         if settings.shell.enabled:

@@ -32,16 +32,16 @@ _SIGNS = (
     "entity too large",
 )
 _WINDOWS = (
-    r"(?:context length|context size|context window|model length)(?: of| is| \(|: ?| limit of)? ?(\d{3,9})",
-    r"\"?n_ctx\"?'?: ?(\d{3,9})",
-    r"must be <= ?(\d{3,9})",
+    re.compile(r"(?:context length|context size|context window|model length)(?: of| is| \(|: ?| limit of)? ?(\d{3,9})"),
+    re.compile(r"\"?n_ctx\"?'?: ?(\d{3,9})"),
+    re.compile(r"must be <= ?(\d{3,9})"),
 )
-_REPLIES = (r"at most (\d{2,9}) completion tokens",)
+_REPLIES = (re.compile(r"at most (\d{2,9}) completion tokens"),)
 _PROMPTS = (
-    r"(\d{1,9}) (?:tokens )?(?:in|from) the (?:input )?(?:messages|prompt|input)",
-    r"\"?n_prompt_tokens\"?'?: ?(\d{1,9})",
-    r"given: (\d{1,9}) `inputs` tokens",
-    r"prompt contains (?:at least )?(\d{1,9})",
+    re.compile(r"(\d{1,9}) (?:tokens )?(?:in|from) the (?:input )?(?:messages|prompt|input)"),
+    re.compile(r"\"?n_prompt_tokens\"?'?: ?(\d{1,9})"),
+    re.compile(r"given: (\d{1,9}) `inputs` tokens"),
+    re.compile(r"prompt contains (?:at least )?(\d{1,9})"),
 )
 
 
@@ -62,6 +62,6 @@ def too_long(status: int, words: str) -> TooLong | None:
     return TooLong(_first(_WINDOWS, words), _first(_PROMPTS, words), _first(_REPLIES, words))
 
 
-def _first(patterns: tuple[str, ...], words: str) -> int | None:
-    found = (re.search(pattern, words) for pattern in patterns)
+def _first(patterns: tuple[re.Pattern[str], ...], words: str) -> int | None:
+    found = (pattern.search(words) for pattern in patterns)
     return next((int(match.group(1)) for match in found if match), None)

@@ -147,7 +147,7 @@ def test_what_fails_among_many_episodes_is_one_line_and_no_group_of_exceptions(t
 
 def _completion(**message):
     reply = {"choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}]}
-    return json.dumps({**reply, "usage": {"prompt_tokens": 500_000, "completion_tokens": 1_000_000}}).encode()
+    return json.dumps({**reply, "usage": {"prompt_tokens": 500, "completion_tokens": 1_000}}).encode()
 
 
 def _plan(step):
@@ -165,7 +165,7 @@ def test_an_outage_leaves_the_run_open_and_the_command_it_prints_goes_on_with_th
         return (503, {}, b"down") if body is None else (200, {"content-type": "application/json"}, body)
 
     config, out = tmp_path / "agent.json", tmp_path / "a run"
-    model = {"name": "m", "base_url": loopback(answer).url, "patience": 0, "input_price": 2, "output_price": 0.5}
+    model = {"name": "m", "base_url": loopback(answer).url, "patience": 0, "input_price": 2000, "output_price": 500}
     config.write_text(json.dumps({"model": model, "agent": {"budget": {"turns": 9}}}))
     assert main(["run", "q", "--config", str(config), "-o", str(out), "--quiet"]) == 3
     said = capsys.readouterr().err
@@ -202,3 +202,15 @@ def test_two_processes_do_not_write_one_run(tmp_path, capsys):
     with trajectory.Journal(out / "journal.jsonl"):
         assert main(["run", "--resume", str(out), "--quiet", "--pace", "0"]) == 1
     assert "another process is at work on it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/judger-x", "a/b", "..", "", "task/0", "x" * 400, ".hidden"])
+def test_a_replayed_report_is_written_within_its_folder_whatever_the_id(tmp_path, name):
+    out, again = tmp_path / "run", tmp_path / "deep" / "deep" / "again"
+    main([*DEMO, "--quiet", "-o", str(out)])
+    (record,) = trajectory.read_records(out / "trajectory.jsonl")
+    before = {path for path in tmp_path.rglob("*")}
+    trajectory.write(tmp_path / "odd.jsonl", [{**record, "id": name}])
+    assert main(["replay", str(tmp_path / "odd.jsonl"), "-o", str(again)]) == 0
+    made = [path for path in {*tmp_path.rglob("*")} - before if path.name == "report.html"]
+    assert [path.parent.parent for path in made] == [again]
