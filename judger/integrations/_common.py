@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -12,12 +12,12 @@ from judger.client.aio import Client
 from judger.client.background import BACKGROUND
 from judger.client.completions import question_of, report_of, why_unscored
 from judger.client.settings import Settings
-from judger.errors import DeadlineExceeded, JudgerError, Overloaded, TooLarge
+from judger.errors import DeadlineExceeded, InvalidRequest, JudgerError, Overloaded, TooLarge
 from judger.rubric.given import criteria_of
 from judger.types import LIMITS, Judgement
 from judger.validate import text_fault
 
-__all__ = ["Graded", "Grader", "Unjudged"]
+__all__ = ["ColumnGrader", "Graded", "Grader", "Unjudged"]
 
 T = TypeVar("T")
 
@@ -118,6 +118,38 @@ class Grader:
                 patience=self.patience,
             )
         )
+
+
+class ColumnGrader:
+    """For libraries of tables: a batch is columns with prompt, report and rubric.
+
+    Args:
+        address: of the server; `settings` are those of `Grader`, the lane is bulk.
+        prompt, report, rubric: names of columns; a data set without the first has no query.
+    """
+
+    def __init__(
+        self, address: str, *, prompt: str = "prompt", report: str = "report", rubric: str = "rubric", **settings: Any
+    ) -> None:
+        self.prompt, self.report, self.rubric = prompt, report, rubric
+        self.grader = Grader(address=address, **({"lane": "bulk"} | settings))
+
+    def graded(self, names: Sequence[str], column: Callable[[str], Sequence[Any]]) -> list[Graded]:
+        """One for each row of a batch; names: its columns; column: one of them.
+
+        Raises Unjudged for what only the moment was to blame for: tables are kept, and so would be a missing value.
+        Raises InvalidRequest, Unavailable, too.
+        """
+        for name in (self.report, self.rubric):
+            if name not in names:
+                raise InvalidRequest(name, "is no column of the data")
+        reports = column(self.report)
+        prompts = column(self.prompt) if self.prompt in names else [""] * len(reports)
+        graded = self.grader.wait(self.grader.grade_all(prompts, reports, column(self.rubric)))
+        for one in graded:
+            if one.passing:
+                raise Unjudged(one.why)
+        return graded
 
 
 @lru_cache(maxsize=8)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judger.errors import InvalidRequest
-from judger.integrations._common import Grader, Unjudged
+from judger.integrations._common import ColumnGrader
 
 __all__ = ["Judged", "judged"]
 
@@ -27,31 +27,12 @@ def judged(dataset: Any, address: str, *, map_options: Mapping[str, Any] | None 
     )
 
 
-class Judged:
-    """A function for a batched `map`, in any number of processes.
-
-    Args:
-        address: of the server; `settings` are those of `judger.integrations._common.Grader`, the lane is bulk.
-        prompt, report, rubric: names of columns; a data set without the first has no query.
-    """
-
-    def __init__(
-        self, address: str, *, prompt: str = "prompt", report: str = "report", rubric: str = "rubric", **settings: Any
-    ) -> None:
-        self.prompt, self.report, self.rubric = prompt, report, rubric
-        self.grader = Grader(address=address, **({"lane": "bulk"} | settings))
+class Judged(ColumnGrader):
+    """A function for a batched `map`, in any number of processes."""
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         """The new columns. Raises Unjudged, InvalidRequest, Unavailable."""
-        for name in (self.report, self.rubric):
-            if name not in batch:
-                raise InvalidRequest(name, "is no column of the data")
-        reports = batch[self.report]
-        if isinstance(reports, str):
+        if isinstance(batch.get(self.report), str):
             raise InvalidRequest("map", "give batched=True: one row at a time would be one request at a time")
-        prompts = batch[self.prompt] if self.prompt in batch else [""] * len(reports)
-        graded = self.grader.wait(self.grader.grade_all(prompts, reports, batch[self.rubric]))
-        for one in graded:
-            if one.passing:
-                raise Unjudged(one.why)
+        graded = self.graded(list(batch), lambda name: batch[name])
         return {"reward": [one.value for one in graded], "unscored": [one.why or None for one in graded]}

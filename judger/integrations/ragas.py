@@ -1,8 +1,8 @@
 """ragas: `evaluate(dataset, metrics=[Checklist(address="localhost:50051")])`.
 
 The sample's `reference` is the rubric as JSON text. What has no reward raises Unjudged: ragas logs it, gives NaN, and
-leaves it out of the mean (with `raise_exceptions=True` the evaluation ends). The trap: ragas patches the running loop
-to nest, and retries nothing of its own; the judge is asked in a thread. Of langchain-community ragas needs < 0.4.
+leaves it out of the mean (with `raise_exceptions=True` the evaluation ends). The trap: of langchain-community it needs
+< 0.4, though its own requirements don't say so.
 """
 
 from __future__ import annotations
