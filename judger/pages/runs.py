@@ -1,7 +1,7 @@
 """A run: judged cases with who judged them. Made by a command, or read from files that may still grow.
 
-A line of a run's file is a case with `judgement`, the response, beside its own keys: what `judger filter` writes. A
-folder is all its `.jsonl` files, each one system, called by its name.
+A line of a run's file is a case with `judgement`, the response, beside its own keys: what `judger score --keep-cases`
+writes. A folder is all its `.jsonl` files, each one system, called by its name.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ class Growing:
         if self._cases is not None and "judgement" not in values:
             return self._response(values, faults, number, system)
         if "judgement" not in values:
-            hint = "is missing: a run's line is a case with its judgement; give --cases for a file of responses alone"
+            hint = "is missing: a run has one on every line (judger score --keep-cases); for responses give --cases"
             faults.add(number, "judgement", hint)
             return []
         cases = list(read_case_objects(values, place, rubric=None, labelled=False, monitors=True))
