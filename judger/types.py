@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -87,6 +87,10 @@ class Criterion:
     def is_monitor(self) -> bool:
         """Weighs nothing: judged and shown, and no part of any reward. Callers' own; no server takes one."""
         return self.weight == 0
+
+    def weighed(self) -> Criterion:
+        """As a server takes it, and a file of labels: a monitor weighs 1, or -1 where it is a flaw."""
+        return replace(self, weight=-1.0 if self.is_negative else 1.0) if self.is_monitor else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

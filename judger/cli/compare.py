@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.text import Text
@@ -32,16 +32,6 @@ WORDS = {
     Preference.B: ("B is better", "green"),
     Preference.TIE: ("tie", "yellow"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """How the comparisons went."""
-
-    a: int
-    b: int
-    tie: int
-    none: int
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -84,7 +74,7 @@ async def run(args: argparse.Namespace) -> int:
             for duel in duels
         ]
     console = output()
-    counts = {"a": 0, "b": 0, "tie": 0, "none": 0}
+    counts: Counter[Preference | None] = Counter()  # None: without an answer
     biases: list[float] = []
     async with judge_session(args, Options()) as session:
         if not all(duel.criteria for duel in duels):
@@ -101,15 +91,14 @@ async def run(args: argparse.Namespace) -> int:
                         file.write(line + "\n")
                     elif not args.json:
                         console.print(_told(duels[index].id if len(duels) > 1 else "", result))
-                    preference = None if isinstance(result, JudgerError) else result.preference
-                    counts[preference.value if preference else "none"] += 1
+                    counts[None if isinstance(result, JudgerError) else result.preference] += 1
                     if isinstance(result, Comparison) and result.position_bias is not None:
                         biases.append(result.position_bias)
                     index += 1
                     advance()
     if not args.json and len(duels) > 1:
-        console.print(_summary(_Counts(**counts), biases))
-    return INCOMPLETE if counts["none"] else OK
+        console.print(_summary(counts, biases))
+    return INCOMPLETE if counts[None] else OK
 
 
 def _duels(args: argparse.Namespace) -> Iterator[Duel]:
@@ -154,11 +143,12 @@ def _told(identifier: str, result: Comparison | JudgerError) -> Text:
     return head
 
 
-def _summary(counts: _Counts, biases: list[float]) -> Text:
-    text = Text(f"{plural(counts.a + counts.b + counts.tie + counts.none, 'pair')}: ")
-    text.append(f"A better {counts.a:,}, B better {counts.b:,}, ties {counts.tie:,}", "bold")
-    if counts.none:
-        text.append(f" · {counts.none:,} without an answer", "magenta")
+def _summary(counts: Counter[Preference | None], biases: list[float]) -> Text:
+    a, b, tie = (counts[preference] for preference in (Preference.A, Preference.B, Preference.TIE))
+    text = Text(f"{plural(counts.total(), 'pair')}: ")
+    text.append(f"A better {a:,}, B better {b:,}, ties {tie:,}", "bold")
+    if counts[None]:
+        text.append(f" · {counts[None]:,} without an answer", "magenta")
     if biases:
         mean = f"{sum(biases) / len(biases):+.2f}".replace("-", "−")
         text.append(f" · position bias {mean} (0 is none, + favours the first)", "dim")

@@ -22,8 +22,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "page",
         help="a run as one HTML file to look at",
         description="Writes one self-contained HTML file of a run: cases with the `judgement` that they got, one a "
-        "line, as judger filter writes them; or a folder of such files, each one system. People's verdicts that "
-        "judger ui kept beside the run are in it.",
+        "line, as judger score -o RUN.jsonl --keep-cases writes them; or a folder of such files, each one system. "
+        "People's verdicts that judger ui kept beside the run are in it.",
         allow_abbrev=False,
     )
     parser.add_argument("run_path", type=Path, metavar="RUN", help="a run's file, or a folder of them")

@@ -5,17 +5,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from judger.errors import Fault, InvalidFile, InvalidRequest, JudgerError
 from judger.reward import reward
 from judger.rubric import Record, iter_records
 from judger.rubric.members import on_one_line, with_members
-from judger.types import Case, Judgement, Options, Unscored
-from judger.types import Mapping as RewardMapping
+from judger.types import Case, Judgement, Mapping, Options, Unscored
 
 __all__ = [
     "Judged",
@@ -49,7 +47,10 @@ def iter_run(path: Path) -> Iterator[Judged]:
     Raises InvalidFile for a line without a judgement of its own criteria.
     """
     for record in iter_records(path, monitors=True):
-        yield Judged(record, _judgement(path, record))
+        judgement = _judgement(path, record)
+        if judgement is not None:
+            record = replace(record, case=replace(record.case, criteria=judgement.criteria))
+        yield Judged(record, judgement)
 
 
 def check_run(path: Path) -> int:
@@ -71,7 +72,6 @@ def check_run(path: Path) -> int:
 
 def _judgement(path: Path, record: Record) -> Judgement | None:
     from judger import wire
-    from judger.v1 import judger_pb2 as pb
 
     def fault(field: str, reason: str) -> InvalidFile:
         return InvalidFile([Fault(str(path), record.line, field, reason)])
@@ -79,35 +79,12 @@ def _judgement(path: Path, record: Record) -> Judgement | None:
     given = record.raw.get("judgement")
     if given is None:
         raise fault("judgement", "is missing: a run has one on every line (judger score -o RUN.jsonl --keep-cases)")
-    if isinstance(given, Mapping) and given.get("error"):
-        return None
     try:
-        found = wire.read_response(wire.read_json(_without_texts(given), pb.JudgeResponse))
+        return wire.read_kept(given, record.case.criteria)[0]
     except InvalidRequest as error:
         raise fault(f"judgement.{error.field}", error.reason) from error
     except JudgerError as error:
         raise fault("judgement", str(error)) from error
-    ids = [verdict.criterion_id for verdict in found.verdicts]
-    if ids != [criterion.id for criterion in record.case.criteria]:
-        raise fault("judgement.verdicts", "are not those of the line's criteria, one for each in their order")
-    return replace(found, criteria=record.case.criteria)
-
-
-def _without_texts(given: object) -> object:
-    """A response without the `text` that --evidence-text puts beside offsets."""
-    if not isinstance(given, Mapping):
-        return given
-    made: dict[str, Any] = dict(given)
-    if isinstance(verdicts := made.get("verdicts"), list):
-        made["verdicts"] = [_bare(verdict) for verdict in verdicts]
-    return made
-
-
-def _bare(verdict: object) -> object:
-    if not isinstance(verdict, Mapping) or not isinstance(spans := verdict.get("evidence"), list):
-        return verdict
-    bare = [{k: v for k, v in span.items() if k != "text"} if isinstance(span, Mapping) else span for span in spans]
-    return {**verdict, "evidence": bare}
 
 
 def run_line(record: Record, judgement: str, **more: object) -> str:
@@ -128,8 +105,7 @@ def as_sent(case: Case) -> Case:
     """The case as a server takes it: a monitor weighs 1 there, or -1 where it is a flaw."""
     if not any(criterion.is_monitor for criterion in case.criteria):
         return case
-    criteria = tuple(replace(c, weight=-1.0 if c.is_negative else 1.0) if c.is_monitor else c for c in case.criteria)
-    return replace(case, criteria=criteria)
+    return replace(case, criteria=tuple(criterion.weighed() for criterion in case.criteria))
 
 
 def settled(case: Case, judgement: Judgement, options: Options) -> Judgement:
@@ -166,11 +142,11 @@ def completed(judged: Judged, new: Judgement, options: Options) -> Judgement:
     return _reward(judged.case, whole, options.mapping, allow_unscored=options.allow_unscored)
 
 
-def remapped(case: Case, judgement: Judgement, mapping: RewardMapping) -> Judgement:
+def remapped(case: Case, judgement: Judgement, mapping: Mapping) -> Judgement:
     """The judgement with its reward under another mapping; one that has gaps has none."""
     return _reward(case, judgement, mapping, allow_unscored=False)
 
 
-def _reward(case: Case, judgement: Judgement, mapping: RewardMapping, *, allow_unscored: bool) -> Judgement:
+def _reward(case: Case, judgement: Judgement, mapping: Mapping, *, allow_unscored: bool) -> Judgement:
     own = reward(case.criteria, judgement.verdicts, mapping=mapping, allow_unscored=allow_unscored)
     return replace(judgement, reward=own)

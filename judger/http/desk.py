@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -47,11 +46,12 @@ class Desk:
             after = 0
         entries = self.growing.run.entries
         new = entries[after : after + MOST_ENTRIES]
+        is_all = after + len(new) == len(entries)  # a page that catches up has no figures between its parts
         faults = self.growing.faults
         return {
             "epoch": self.growing.epoch,
             "entries": [entry.to_json() for entry in new],
-            "overview": overview(entries) if new or epoch != self.growing.epoch else None,
+            "overview": overview(entries) if epoch != self.growing.epoch or (new and is_all) else None,
             "people": self.people.to_json(),
             "faults": [str(fault) for fault in faults[:MOST_FAULTS]],
             "num_faults": len(faults),
@@ -121,13 +121,13 @@ def desk_routes(desk: Desk, judging: Judging, max_seconds: float) -> list[Route]
         return Route(path, answer, methods=[method])
 
     async def news(request: Request, _: object) -> Response:
-        return _json(await asyncio.to_thread(desk.news, *(_number(request, name) for name in ("epoch", "after"))))
+        return await asyncio.to_thread(_json, desk.news, *(_number(request, name) for name in ("epoch", "after")))
 
     async def say(_: Request, values: object) -> Response:
-        return _json(await asyncio.to_thread(desk.say, values))
+        return await asyncio.to_thread(_json, desk.say, values)
 
     async def agreement(*_: object) -> Response:
-        return _json(await asyncio.to_thread(desk.agreement))
+        return await asyncio.to_thread(_json, desk.agreement)
 
     async def labelled(*_: object) -> Response:
         return PlainTextResponse(await asyncio.to_thread(desk.labelled), media_type="application/x-ndjson")
@@ -140,8 +140,9 @@ def desk_routes(desk: Desk, judging: Judging, max_seconds: float) -> list[Route]
     ]
 
 
-def _json(values: object) -> Response:
-    return JSONResponse(json.loads(json.dumps(values)))
+def _json(work: Callable[..., object], *given: object) -> Response:
+    """What the work gives, made into JSON where it runs: reports are long, and the loop has other callers."""
+    return JSONResponse(work(*given))
 
 
 def _number(request: Request, name: str) -> int:

@@ -1,8 +1,7 @@
 """Runs that people can look at: one self-contained HTML file, the same page live, and people's verdicts that come back.
 
     runs      judged cases: as they come from a command, or out of files that may still grow   runs.py
-    figures   leaderboard, parts, reasons, cost: with bootstrap intervals                      figures.py
-    pairs     two runs on the same cases                                                       pairs.py
+    figures   leaderboard, parts, reasons, cost, two runs on the same cases: with intervals    figures.py
     people    people's verdicts: kept beside the run, exported as labelled cases, agreement    people.py
     html      the file: data as JSON in it, nothing from outside, nothing a report says runs   html.py
     page/     the page itself: a template, a style sheet, plain JavaScript

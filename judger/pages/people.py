@@ -132,7 +132,7 @@ def export(entries: Iterable[Entry], people: Labels) -> Iterable[str]:
             continue
         case = labelled.case
         criteria = []
-        for criterion in case.criteria:
+        for criterion in (one.weighed() for one in case.criteria):
             said = people.get((entry.key, criterion.id))
             row: dict[str, Any] = {
                 "id": criterion.id,

@@ -1,7 +1,7 @@
 """A run: judged cases with who judged them. Made by a command, or read from files that may still grow.
 
-A line of a run's file is a case with `judgement`, the response, beside its own keys: what `judger filter` writes. A
-folder is all its `.jsonl` files, each one system, called by its name.
+A line of a run's file is a case with `judgement`, the response, beside its own keys: what `judger score --keep-cases`
+writes. A folder is all its `.jsonl` files, each one system, called by its name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from judger.rubric.formats import read_case_objects
 from judger.rubric.place import Faults
 from judger.rubric.strict_json import Parser
 from judger.types import Case, Judgement
-from judger.v1 import judger_pb2 as pb
 
 __all__ = ["PEOPLE", "Entry", "Growing", "Run", "digests", "load_run", "people_path", "tags"]
 
@@ -122,7 +121,7 @@ class Growing:
         self.faults: list[Fault] = []
         self._cases: dict[str, Record] | None = None
         if cases is not None:
-            self._cases = {record.case.id: record for record in iter_records(cases)}
+            self._cases = {record.case.id: record for record in iter_records(cases, monitors=True)}
         self.epoch = 0
         """Goes up when a file was begun anew: what was read of the run no longer holds."""
         self._read: dict[Path, tuple[int, int, int]] = {}
@@ -172,6 +171,8 @@ class Growing:
             entries = self._entries(line.decode(), faults, number, system)
         except UnicodeDecodeError:
             faults.add(number, "file", "is not UTF-8")
+        except InvalidRequest as error:
+            faults.add(number, f"judgement.{error.field}", error.reason)
         except JudgerError as error:
             faults.add(number, "judgement", str(error))
         if faults.found:
@@ -194,39 +195,29 @@ class Growing:
         if self._cases is not None and "judgement" not in values:
             return self._response(values, faults, number, system)
         if "judgement" not in values:
-            hint = "is missing: a run's line is a case with its judgement; give --cases for a file of responses alone"
+            hint = "is missing: a run has one on every line (judger score --keep-cases); for responses give --cases"
             faults.add(number, "judgement", hint)
             return []
-        judgement, error = read_judgement(values["judgement"])
-        own = {key: value for key, value in values.items() if key != "judgement"}
-        if "report" in own and "reports" in own:  # a task of several, taken apart by judger filter
-            del own["reports"]
-        cases = list(read_case_objects(own, place, rubric=None, labelled=False))
-        return [_entry(case, own, judgement, error, system, faults, number) for case in cases]
+        cases = list(read_case_objects(values, place, rubric=None, labelled=False, monitors=True))
+        if faults.found:
+            return []
+        return [_entry(case, values, values["judgement"], system) for case in cases]
 
     def _response(self, values: dict[str, object], faults: Faults, number: int, system: str) -> list[Entry]:
         assert self._cases is not None
-        judgement, error = read_judgement(values)
         name = str(values.get("request_id", ""))
         record = self._cases.get(name)
         if record is None:
             faults.add(number, "request_id", f"{name[:60]!r} is no case of --cases")
             return []
-        return [_entry(record.case, record.raw, judgement, error, system, faults, number)]
+        return [_entry(record.case, record.raw, values, system)]
 
 
-def _entry(
-    case: Case,
-    raw: Any,
-    judgement: Judgement | None,
-    error: str,
-    system: str,
-    faults: Faults,
-    number: int,
-) -> Entry:
-    if judgement is not None and len(judgement.verdicts) != len(case.criteria):
-        faults.add(number, "judgement", f"has {len(judgement.verdicts)} verdicts for {len(case.criteria)} criteria")
-        judgement = None
+def _entry(case: Case, raw: Any, kept: object, system: str) -> Entry:
+    """Raises InvalidRequest, EngineError for a judgement that is none of this case."""
+    judgement, error = wire.read_kept(kept, case.criteria)
+    if judgement is not None:
+        case = replace(case, criteria=judgement.criteria)
     return Entry(case=case, judgement=judgement, error=error, **tags(raw, system))
 
 
@@ -234,28 +225,6 @@ def tags(raw: Any, system: str = "") -> dict[str, str]:
     """`system` and `domain` of a line's own keys, where they are texts."""
     own = {key: value for key in ("system", "domain") if isinstance(value := raw.get(key), str)}
     return {"system": system, "domain": ""} | own
-
-
-def read_judgement(values: object) -> tuple[Judgement | None, str]:
-    """(the judgement, why there is none) from a response as JSON. Raises InvalidRequest, EngineError."""
-    if isinstance(values, dict):
-        values = dict(values)
-        error = values.pop("error", None)
-        if error is not None:
-            return None, str(error.get("message", error) if isinstance(error, dict) else error)
-        values["verdicts"] = [_without_text(verdict) for verdict in values.get("verdicts") or ()]
-    return wire.read_response(wire.read_json(values, pb.JudgeResponse)), ""
-
-
-def _without_text(verdict: object) -> object:
-    """A verdict without what `--evidence-text` adds to it."""
-    if not isinstance(verdict, dict) or not isinstance(verdict.get("evidence"), list):
-        return verdict
-    spans = [
-        {key: value for key, value in span.items() if key != "text"} if isinstance(span, dict) else span
-        for span in verdict["evidence"]
-    ]
-    return verdict | {"evidence": spans}
 
 
 def digests(entries: Sequence[Entry]) -> list[str]:

@@ -5,6 +5,7 @@ Reading a request validates it (`judger.validate`): what comes out of `read_*` c
 
 from judger.wire.as_json import read_json, to_json
 from judger.wire.connect import connect_error
+from judger.wire.kept import read_kept
 from judger.wire.requests import (
     MAX_TAG_BYTES,
     parse,
@@ -32,6 +33,7 @@ __all__ = [
     "read_comparison",
     "read_group",
     "read_json",
+    "read_kept",
     "read_request",
     "read_response",
     "to_json",

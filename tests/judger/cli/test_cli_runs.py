@@ -179,3 +179,13 @@ def test_whoever_leaves_the_pipe_ends_the_command(run_file):
     )
     assert shell.stdout.strip() in ("1", "141")
     assert "Traceback" not in shell.stderr
+
+
+def test_what_a_benchmark_weighs_nothing_was_dropped_and_is_no_monitor_of_the_run(run, tmp_path):
+    rubrics = [{"criterion": "x [[not]]", "weight": 0}, {"criterion": "y [[fully]]", "weight": 2}]
+    rows = write(tmp_path / "cases.jsonl", {"sample_id": "t", "prompt": "?", "report": "r", "rubrics": rubrics})
+    path = tmp_path / "run.jsonl"
+    for flags, criteria in (((), 1), (("--monitors",), 2)):
+        assert run("score", rows, *SCRIPTED, "-o", path, "--keep-cases", *flags).code == 0
+        assert run("rejudge", path, *SCRIPTED, "--json").lines[0]["kinds"]["all"]["criteria"] == criteria
+        assert run("page", path, "-o", tmp_path / "page.html").code == 0

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from judger.errors import InvalidFile
+from judger.http.desk import MOST_ENTRIES, Desk
 from judger.http.parts import lines_of
-from judger.pages import Growing, load_run
+from judger.pages import Growing, PeopleFile, export, load_run
+from judger.pages.people import PersonsVerdict
+from judger.types import Label
 from judger.v1 import judger_pb2 as pb
 from tests.judger.cli.conftest import SCRIPTED, Run, case, run, write
 
@@ -73,6 +76,37 @@ def test_judger_page_shows_runs_and_responses_beside_their_cases(run: Run, judge
     assert (ran.code, "--cases" in ran.err) == (2, True)
     ran = run("page", cases, "-o", cases)
     assert (ran.code, "destroy" in ran.err) == (2, True)
+
+
+def test_monitors_are_on_the_page_and_in_its_export(run: Run, tmp_path: Path) -> None:
+    flaw = {"text": "flaw [[fully]]", "weight": 0, "role": "negative"}
+    cases = write(tmp_path / "cases.jsonl", case("a", "[[fully]]", {"text": "[[not]]", "weight": 0}, flaw))
+    judged, responses, out = (tmp_path / name for name in ("run.jsonl", "responses.jsonl", "out.html"))
+    assert run("score", cases, *SCRIPTED, "--monitors", "-o", judged, "--keep-cases").code == 0
+    assert run("score", cases, *SCRIPTED, "--monitors", "-o", responses).code == 0
+    for argv in ((judged,), (responses, "--cases", cases)):
+        assert run("page", *argv, "-o", out).code == 0
+        data = data_of(out)
+        assert [one["weight"] for one in data["entries"][0]["criteria"]] == [1, 0, 0]
+        assert data["overview"]["all"]["reward"]["value"] == 1.0
+    people = {
+        ("a", name): PersonsVerdict(case="a", criterion=name, label=Label.FULLY_SATISFIED) for name in ("c2", "c3")
+    }
+    labelled = tmp_path / "labelled.jsonl"
+    labelled.write_text("".join(line + "\n" for line in export(load_run(judged).entries, people)), encoding="utf-8")
+    details = run("agree", labelled, *SCRIPTED, "--json", "--resamples", "20")
+    assert details.code == 0
+    assert details.lines[0]["sources"]["labelled"]["n"] == 2
+
+
+def test_a_page_that_catches_up_has_figures_first_and_last(judged: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in judged.read_text().splitlines()[:1]]
+    path = write(tmp_path / "long.jsonl", *({**row, "id": str(i)} for row in rows for i in range(MOST_ENTRIES * 2 + 1)))
+    desk = Desk(Growing(path), PeopleFile(tmp_path / "people.jsonl"))
+    told = [desk.news(-1, 0), *(desk.news(0, MOST_ENTRIES * i) for i in (1, 2))]
+    assert [len(one["entries"]) for one in told] == [MOST_ENTRIES, MOST_ENTRIES, 1]
+    assert [one["overview"] and one["overview"]["cases"] for one in told] == [201, None, 201]
+    assert desk.news(0, MOST_ENTRIES * 2 + 1)["overview"] is None
 
 
 def test_score_agree_and_eval_write_the_page_beside_what_they_print(run: Run, tmp_path: Path) -> None:
