@@ -1,9 +1,9 @@
 """Find the one place in a text that an anchor means, and edit there. Pure; no files.
 
 The paper's patch (arXiv 2512.20491, section 5): the model sends the changed fragment with a little context, not the
-file. The steps, first that answers wins: the exact text; the same with other white space; the same words; a start and an end around `...`; the same words
-but for a few slips of spelling. Every step refuses two candidates. Words, numbers, signs and Chinese characters must be
-the anchor's: a passage that is only like it says something else (`policy.workspace.words`).
+file. The steps, first that answers wins: the exact text; the same with other white space; a start and an end around
+`...`; the same words, but for a few slips of spelling. Every step refuses two candidates. Words, numbers, signs and
+Chinese characters must be the anchor's: a passage that is only like it says something else (`policy.workspace.words`).
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ _ELISION = re.compile(r"\[\.\.\.\]|\.\.\.|…")
 _SPACE = re.compile(r"\s++")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _MOST_ELIDED = 6_000
-"""Characters that `...` may stand for, and the lines with something in them: more is a part of the report, not a passage."""
+"""Characters that `...` may stand for."""
 _MOST_LINES = 40
+"""Lines with something in them that it may stand for: more is a part of the report, not a passage."""
 _LONGEST = 10_000
 """Characters of an anchor that is compared word by word."""
 _MOST_SLIPS = 3
@@ -176,7 +177,8 @@ def _by_words(text: str, anchor: str) -> Place:
     if start is None or end is None:
         raise ToolError(
             f"The passage in line {_line(text, words[first].start)} begins or ends otherwise: "
-            f"{text[max(0, words[first].start - 8) : words[last].end + 8][:300]!r}. Copy it as it is. Nothing was changed."
+            f"{text[max(0, words[first].start - 8) : words[last].end + 8][:300]!r}. Copy it as it is. "
+            "Nothing was changed."
         )
     place = Place(every[start].start, every[end].end, 100.0 * (1 - slips / len(wanted)))
     for mark in "*_`":
@@ -186,7 +188,7 @@ def _by_words(text: str, anchor: str) -> Place:
 
 
 def _candidates(words: Sequence[Token], wanted: Sequence[Token]) -> Iterator[tuple[int, int, int]]:
-    """(first word, last word, slips) of every passage that has the words. Of more words than slips one is as it was sent."""
+    """(first word, last word, slips) of every passage that has the words."""
     where: dict[str, list[int]] = {token.word: [] for token in wanted}
     for number, token in enumerate(words):
         if token.word in where:

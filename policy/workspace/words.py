@@ -1,8 +1,8 @@
 """Texts as words that carry meaning, and which two of them differ in spelling alone. Pure.
 
-Two statements may be one letter apart (causal, casual) or one character (增, 减), so likeness says nothing. What may differ
-between a copy and its original is what carries no meaning: white space, line ends, quotation marks, commas, emphasis,
-articles, British or American spelling, a word written in two, and a slip that makes no word at all.
+Two statements may be one letter apart (causal, casual) or one character (增, 减), so likeness says nothing. What may
+differ between a copy and its original is what carries no meaning: white space, line ends, quotation marks, commas,
+emphasis, articles, British or American spelling, a word written in two, and a slip that makes no word at all.
 """
 
 from __future__ import annotations
@@ -24,11 +24,9 @@ _TOKEN = re.compile(
 _IDLE = frozenset({*"\"'`´,.;*_~\u200b\u200c\u200d\u2060\ufeff\u00ad", "the", "a", "an"})
 """What a copy may have more or less of. A colon, a question mark, a sign or a bracket is not among them."""
 _SAME = str.maketrans(
-    {
-        **dict.fromkeys("“”„«»「」『』", '"'),
-        **dict.fromkeys("‘’‚", "'"),
-        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
-    }
+    dict.fromkeys("“”„«»「」『』", '"')
+    | dict.fromkeys("‘’‚", "'")
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
     | {"。": ".", "、": ",", "…": "..."}
 )
 _SPELLINGS = (

@@ -1,8 +1,8 @@
 """Generated patches, and an oracle that knows what each of them may do.
 
-A passage of the bundled collection is taken as the anchor and changed: in what carries no meaning (white space, quotation
-marks, commas, line ends, a misspelling), where exactly that passage has to be found or the anchor refused; or in what does
-(a number, a sign, a negation, a word, a Chinese character, a clause), where it has to be refused.
+A passage of the bundled collection is taken as the anchor and changed: in what carries no meaning (white space,
+quotation marks, commas, line ends, its middle), where exactly that passage has to be found or the anchor refused; or in
+what does (a number, a sign, a negation, a word, a Chinese character, a clause), where it has to be refused.
 """
 
 from __future__ import annotations
@@ -139,10 +139,6 @@ def _white(passage: str, chance: random.Random) -> str | None:
 
 def _marks(passage: str, chance: random.Random) -> str | None:
     return _one(r"(?<=\w)[,，'’\"“”](?=\s?\w)", passage, chance, lambda mark: chance.choice(["", ",", "”", "’"]))
-
-
-def _slip(passage: str, chance: random.Random) -> str | None:
-    return _one(r"(?<=[a-z])[a-z](?=[a-z])", passage, chance, lambda letter: chance.choice([letter * 2, "", "x"]))
 
 
 def _ends(passage: str, chance: random.Random) -> str | None:
