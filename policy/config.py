@@ -98,8 +98,8 @@ class ContextConfig(_Frozen):
 class SearchConfig(_Frozen):
     """Where `search` looks."""
 
-    provider: Literal["local", "brave", "tavily", "searxng"] = "local"
-    """The local index, or a hosted service."""
+    provider: Literal["local", "brave", "tavily", "searxng", "duckduckgo", "arxiv", "pubmed"] = "local"
+    """The local index, or a hosted service; the last four need no key."""
     index: Path | None = None
     """The index made by `judger-agent index`; the bundled corpus without it."""
     dense: bool = True

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from policy.config import Settings
 from policy.episode import Episode
-from policy.index.dense import find_embedder
+from policy.index.dense import find_embedder, ranker
 from policy.index.store import LocalIndex
 from policy.sandbox import walls
 from policy.tools.authority import Authority
 from policy.tools.base import Tool, Toolbox, tool
 from policy.tools.file import FileTool
 from policy.tools.open import OpenTool, Reader
-from policy.tools.search import IndexProvider, Provider, SearchTool
+from policy.tools.search import IndexProvider, Provider, Rank, SearchTool
 from policy.tools.shell import ShellTool
 from policy.tools.todo import Todo
 from policy.web.cache import DiskCache
@@ -34,10 +34,17 @@ class Kit:
     tools: Toolbox
     todo: Todo
     missing: tuple[str, ...] = ()
+    seen: dict[str, str] = field(default_factory=dict)
+    """Where the keys lead that a search of the web has shown."""
 
     def take_up(self, episode: Episode) -> None:
         """Bring the tools' own state to where a resumed episode stands."""
         self.todo.restore(episode.todo)
+        self.seen.update(
+            (source.key.rpartition("#")[0], source.location)
+            for source in episode.sources
+            if source.location.startswith(("http://", "https://"))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,8 @@ class Shared:
     authority: Authority = field(default_factory=lambda: Authority(()))
     tools: tuple[Tool, ...] = ()
     """Those of MCP servers."""
+    rank: Rank | None = None
+    """Orders what several queries have found; without it their own orders are put together."""
 
     @classmethod
     def local(cls, index: LocalIndex) -> Shared:
@@ -82,7 +91,9 @@ async def open_shared(settings: Settings, *, search_key: str | None = None) -> A
             from policy.tools.mcp import open_mcp
 
             tools.extend(await stack.enter_async_context(open_mcp(server)))
-        yield Shared(index, provider, reader, Authority.load(search.authority), tuple(tools))
+        embedder = find_embedder() if search.dense else None
+        rank = ranker(embedder) if embedder is not None else None
+        yield Shared(index, provider, reader, Authority.load(search.authority), tuple(tools), rank)
 
 
 def open_index(settings: Settings) -> LocalIndex:
@@ -111,8 +122,16 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
     """The kit of an episode whose workspace is `folder`."""
     async with AsyncExitStack() as stack:
         workspace, todo = Workspace(folder), Todo()
-        search = SearchTool(shared.provider, order=shared.authority.order, max_results=settings.search.max_results)
-        own = (todo.todo, search.search, OpenTool(shared.index, shared.reader).open, FileTool(workspace).file)
+        seen: dict[str, str] = {}
+        search = SearchTool(
+            shared.provider,
+            order=shared.authority.order,
+            max_results=settings.search.max_results,
+            seen=seen,
+            rank=shared.rank,
+        )
+        opener = OpenTool(shared.index, shared.reader, seen=seen)
+        own = (todo.todo, search.search, opener.open, FileTool(workspace).file)
         offered = [tool(function) for function in own if function.__name__ in settings.agent.tools]
         tools: list[Tool] = [*offered, *shared.tools]
         missing: list[str] = []
@@ -125,4 +144,4 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
                 stack.push_async_callback(shell.aclose)
                 tools.append(tool(shell.shell))
         toolbox = Toolbox(tools, seconds=settings.agent.budget.tool_seconds)
-        yield Kit(workspace, toolbox, todo, tuple(missing))
+        yield Kit(workspace, toolbox, todo, tuple(missing), seen)

@@ -204,7 +204,7 @@ def _candidates(words: Sequence[Token], wanted: Sequence[Token]) -> Iterator[tup
         for at in where[wanted[pivot].word]:
             back = _walk(words, wanted, at - 1, pivot - 1, -1, most)
             forth = None if back is None else _walk(words, wanted, at + 1, pivot + 1, 1, most - back[1])
-            steps += 1 if back is None else 1 + abs(at - back[0]) + (0 if forth is None else forth[0] - at)
+            steps += 1 if back is None else 2 * len(wanted)
             if steps > _MOST_STEPS:
                 raise ToolError("The anchor's words are too common here to tell places apart. Add rarer words to it.")
             if back is not None and forth is not None:
