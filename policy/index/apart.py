@@ -1,7 +1,7 @@
 """A stranger's page read in a process of its own, which has so much time and memory and no more.
 
-lxml, trafilatura and pypdf have no limit of time, and a thread can't be stopped: a page that takes a minute would hold one
-of the few threads that all episodes share.
+lxml, trafilatura and pypdf have no limit of time, and a thread can't be stopped: a page that takes a minute would hold
+one of the few threads that all episodes share.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from policy.whole import loads, whole
 __all__ = ["parse_apart"]
 
 _MEMORY = 2 * 2**30
-_AT_ONCE = asyncio.Semaphore(max(2, os.cpu_count() or 2))
+"""Bytes of address space."""
 
 
-async def parse_apart(data: bytes, suffix: str, title: str, charset: str = "", *, seconds: float) -> Document:
-    """`policy.index.parse.parse_bytes` within a time. Raises Unreadable, also where it takes longer."""
+async def parse_apart(
+    data: bytes, suffix: str, title: str, charset: str = "", *, seconds: float, at_once: asyncio.Semaphore
+) -> Document:
+    """`policy.index.parse.parse_bytes` within a time; `at_once` bounds the processes. Raises Unreadable."""
     if suffix not in (".pdf", ".html", ".htm"):
         return await asyncio.to_thread(parse.parse_bytes, data, suffix, title, charset)
     head = json.dumps({"suffix": suffix, "title": title, "charset": charset, "seconds": int(seconds) + 1})
-    async with _AT_ONCE:
+    async with at_once:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "policy.index.apart",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ipaddress
+import os
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -78,6 +79,7 @@ class WebReader:
     ) -> None:
         self._config, self._cache = config, cache
         self._resolver, self._is_allowed = resolver, is_allowed
+        self._processes = asyncio.Semaphore(max(2, os.cpu_count() or 2))
         # No proxy and no .netrc out of the environment: both would carry requests past the checks.
         # No connection is used twice: it is kept by its address, and another name there has another certificate.
         self._client = httpx.AsyncClient(
@@ -102,7 +104,9 @@ class WebReader:
                 f"{address} is {page.media_type or 'of no known type'}, which is not read. Try another source."
             )
         try:
-            document = await parse_apart(page.data, suffix, page.address, page.charset, seconds=self._config.seconds)
+            document = await parse_apart(
+                page.data, suffix, page.address, page.charset, seconds=self._config.seconds, at_once=self._processes
+            )
         except parse.Unreadable as error:
             raise ToolError(f"{address} cannot be read: {error}. Try another source.") from error
         if not document.paragraphs:
@@ -202,7 +206,7 @@ def page_key(address: str) -> str:
     base = re.sub(r"[^\w.]+", "-", whole).strip("-.")
     is_plain = parts.scheme == "https" and parts.netloc == parts.hostname and "." in parts.netloc and not parts.query
     # Of a slash alone comes a dash: /a/b and /a-b are two pages.
-    if is_plain and len(base) <= 80 and base == whole.removesuffix("/").replace("/", "-") and "-" not in whole:
-        if not whole.endswith("/") or parts.path == "/":
-            return base
+    is_read_back = base == whole.removesuffix("/").replace("/", "-") and "-" not in whole
+    if is_plain and is_read_back and len(base) <= 80 and (not whole.endswith("/") or parts.path == "/"):
+        return base
     return f"{base[:70]}-{hashlib.sha256(address.partition('#')[0].encode()).hexdigest()[:8]}".lstrip("-")
