@@ -1,7 +1,7 @@
 """Citations as models write them, found in a report. Code is left alone.
 
-`\\cite{a#1}` is what is asked for; `\\citep`, `\\\\cite`, `[a#1]` and 【a#1】 are written too, with `;`, `，` or `、` between
-keys, underscores escaped as TeX wants it, and spaces.
+`\\cite{a#1}` is what is asked for; `\\citep`, `[a#1]` and 【a#1】 are written too, with `;`, `，` or `、` between keys,
+underscores escaped as TeX wants it, and spaces.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ class AgentConfig(_Frozen):
     """What the model sees."""
     system_prompt: Path | None = None
     """A text file instead of the built-in instructions."""
-    tools: tuple[Literal["todo", "search", "open", "file"], ...] = ("todo", "search", "open", "file")
+    tools: tuple[Literal["todo", "note", "search", "open", "file"], ...] = ("todo", "note", "search", "open", "file")
     """Which of these are offered; the shell and MCP servers have their own settings."""
 
 

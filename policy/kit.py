@@ -16,6 +16,7 @@ from policy.sandbox import walls
 from policy.tools.authority import Authority
 from policy.tools.base import Tool, Toolbox, tool
 from policy.tools.file import FileTool
+from policy.tools.notes import note
 from policy.tools.open import OpenTool, Reader
 from policy.tools.search import IndexProvider, Provider, Rank, SearchTool
 from policy.tools.shell import ShellTool
@@ -131,7 +132,7 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
             rank=shared.rank,
         )
         opener = OpenTool(shared.index, shared.reader, seen=seen)
-        own = (todo.todo, search.search, opener.open, FileTool(workspace).file)
+        own = (todo.todo, note, search.search, opener.open, FileTool(workspace).file)
         offered = [tool(function) for function in own if function.__name__ in settings.agent.tools]
         tools: list[Tool] = [*offered, *shared.tools]
         missing: list[str] = []

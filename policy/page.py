@@ -76,7 +76,7 @@ def _rendered(report: str, image: Callable[[str], bytes | None]) -> str:
     from mdit_py_plugins.dollarmath import dollarmath_plugin
 
     if len(report) > _MOST_CHARS:
-        return f"<p>This report is too long to be laid out; it is shown as it was written.</p><pre>{html.escape(report)}</pre>"
+        return f"<p>Too long to be laid out; it is shown as it was written.</p><pre>{html.escape(report)}</pre>"
     # Raw HTML in the report is shown as text, and links with odd schemes are left as words.
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     markdown.use(dollarmath_plugin, allow_space=False, allow_digits=False, renderer=_mathematics)
@@ -144,3 +144,42 @@ def _unknown(keys: Sequence[str]) -> str:
         return ""
     names = ", ".join(f"<code>{html.escape(key)}</code>" for key in keys)
     return f'<p class="unknown">Cited but never read, shown as [?]: {names}.</p>'
+
+
+def _passage(number: int, source: Source, uses: int) -> str:
+    back = "".join(
+        f'<a class="back" href="#c{number}-{use}" title="where it is cited">↑</a>' for use in range(1, uses + 1)
+    )
+    location = html.escape(source.location)
+    if re.match(r"https?://", source.location):
+        location = f'<a href="{location}" rel="noreferrer">{location}</a>'
+    return (
+        f'<section id="p{number}"><h3>[{number}] {html.escape(source.title)} {back}</h3>'
+        f'<p class="where">{location}, {html.escape(place_of(source))}</p><p class="passage">{html.escape(source.text)}</p></section>'
+    )
+
+
+def _checklist(checklist: Checklist | None) -> str:
+    if checklist is None:
+        return ""
+    rows = "".join(
+        f'<tr class="{_tone(row)}"><td>{html.escape(row.verdict.replace("_", " "))}</td>'
+        f"<td>{row.weight:g}</td><td>{html.escape(row.text)}</td></tr>"
+        for row in checklist.rows
+    )
+    head = "<tr><th>verdict</th><th>weight</th><th>criterion</th></tr>"
+    return (
+        f"<section><h2>Checklist</h2><p>{html.escape(reward_line(checklist))}</p><table>{head}{rows}</table></section>"
+    )
+
+
+def _tone(row: Checked) -> str:
+    """Good, bad or between: of a flaw, to be satisfied is bad."""
+    match row.verdict:
+        case "fully_satisfied":
+            return "good" if row.weight > 0 else "bad"
+        case "not_satisfied":
+            return "bad" if row.weight > 0 else "good"
+        case "partially_satisfied":
+            return "between" if row.weight > 0 else "bad"
+    return "none"

@@ -1,4 +1,4 @@
-"""Markdown and plain text to paragraphs: headings, code fences, tables and front matter are told apart, nothing is lost."""
+"""Markdown and plain text to paragraphs: headings, code, tables and front matter are told apart, nothing is lost."""
 
 from __future__ import annotations
 

@@ -95,9 +95,7 @@ class OpenTool:
         address = self._seen.get(document)
         if not passages and address is not None:
             if self._reader is None:
-                raise ToolError(
-                    f"The web is not available here: of {document} there is only what the search has shown."
-                )
+                raise ToolError(f"The web is not available: of {document} there is only what the search has shown.")
             return await self._reader.read(address)
         if not passages:
             raise ToolError(f"There is no document {document!r}. Use a key that `search` has shown.")

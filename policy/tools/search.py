@@ -97,12 +97,9 @@ class SearchTool:
         parts: list[str] = []
         sources: dict[str, Source] = {}
         if together and len(wanted) > 1:
-            failed = [
-                f"{query}: {answer}"
-                for query, answer in zip(wanted, answers, strict=True)
-                if isinstance(answer, ToolError)
-            ]
-            best = await self._best(wanted, [answer for answer in answers if not isinstance(answer, ToolError)], limit)
+            pairs = list(zip(wanted, answers, strict=True))
+            failed = [f"{query}: {answer}" for query, answer in pairs if isinstance(answer, ToolError)]
+            best = await self._best(wanted, [answer for _, answer in pairs if not isinstance(answer, ToolError)], limit)
             shown = [self._show(found, False) for found in best] or ["Nothing found. Try other or fewer words."]
             return Result("\n\n".join([*failed, *shown]), tuple(found.source for found in best))
         for query, answer in zip(wanted, answers, strict=True):

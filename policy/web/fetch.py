@@ -209,4 +209,5 @@ def page_key(address: str) -> str:
     is_read_back = base == whole.removesuffix("/").replace("/", "-") and "-" not in whole
     if is_plain and is_read_back and len(base) <= 80 and (not whole.endswith("/") or parts.path == "/"):
         return base
-    return f"{base[:70]}-{hashlib.sha256(address.partition('#')[0].encode()).hexdigest()[:8]}".lstrip("-")
+    digest = hashlib.sha256(address.partition("#")[0].encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{base[:70]}-{digest}".lstrip("-")

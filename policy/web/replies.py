@@ -1,6 +1,7 @@
 """What search services answer, read as sources. Pure: bytes of a stranger in, sources out, or BadReply.
 
-A row that is none is left out; a reply that has no rows because it is something else is a fault and not "nothing found".
+A row that is none is left out; a reply that has no rows because it is something else is a fault, and never
+"nothing found".
 """
 
 from __future__ import annotations

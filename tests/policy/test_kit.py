@@ -22,7 +22,7 @@ def shared(tmp_path):
 
 async def test_all_built_in_tools_are_offered_unless_the_settings_name_some(tmp_path, shared):
     async with open_kit(Settings(), tmp_path / "a", shared) as kit:
-        assert kit.tools.names == ("todo", "search", "open", "file")
+        assert kit.tools.names == ("todo", "note", "search", "open", "file")
     some = Settings.model_validate({"agent": {"tools": ["open", "search"]}})
     async with open_kit(some, tmp_path / "b", shared) as kit:
         assert kit.tools.names == ("search", "open")
