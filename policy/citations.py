@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["MARK", "marked", "replaced"]
+__all__ = ["MARK", "marked", "outside_code", "replaced"]
 
 # Private-use characters mark a citation while Markdown is rendered; whoever writes them in a report loses them.
 _OPEN, _CLOSE = "\ue000", "\ue001"
@@ -46,7 +46,7 @@ def replaced(report: str, mark: Callable[[Sequence[str]], str], is_known: Callab
         return mark(keys or [""])
 
     text = report.replace(_OPEN, "").replace(_CLOSE, "")
-    return "".join(part if is_code else _CITATION.sub(put, part) for is_code, part in _parts(text))
+    return "".join(part if is_code else _CITATION.sub(put, part) for is_code, part in outside_code(text))
 
 
 def _keys(written: str) -> list[str]:
@@ -54,7 +54,7 @@ def _keys(written: str) -> list[str]:
     return [key for key in keys if key]
 
 
-def _parts(text: str) -> Iterator[tuple[bool, str]]:
+def outside_code(text: str) -> Iterator[tuple[bool, str]]:
     """(is code, part) of a Markdown text: fenced blocks, and spans between equal runs of backticks."""
     fence, block = "", list[str]()
     for line in text.splitlines(keepends=True):

@@ -11,8 +11,9 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import unquote
 
-from policy.citations import MARK, marked
-from policy.report import Checklist, Resolved
+from policy.citations import MARK, marked, outside_code
+from policy.report import Checked, Checklist, Resolved, place_of, reward_line
+from policy.sources import Source
 
 __all__ = ["Facts", "to_html"]
 
@@ -21,6 +22,7 @@ _MOST_CHARS = 400_000
 _MOST_IMAGES = 16 * 2**20
 _MOST_TEX = 2_000
 _IMAGES = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"), (b"RIFF", "webp"))
+_MONEY = re.compile(r"(?<!\\)\$(?=\d[\d.,]*+(?:[)\]*_]|[ \u2013\u2014-]*(?:[A-Za-z]{2,}|$|[(`]| \$)))", re.MULTILINE)
 # latex2mathml makes links and styles of these.
 _ACTIVE = re.compile(r"\\(?:href|url|style|class|cssId|require|unicode|html)", re.IGNORECASE)
 
@@ -98,20 +100,23 @@ def _rendered(report: str, image: Callable[[str], bytes | None]) -> str:
 
 
 def _dollars(text: str) -> str:
-    r"""\(...\) and \[...\] as dollars, which the plugin reads."""
-    if "\\(" not in text and "\\[" not in text:
-        return text
-    lines, code = [], False
-    for line in text.split("\n"):
-        code ^= line.lstrip().startswith(("```", "~~~"))
-        for left, right, mark in (("\\(", "\\)", "$"), ("\\[", "\\]", "$$")):
-            start = 0 if code or "`" in line else -1
-            while start >= 0 and (start := line.find(left, start)) >= 0:
-                if (end := line.find(right, start)) < 0:
-                    break
-                line = f"{line[:start]}{mark}{line[start + 2 : end].strip()}{mark}{line[end + 2 :]}"
-        lines.append(line)
-    return "\n".join(lines)
+    r"""\(...\) and \[...\] as dollars, which the plugin reads, and sums of money escaped, which it would take for them."""
+    return "".join(part if is_code else _MONEY.sub(r"\\$", _delimited(part)) for is_code, part in outside_code(text))
+
+
+def _delimited(part: str) -> str:
+    for left, right, mark in (("\\(", "\\)", "$"), ("\\[", "\\]", "$$")):
+        done: list[str] = []
+        rest = part
+        while left in rest:
+            before, _, behind = rest.partition(left)
+            inner, closed, rest_of_it = behind.partition(right)
+            if not closed or "\n\n" in inner:
+                break
+            done += [before, mark, inner.strip(), mark]
+            rest = rest_of_it
+        part = "".join([*done, rest])
+    return part
 
 
 def _mathematics(tex: str, options: dict[str, Any]) -> str:
@@ -155,7 +160,8 @@ def _passage(number: int, source: Source, uses: int) -> str:
         location = f'<a href="{location}" rel="noreferrer">{location}</a>'
     return (
         f'<section id="p{number}"><h3>[{number}] {html.escape(source.title)} {back}</h3>'
-        f'<p class="where">{location}, {html.escape(place_of(source))}</p><p class="passage">{html.escape(source.text)}</p></section>'
+        f'<p class="where">{location}, {html.escape(place_of(source))}</p>'
+        f'<p class="passage">{html.escape(source.text)}</p></section>'
     )
 
 

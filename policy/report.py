@@ -1,4 +1,4 @@
-"""The report as a reader gets it: citations resolved to a numbered source list, and Markdown. The page is `policy.page`."""
+"""The report as a reader gets it: citations as numbers, its sources, and Markdown. The page is `policy.page`'s."""
 
 from __future__ import annotations
 

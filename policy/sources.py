@@ -38,7 +38,7 @@ class Sources:
         return self._seen.get(key)
 
     def find(self, key: str) -> Source | None:
-        """What a citation means: a passage, several of one document (`mill#2-5`), or all that was seen of it (`mill`)."""
+        """What a citation means: a passage, several of a document (`mill#2-5`), or all that was seen of it (`mill`)."""
         if (found := self._seen.get(key)) is not None:
             return found
         document, mark, numbers = key.partition("#")

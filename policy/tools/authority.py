@@ -23,7 +23,7 @@ class Authority:
 
     @classmethod
     def load(cls, path: Path | None) -> Authority:
-        """The list in a file, or the one that comes with the package. What stands behind a tab (kind, languages) is for readers."""
+        """The list in a file, or the one of the package. What stands behind a tab (kind, languages) is for readers."""
         try:
             source = files("policy").joinpath("prompts/authority.tsv") if path is None else path
             lines = source.read_text(encoding="utf-8").splitlines()

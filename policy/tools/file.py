@@ -32,9 +32,10 @@ class FileTool:
         """Work with text files in your workspace.
 
         `read` shows lines; `write` creates or replaces a whole file; `list` names the files; `grep` finds the lines of
-        a file, or of all files in a folder, that hold `text` in any case; `patch` changes one
-        place and is much cheaper than `write`: it finds `anchor` (a small typo does no harm) and puts `text` in its
-        place, or before or after it. For a long passage the anchor may be its first words, ` ... `, and its last words.
+        a file, or of all files in a folder, that hold `text` in any case; `patch` changes one place and is much cheaper
+        than `write`: it finds `anchor` (white space, quotation marks and a misspelling do no harm; words and numbers
+        must be the file's) and puts `text` in its place, or before or after it. For a long passage the anchor may be
+        its first words, ` ... `, and its last words.
 
         Args:
             command: What to do.

@@ -81,7 +81,7 @@ def test_a_flaw_that_is_there_is_shown_as_bad_and_one_that_is_not_as_good():
         "A \\cite{mill#1;w#2}.",
         "A \\cite{mill#1， w#2}.",
         "A \\citep[see][p. 3]{mill#1}.",
-        "A \\\\cite{ `mill#1` }.",
+        "A \\\\cite{ 'mill#1' }.",
         "A \\cite{mill}.",
         "A \\cite{mill\\#1}.",
     ],
