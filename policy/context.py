@@ -105,10 +105,10 @@ def compaction(
 def _findings(messages: Sequence[Message], keep_from: int, sources: Sources) -> list[str]:
     """What the model noted, and what it said of a source by its key, in order, each once."""
     found: dict[str, None] = {}
-    answers = {m["tool_call_id"]: str(m.get("content")) for m in messages if m.get("role") == "tool"}
     for number, message in enumerate(messages[2:], 2):
         if message["role"] != "assistant":
             continue
+        answers = _answers(messages, number)
         for call in message.get("tool_calls") or ():
             # Those that were refused were told so.
             if call["function"]["name"] == "note" and answers.get(call["id"], "").startswith("Noted"):
@@ -120,6 +120,17 @@ def _findings(messages: Sequence[Message], keep_from: int, sources: Sources) -> 
                 if keys and len(sentence) <= 600 and any(sources.get(key) is not None for key in keys):
                     found.setdefault(f"- {sentence.strip()}")
     return list(found)
+
+
+def _answers(messages: Sequence[Message], number: int) -> dict[str, str]:
+    """What came of the calls of one reply, by their ids, which other turns may use again."""
+    answers = {}
+    for message in messages[number + 1 :]:
+        if message["role"] == "assistant":
+            break
+        if message["role"] == "tool":
+            answers[message["tool_call_id"]] = str(message.get("content"))
+    return answers
 
 
 def _noted(arguments: str) -> list[str]:

@@ -100,7 +100,7 @@ def _rendered(report: str, image: Callable[[str], bytes | None]) -> str:
 
 
 def _dollars(text: str) -> str:
-    r"""\(...\) and \[...\] as dollars, which the plugin reads, and sums of money escaped, which it would take for them."""
+    r"""\(...\) and \[...\] as dollars, which the plugin reads; money escaped, which it would take for them."""
     return "".join(part if is_code else _MONEY.sub(r"\\$", _delimited(part)) for is_code, part in outside_code(text))
 
 

@@ -135,7 +135,8 @@ class SearchTool:
         if self._rank is not None and found:
             texts = [f"{one.source.title}. {one.source.text}" for one in found]
             scores = await asyncio.to_thread(self._rank, queries, texts)
-        return self._order([replace(one, score=score) for one, score in zip(found, scores, strict=True)])[:limit]
+        scored = [replace(one, score=score) for one, score in zip(found, scores, strict=True)]
+        return self._order(sorted(scored, key=lambda one: -one.score))[:limit]
 
     def _note(self, answer: Sequence[Found]) -> None:
         """Where each key leads, for `open`."""

@@ -77,11 +77,12 @@ def _loads(data: bytes) -> Any:
 
 
 def _duckduckgo(data: bytes) -> list[Source]:
+    from lxml import etree
     from lxml import html as pages
 
     try:
         page = pages.document_fromstring(data, parser=pages.HTMLParser(encoding="utf-8"))
-    except (ValueError, SyntaxError) as error:  # lxml's ParserError and XMLSyntaxError are these
+    except (ValueError, etree.LxmlError) as error:
         raise BadReply("its answer is no page") from error
     results = page.xpath('//div[contains(concat(" ", @class, " "), " result ")]')
     if not results and not page.xpath('//*[contains(@class, "no-results")]'):
@@ -154,7 +155,7 @@ def _xml(data: bytes) -> Any:
 
 
 def _words(element: Any) -> str:
-    return "" if element is None else " ".join("".join(element.itertext(with_tail=False)).split())
+    return "" if element is None else " ".join(str(element.xpath("string()")).split())
 
 
 def _source(address: Any, title: str, text: str, *, is_html: bool = True) -> Source | None:

@@ -84,6 +84,9 @@ async def test_one_failed_query_leaves_the_others(loopback):
     await service.aclose()
 
 
+TEXT = "Tait &amp; sons &lt;1825&gt; <b>mill</b> caf&eacute; a &amp;lt; b"
+
+
 async def test_rows_with_broken_addresses_or_odd_values_are_left_out_and_entities_are_read(loopback):
     rows = [
         {"url": "http://[", "title": "x"},
