@@ -40,7 +40,8 @@ class FileTool:
         Args:
             command: What to do.
             path: The file, relative to the workspace; for `list`, a folder.
-            text: For `write`, the content; for `grep`, the words; for `patch`, the new text. Empty with `patch` deletes the anchor's passage.
+            text: For `write`, the content; for `grep`, the words; for `patch`, the new text. Empty with `patch` deletes
+                the anchor's passage.
             anchor: For `patch`, the passage to change, copied from the file; it must fit one place only.
             position: For `patch`, whether `text` replaces the anchor's passage or is put before or after it.
             first_line: For `read`, the first line, counted from 1.

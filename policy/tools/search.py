@@ -102,7 +102,8 @@ class SearchTool:
             best = await self._best(wanted, [answer for _, answer in pairs if not isinstance(answer, ToolError)], limit)
             shown = [self._show(found, False) for found in best] or ["Nothing found. Try other or fewer words."]
             return Result("\n\n".join([*failed, *shown]), tuple(found.source for found in best))
-        for query, answer in zip(wanted, answers, strict=True):
+        for query, every in zip(wanted, answers, strict=True):
+            answer = every if isinstance(every, ToolError) else every[:limit]
             parts.append(f"## {query}")
             if isinstance(answer, ToolError):
                 parts.append(str(answer))
@@ -116,8 +117,7 @@ class SearchTool:
     async def _ask(self, query: str, limit: int) -> Sequence[Found] | ToolError:
         try:
             # More than are shown, so that a source of authority just below the cut is there to be raised.
-            found = await self._provider.search(query, min(2 * limit, limit + 20))
-            return self._order(found)[:limit]
+            return self._order(await self._provider.search(query, min(2 * limit, limit + 20)))
         except ToolError as error:
             return error
 
