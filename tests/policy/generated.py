@@ -1,12 +1,12 @@
-"""`python -m tests.policy.generated [--inputs 10000]`: hostile inputs for what the agent reads. The tests run a short form.
+"""`python -m tests.policy.generated [--inputs 10000]`: hostile inputs for what the agent reads; the tests run few.
 
     pages      HTML, Markdown and plain bytes, mutated: read, or refused as unreadable
     replies    what search services might send: read, or refused as a bad reply
     reports    Markdown with citations, mathematics and code: resolved and laid out as a page without anything active
     patches    anchors that say the same or something else, against an oracle (`tests.policy.workspace.edits`)
 
-Prints one line of JSON a kind, and ends with 1 where there was a crash, damage, or an input that took over a second of
-the processor.
+Prints one line of JSON a kind, and ends with 1 where there was a crash, damage, or an input that took over a second
+of the processor.
 """
 
 from __future__ import annotations
@@ -28,9 +28,12 @@ from tests.policy.web.recorded import ARTICLES, ATOM, DUCK, IDS
 from tests.policy.workspace import edits
 
 SECONDS = 1.0
-_TAGS = "div p table tr td ul li a b svg math script style template form select iframe h1 pre blockquote br html body".split()
+_TAGS = (
+    "div p table tr td ul li a b svg math script style template form select iframe h1 pre blockquote br html body"
+).split()
 _SPLICES = [
-    b"\x00", b"\xff", b"\xed\xa0\xbd", b"<", b">", b"&#x110000;", b"&amp", b"<!--", b"-->", b"<![CDATA[", b"]]>", b"<?php",
+    b"\x00", b"\xff", b"\xed\xa0\xbd", b"<", b">", b"&#x110000;", b"&amp", b"<!--",
+    b"-->", b"<![CDATA[", b"]]>", b"<?php",
     b"<!DOCTYPE x [<!ENTITY a 'b'>]>", b"&a;", b'"', b"'", b"=", b"\xfe\xff", b"\xe2\x80\xae", b"<plaintext>", b"</html>",
     b"<meta charset=utf-7>", b"\n---\n", b"```\n", b"|---|\n", b"===\n", b"{", b"[", b"null", b"1e999", b'"\\ud83d"',
 ]  # fmt: skip
@@ -87,7 +90,8 @@ def reports(number: int, seed: int) -> Iterator[Callable[[], str]]:
     sources.add(Source("a_b#2", "B", "https://a.org/?a=1&b=2", "Text."))
     pieces = [
         "\\cite{mill#1}", "\\cite{a\\_b#2;mill}", "[mill#1]", "`", "``", "```\n", "~~~\n", "$", "$$\n", "\\(", "\\)", "\\[", "{",
-        "}", "\\frac{1}{2}", "\\href{javascript:x}{y}", "**", "_", "![x](y.png)", "[x](javascript:y)", "<script>", "| a | b |\n",
+        "}", "\\frac{1}{2}",
+    "\\href{javascript:x}{y}", "**", "_", "![x](y.png)", "[x](javascript:y)", "<script>", "| a | b |\n",
         "|---|---|\n", "# T\n", "> ", "- ", "\n\n", "\ue000", "\ue001", "&#x6A;", "word ", "\\", "$5 ", "1. ", "\t", "\u2028", "]", "[",
     ]  # fmt: skip
     for _ in range(number):
@@ -150,14 +154,14 @@ def _mutated(data: bytes, chance: random.Random) -> bytes:
 
 def _soup(chance: random.Random) -> bytes:
     if chance.random() < 0.05:
-        return f"<{chance.choice(_TAGS)}>".encode() * chance.choice([100, 1000, 5000]) + b"text"
+        return b"<html><body>" + f"<{chance.choice(_TAGS)}>text ".encode() * chance.choice([100, 1000, 5000])
     parts = []
     for _ in range(chance.randrange(5, 200)):
         tag = chance.choice(_TAGS)
         parts.append(
             chance.choice([f"<{tag}>", f"</{tag}>", f'<{tag} {tag}="{"x" * chance.randrange(50)}">', "Some words. "])
         )
-    return "".join(parts).encode()
+    return f"<html><head><title>T</title></head><body>{''.join(parts)}".encode()
 
 
 def _value(chance: random.Random, depth: int) -> object:

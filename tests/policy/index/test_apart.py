@@ -21,7 +21,7 @@ async def test_a_page_is_read_as_in_this_process_and_the_loop_goes_on():
             beats += 1
 
     beating = asyncio.create_task(beat())
-    page = "<title>Mühle</title><article><h1>Mill</h1><p>The wheel is of oak, and the mill grinds barley.</p></article>"
+    page = "<!doctype html><html><title>Mühle</title><article><h1>Mill</h1><p>The wheel is of oak, and the mill grinds barley.</p></article>"
     data = page.encode("cp1252")
     document = await parse_apart(data, ".html", "x", "windows-1252", seconds=30, at_once=asyncio.Semaphore(1))
     beating.cancel()
@@ -36,7 +36,7 @@ async def test_what_is_no_page_is_unreadable_there_too():
 
 
 async def test_a_page_that_takes_too_long_is_ended():
-    page = b"<div>" * 400_000
+    page = b"<html><body>" + b"<div>text" * 400_000
     start = time.monotonic()
     with pytest.raises(Unreadable, match=r"takes more than"):
         await parse_apart(page, ".html", "x", seconds=0.05, at_once=asyncio.Semaphore(1))

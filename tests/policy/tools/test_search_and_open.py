@@ -107,7 +107,7 @@ async def test_several_queries_for_one_thing_have_one_ranked_answer():
     assert [source.key[:2] for source in fused.sources] == ["d1", "d2", "d4", "d5"]  # both queries find these
     ranked = SearchTool(provider, rank=lambda queries, texts: [float(int(text[1])) for text in texts])
     best = await ranked.search(["mill", "wheel"], results=3, together=True)
-    assert [source.key for source in best.sources] == ["d5.org#0", "d4.org#0", "d3.org#0"]
+    assert [source.key for source in best.sources] == ["d8.org#0", "d7.org#0", "d5.org#0"]
     assert best.text.count("[d") == 3
 
 
