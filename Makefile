@@ -52,9 +52,12 @@ test-verl:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/verl_recipe/make_venv.sh
 	PYTHONPATH=. .venv-verl/bin/python -m pytest -c tests/verl_recipe/pytest.ini --rootdir . --confcutdir . tests/verl_recipe
 
+INTEGRATIONS := -m pytest -c tests/integrations/pytest.ini --rootdir . --confcutdir tests/integrations
+
 test-integrations:
-	PYTHON="$(PYTHON)" bash tests/integrations/make_venv.sh
-	PYTHONPATH=. .venv-integrations/bin/python -m pytest -c tests/integrations/pytest.ini --rootdir . --confcutdir tests/integrations tests/integrations
+	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/integrations/make_venv.sh
+	PYTHONPATH=. .venv-integrations/bin/python $(INTEGRATIONS) tests/integrations
+	PYTHONPATH=. .venv-integrations-torch/bin/python $(INTEGRATIONS) tests/integrations -k lighteval
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -85,9 +88,11 @@ $(VENV)/.fuzz: $(VENV)/.dev
 	@$(PIP) -e ".[fuzz]"
 	@touch $@
 
-# A million inputs for each target, guided by coverage; the tests run a short form.
+# A million inputs for each target, guided by coverage, and ten thousand for each of the agent's; the tests run a short
+# form.
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz
+	$(BIN)/python -m tests.policy.fuzz
 
 # Ten thousand generated pages, search replies, reports and patches for the agent; the tests run a short form.
 fuzz-agent: $(VENV)/.dev

@@ -16,14 +16,16 @@ from judger.flags import Flag, flag_of
 
 Weight = Annotated[float, Field(ge=1e-3, le=1e3, allow_inf_nan=False)]
 """A lane's share. Without one it would never have its turn."""
-EngineName = Literal["mini", "torch", "vllm", "openai", "decisions", "scripted"]
+EngineName = Literal["mini", "torch", "vllm", "openai", "decisions", "scripted", "cascade"]
 Way = Literal["logprobs", "choice", "structured"]
 """How an endpoint is made to name a label (`judger.engines.openai.request`)."""
 Reading = Literal["auto", "logprobs", "choice", "structured"]
 WRITING: tuple[EngineName, ...] = ("torch", "vllm", "openai")
 """The engines that write reasons."""
 PROMPTED: tuple[EngineName, ...] = (*WRITING, "decisions")
-"""The engines that read a prompt, and so have a fence key."""
+"""The engines that read a prompt, and so need a fence key."""
+FENCED: tuple[EngineName, ...] = (*PROMPTED, "cascade")
+"""The engines that have a fence key; a cascade's judges share it."""
 REMOTE: tuple[EngineName, ...] = ("openai", "decisions")
 """The engines that ask an endpoint."""
 LISTENING = "the server"
@@ -73,6 +75,9 @@ class EngineConfig(BaseModel):
     reason_tokens: Annotated[int | None, Flag(only=WRITING)] = Field(
         None, ge=16, description="tokens a written reason may take"
     )
+    trial_temperature: Annotated[float, Flag("T", only=WRITING)] = Field(
+        0.7, ge=0, le=2, allow_inf_nan=False, description="at which several trials write their reasons; one is greedy"
+    )
     quantization: Annotated[str | None, Flag("NAME", only=("vllm",))] = Field(
         None, description="as its own option of that name"
     )
@@ -95,7 +100,13 @@ class EngineConfig(BaseModel):
     api_key_file: Annotated[Path | None, Flag(only=REMOTE)] = Field(
         None, description="a file with the key in its first line"
     )
-    fence_key_file: Annotated[Path | None, Flag(only=PROMPTED)] = Field(
+    cascade: Annotated[Path | None, Flag(only=("cascade",))] = Field(
+        None, description="TOML or YAML: which judge settles what is clear, and which is asked about the rest"
+    )
+    cascade_level: Annotated[Literal["both", "first", "second"], Flag(only=("cascade",))] = Field(
+        "both", description="ask that level alone"
+    )
+    fence_key_file: Annotated[Path | None, Flag(only=FENCED)] = Field(
         None,
         description="a file with the secret of the reports' fences, the same on all replicas; made where it is "
         "missing; default: one in your state folder",
@@ -123,6 +134,11 @@ class ServeConfig(EngineConfig):
     port: Annotated[int, Flag(group=LISTENING)] = Field(50051, ge=0, le=65535, description="0 takes a free one")
     http_port: Annotated[int | None, Flag(group=LISTENING)] = Field(
         None, ge=0, le=65535, description="the same in JSON over HTTP; default: not served"
+    )
+    origin: Annotated[str | None, Flag("URL", LISTENING)] = Field(
+        None,
+        pattern=r"^https?://[^/\s]{1,250}$",
+        description="how browsers name the HTTP port where a proxy or a name stands before it: https://judge.internal",
     )
     unscored: Annotated[float | None, Flag("NUMBER", LISTENING)] = Field(
         None,

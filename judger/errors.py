@@ -33,6 +33,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Unsupported",
+    "is_out_of_memory",
 ]
 
 
@@ -161,3 +162,8 @@ STATUS: dict[type[JudgerError], str] = {
     Unavailable: "UNAVAILABLE",
     EngineError: "INTERNAL",
 }
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """By name: torch, which has its own error for it, is not imported here."""
+    return isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)

@@ -31,8 +31,11 @@ def reward(
     """The reward of one report.
 
     `verdicts` are in the order of `criteria`. With `allow_unscored` the scored criteria alone count, in the sum and
-    in what it is divided by; where what is missing decides, there is still no value.
+    in what it is divided by; where what is missing decides, there is still no value. Monitors (weight 0) count in
+    nothing, scored or not.
     """
+    weighed = [(c, verdict) for c, verdict in zip(criteria, verdicts, strict=True) if not c.is_monitor]
+    criteria, verdicts = [c for c, _ in weighed], [verdict for _, verdict in weighed]
     scored = [
         (criterion, verdict.result)
         for criterion, verdict in zip(criteria, verdicts, strict=True)

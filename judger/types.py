@@ -81,7 +81,12 @@ class Criterion:
 
     @property
     def is_negative(self) -> bool:
-        return self.weight < 0
+        return self.weight < 0 or (self.is_monitor and self.role is Role.NEGATIVE)
+
+    @property
+    def is_monitor(self) -> bool:
+        """Weighs nothing: judged and shown, and no part of any reward. Callers' own; no server takes one."""
+        return self.weight == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

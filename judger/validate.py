@@ -71,8 +71,10 @@ def count_fault(number: int, limit: int) -> str | None:
     return f"has {number:,} entries, more than the limit of {limit:,}" if number > limit else None
 
 
-def criteria_faults(criteria: Sequence[Criterion], limits: Limits = LIMITS) -> Iterator[tuple[str, str]]:
-    """(field path, reason) for everything wrong with a rubric."""
+def criteria_faults(
+    criteria: Sequence[Criterion], limits: Limits = LIMITS, *, monitors: bool = False
+) -> Iterator[tuple[str, str]]:
+    """(field path, reason) for everything wrong with a rubric; with `monitors` a weight may be zero."""
     if fault := count_fault(len(criteria), limits.criteria):
         yield "criteria", fault
         return
@@ -90,6 +92,9 @@ def criteria_faults(criteria: Sequence[Criterion], limits: Limits = LIMITS) -> I
             yield f"criteria[{i}].axis", fault
         if not math.isfinite(weight):
             yield f"criteria[{i}].weight", f"must be a finite number, not {weight}"
+        elif weight == 0 and monitors:
+            if criterion.fatal:
+                yield f"criteria[{i}].fatal", "a monitor (weight 0) decides nothing, so it can't be fatal"
         elif weight == 0:
             yield f"criteria[{i}].weight", "must not be zero: leave the criterion out instead"
         elif weight < 0 and criterion.role is not Role.NEGATIVE:

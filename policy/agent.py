@@ -6,19 +6,22 @@
     a reply without calls is the report
 
 Step-DeepResearch, arXiv 2512.20491, sections 5 and 7.1. Whatever the model writes wrong becomes an observation; only a
-model that gives no reply ends an episode as failed. Everything that happens is an event (`policy.events`).
+model that refuses to reply ends an episode as failed, and one that is away leaves it as it stands. Everything that
+happens is an event (`policy.events`).
 """
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from policy import context
+from policy import context, handin
 from policy.config import AgentConfig
 from policy.episode import Episode
-from policy.errors import ContextFull, ModelError, ToolError
+from policy.errors import ContextFull, ModelAway, ModelError, ToolError
 from policy.events import Compacted, Event, Finished, Observed, Replied, Status
 from policy.model import Completion, Message, Model, Schema, ToolCall
 from policy.tools.base import ToolAnswer
@@ -36,6 +39,10 @@ class Tools(Protocol):
 
     async def call(self, call: ToolCall) -> ToolAnswer: ...
 
+    def only_reads(self, call: ToolCall) -> bool:
+        """Whether the call may be carried out beside others, since it changes nothing."""
+        ...
+
 
 class Agent:
     """Runs an episode. `plan` shows the todo list; `on_event` is told of every event right after it is applied."""
@@ -52,15 +59,19 @@ class Agent:
     ) -> None:
         self._model, self._tools, self._workspace, self._config = model, tools, workspace, config
         self._plan, self._on_event = plan, on_event
+        self._window: int | None = None
+        """Tokens of prompt and reply that the model takes, as far as it has said so."""
 
     async def run(self, episode: Episode) -> Episode:
-        """Bring a started episode to its end, from wherever it stands."""
+        """Bring a started episode to its end, from wherever it stands. Raises ModelAway, and then it can go on."""
         try:
             if episode.reply is not None and episode.finished is None:
                 await self._act(episode)  # of a resumed episode, the last turn may be half done
             while episode.finished is None:
                 await self._ask(episode)
                 await self._act(episode)
+        except ModelAway:
+            raise
         except ModelError as error:
             self._emit(episode, Finished(status="failed", reason=str(error), seconds=episode.seconds))
         return episode
@@ -69,16 +80,25 @@ class Agent:
         spent = self._spent(episode)
         if spent:
             self._note(episode, f"Your budget is used up ({spent}). Write the whole report now, without further calls.")
-        if episode.context_tokens > self._config.context.tokens * self._config.context.compact_at:
+        if episode.context_tokens > self._context() * self._config.context.compact_at:
             self._compact(episode)
         start = time.perf_counter()
-        try:
-            reply = await self._complete(episode, use_tools=not spent)
-        except ContextFull:
-            if not self._compact(episode):
-                raise
-            reply = await self._complete(episode, use_tools=not spent)
+        while True:
+            try:
+                reply = await self._complete(episode, use_tools=not spent)
+                break
+            except ContextFull as full:
+                self._window = full.window or self._window or int(episode.context_tokens * 0.9)
+                if not self._compact(episode):
+                    raise
         self._emit(episode, _replied(episode.turns + 1, reply, spent, time.perf_counter() - start))
+
+    def _context(self) -> int:
+        """Tokens that a prompt may have, with room for a reply where the model's window is known."""
+        tokens = self._config.context.tokens
+        if self._window is None:
+            return tokens
+        return min(tokens, self._window - min(self._config.budget.turn_tokens, self._window // 4))
 
     async def _complete(self, episode: Episode, *, use_tools: bool) -> Completion:
         budget = self._config.budget
@@ -91,9 +111,7 @@ class Agent:
         if reply.final or not (calls or reply.malformed or reply.finish == "length"):
             self._end(episode, reply)
             return
-        for number in range(episode.answered, len(calls)):
-            is_last = number == len(calls) - 1 and not reply.malformed
-            await self._observe(episode, calls[number], number, is_last=is_last)
+        await self._carry_out(episode, calls, is_last=not reply.malformed)
         if episode.answered > len(calls):
             return
         if reply.malformed:
@@ -106,16 +124,39 @@ class Agent:
                 "a file in several parts.",
             )
 
-    async def _observe(self, episode: Episode, call: ToolCall, number: int, *, is_last: bool) -> None:
+    async def _carry_out(self, episode: Episode, calls: Sequence[ToolCall], *, is_last: bool) -> None:
+        """All calls of a turn, observed in order. A run of those that only read is made at the same time."""
+        while (number := episode.answered) < len(calls):
+            allowed = self._allowed(episode, number)
+            batch = list(itertools.takewhile(self._tools.only_reads, calls[number : number + allowed]))
+            batch = batch or list(calls[number : number + 1])
+            made = [asyncio.ensure_future(self._made(call, is_allowed=allowed > 0)) for call in batch]
+            since = time.perf_counter()
+            try:
+                for offset, (call, task) in enumerate(zip(batch, made, strict=True)):
+                    outcome = await task
+                    # The time that is over: calls at the same time are not paid for twice.
+                    now = time.perf_counter()
+                    last = is_last and number + offset == len(calls) - 1
+                    self._observed(episode, call, outcome, now - since, is_last=last)
+                    since = now
+            finally:
+                for task in made:
+                    task.cancel()
+
+    def _allowed(self, episode: Episode, number: int) -> int:
+        """How many calls the budget allows, from this one of the turn on."""
         budget = self._config.budget
-        start = time.perf_counter()
-        if number >= budget.calls_per_turn or episode.tool_calls >= budget.tool_calls:
-            outcome = ToolAnswer(
-                "Not carried out: there are too many calls in this turn, or the budget is used up.", True
-            )
-        else:
-            outcome = await self._tools.call(call)
-        seconds = time.perf_counter() - start
+        return max(0, min(budget.calls_per_turn - number, budget.tool_calls - episode.tool_calls))
+
+    async def _made(self, call: ToolCall, *, is_allowed: bool) -> ToolAnswer:
+        if is_allowed:
+            return await self._tools.call(call)
+        return ToolAnswer("Not carried out: there are too many calls in this turn, or the budget is used up.", True)
+
+    def _observed(
+        self, episode: Episode, call: ToolCall, outcome: ToolAnswer, seconds: float, *, is_last: bool
+    ) -> None:
         text, stored = self._fit(episode, call, outcome.text)
         plan = self._plan()
         footer = self._footer(episode, plan) if is_last else ""
@@ -176,31 +217,22 @@ class Agent:
         return ""
 
     def _end(self, episode: Episode, reply: Replied) -> None:
-        report = self._report(reply.message["content"])
+        report, how = handin.report(reply, self._workspace)
+        reason = "; ".join(filter(None, (reply.final, how)))
         if report:
             status: Status = "forced" if reply.final else "done"
-            self._emit(episode, Finished(status=status, reason=reply.final, report=report, seconds=episode.seconds))
+            self._emit(episode, Finished(status=status, reason=reason, report=report, seconds=episode.seconds))
         elif reply.final:
             reason = f"no report when the budget was used up ({reply.final})"
             self._emit(episode, Finished(status="failed", reason=reason, seconds=episode.seconds))
         elif episode.answered == 0:
-            self._note(episode, "You said nothing and called no tool. Call a tool, or write the report.")
-
-    def _report(self, content: str) -> str:
-        """The reply itself, or the workspace file that it names and nothing else."""
-        name = content.strip().strip("`").removeprefix("report:").strip()
-        if name and len(name) < 200 and "\n" not in name and self._workspace.exists(name):
-            try:
-                return self._workspace.read(name).strip()
-            except ToolError:
-                return content.strip()
-        return content.strip()
+            self._note(episode, "You said nothing that is a report, and called no tool. Call one, or write it.")
 
     def _compact(self, episode: Episode) -> bool:
         """Put a summary in place of the older turns; whether there was anything to take out."""
         limits = self._config.context
         keep = min(limits.keep_turns, len(episode.turn_starts) - 1)
-        target = limits.tokens * limits.compact_at / 2
+        target = self._context() * limits.compact_at / 2
         while keep > 1 and sum(map(context.estimate_tokens, episode.messages[episode.turn_starts[-keep] :])) > target:
             keep -= 1
         if keep < 1 or episode.turn_starts[-keep] <= episode.keep_from:

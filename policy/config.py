@@ -22,6 +22,7 @@ __all__ = [
     "SearchConfig",
     "Settings",
     "ShellConfig",
+    "check_settings",
     "load_settings",
 ]
 
@@ -47,14 +48,19 @@ class ModelConfig(_Frozen):
     """Nucleus sampling; off without it."""
     timeout: float = Field(default=600, gt=0)
     """Seconds for one reply."""
-    max_retries: int = Field(default=3, ge=0)
-    """How often the client library repeats a request that failed for a passing reason."""
+    patience: float = Field(default=600, ge=0)
+    """Seconds for which a request is repeated that fails for a passing reason: an outage, overload, a reply that is
+    none. Then the episode is left as it stands, to be resumed."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the endpoint calls the limit of a reply's length."""
     send_thoughts: bool = False
     """Send earlier thoughts back as `reasoning_content`, for endpoints that want them."""
     logprobs: bool = False
     """Ask for the log-probabilities of the generated tokens and keep them in the trajectory."""
+    input_price: float = Field(default=0, ge=0)
+    """Price of a million prompt tokens, in any currency. With it, what was spent is shown and recorded."""
+    output_price: float = Field(default=0, ge=0)
+    """Price of a million generated tokens."""
     device: str = "cpu"
     """Where transformers runs."""
     dtype: str = "auto"
@@ -159,6 +165,8 @@ class MCPServer(_Frozen):
     """The program and its arguments, spoken to over standard input and output."""
     url: str | None = None
     """The address of a streamable HTTP server."""
+    seconds: float = Field(default=30, gt=0)
+    """How long it may take to start and to list its tools."""
 
 
 class AgentConfig(_Frozen):
@@ -168,6 +176,8 @@ class AgentConfig(_Frozen):
     """What an episode may spend."""
     context: ContextConfig = ContextConfig()
     """What the model sees."""
+    date: str = ""
+    """What the model is told that today is; nothing where empty. The commands `run` and `rollouts` fill it in."""
     system_prompt: Path | None = None
     """A text file instead of the built-in instructions."""
     tools: tuple[Literal["todo", "note", "search", "open", "file"], ...] = ("todo", "note", "search", "open", "file")
@@ -200,8 +210,13 @@ def load_settings(path: Path | None) -> Settings:
         data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
+    return check_settings(data, str(path))
+
+
+def check_settings(data: object, where: str) -> Settings:
+    """The settings in a value of JSON types. Raises ConfigError that names every fault and `where` it stands."""
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        faults = (f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        faults = (f"{where}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ConfigError("\n".join(faults)) from error

@@ -59,6 +59,15 @@ class Episode:
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
+    @property
+    def cost(self) -> float | None:
+        """What the tokens cost, in the currency of the settings' prices; None where they give none."""
+        prices = self.started.settings.get("model", {}) if self.started else {}
+        given = prices.get("input_price", 0), prices.get("output_price", 0)
+        if not any(given):
+            return None
+        return (self.prompt_tokens * given[0] + self.completion_tokens * given[1]) / 1e6
+
     def view(self) -> list[Message]:
         """What the model sees now."""
         middle = [self.summary] if self.summary is not None else []

@@ -4,12 +4,14 @@ AgentError
 +-- ToolError       a tool could not do what it was asked; becomes an observation the model can act on
 +-- ModelError      the model gave no completion; ends the episode as failed
 |   +-- ContextFull the prompt is longer than the model takes; the history is compacted and the turn tried again
+|   +-- ModelAway   the model can't be reached for now; leaves the episode as it stands, to be resumed
++-- InUse           another process works on the same file
 +-- ConfigError     a setting or a file of the user is wrong; exit 2
 """
 
 from __future__ import annotations
 
-__all__ = ["AgentError", "ConfigError", "ContextFull", "ModelError", "ToolError"]
+__all__ = ["AgentError", "ConfigError", "ContextFull", "InUse", "ModelAway", "ModelError", "ToolError"]
 
 
 class AgentError(Exception):
@@ -25,7 +27,19 @@ class ModelError(AgentError):
 
 
 class ContextFull(ModelError):
-    """The prompt does not fit the model's context."""
+    """The prompt does not fit the model's context, which is `window` tokens where that is known."""
+
+    def __init__(self, message: str, *, window: int | None = None) -> None:
+        super().__init__(message)
+        self.window = window
+
+
+class ModelAway(ModelError):
+    """Nothing but failures that pass (no connection, overload, replies that are none) for longer than is waited."""
+
+
+class InUse(AgentError):
+    """Another process works on the same file."""
 
 
 class ConfigError(AgentError):

@@ -26,6 +26,9 @@ from policy.workspace.files import Workspace
 
 __all__ = ["Kit", "Shared", "bundled_corpus", "open_index", "open_kit", "open_shared", "system_prompt"]
 
+_READERS = ("search", "open")
+"""Tools that change nothing, and may run beside others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kit:
@@ -114,8 +117,10 @@ def bundled_corpus() -> AbstractContextManager[Path]:
 def system_prompt(settings: Settings) -> str:
     """The instructions of the agent."""
     if settings.agent.system_prompt is not None:
-        return settings.agent.system_prompt.read_text(encoding="utf-8").strip()
-    return files("policy").joinpath("prompts/system.txt").read_text(encoding="utf-8").strip()
+        text = settings.agent.system_prompt.read_text(encoding="utf-8").strip()
+    else:
+        text = files("policy").joinpath("prompts/system.txt").read_text(encoding="utf-8").strip()
+    return f"{text}\n\nToday is {settings.agent.date}." if settings.agent.date else text
 
 
 @asynccontextmanager
@@ -133,7 +138,11 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
         )
         opener = OpenTool(shared.index, shared.reader, seen=seen)
         own = (todo.todo, note, search.search, opener.open, FileTool(workspace).file)
-        offered = [tool(function) for function in own if function.__name__ in settings.agent.tools]
+        offered = [
+            tool(function, only_reads=function.__name__ in _READERS)
+            for function in own
+            if function.__name__ in settings.agent.tools
+        ]
         tools: list[Tool] = [*offered, *shared.tools]
         missing: list[str] = []
         if settings.shell.enabled:

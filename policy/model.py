@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from policy.whole import whole_text
+from policy.whole import loads, whole_text
 
 __all__ = ["Completion", "Message", "Model", "Schema", "ToolCall"]
 
@@ -52,11 +53,23 @@ class Completion:
                 {
                     "id": whole_text(call.id),
                     "type": "function",
-                    "function": {"name": whole_text(call.name), "arguments": whole_text(call.arguments)},
+                    "function": {"name": whole_text(call.name), "arguments": _whole_arguments(call.arguments)},
                 }
                 for call in self.tool_calls
             ]
         return message
+
+
+def _whole_arguments(text: str) -> str:
+    """The same without half characters, escaped ones too: an endpoint can't put them in a prompt."""
+    text = whole_text(text)
+    if "\\u" not in text:
+        return text
+    try:
+        value = loads(text)
+        return text if json.loads(text) == value else json.dumps(value, ensure_ascii=False)
+    except ValueError:
+        return text
 
 
 class Model(Protocol):
@@ -70,7 +83,8 @@ class Model(Protocol):
     ) -> Completion:
         """One reply of at most `max_tokens` tokens. With `use_tools` off the model must answer in words.
 
-        Raises ModelError where there will be no reply, ContextFull where a shorter history would help.
+        Raises ModelError where there will be no reply, ContextFull where a shorter history would help, ModelAway where
+        the same may be asked again later.
         """
         ...
 

@@ -35,6 +35,9 @@ class RecordedTools:
                 self._answers[call.name, call.arguments].append(event)
             episode.apply(event)
 
+    def only_reads(self, call: ToolCall) -> bool:
+        return False  # equal calls are answered in their old order
+
     async def call(self, call: ToolCall) -> ToolAnswer:
         answers = self._answers.get((call.name, call.arguments))
         if not answers:

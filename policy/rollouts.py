@@ -2,7 +2,9 @@
 
 Resumable at any point: an episode whose record is in the output is not run again, and one that was cut short goes on
 from its journal in `OUT.work/`. A failed episode is a record that says so, without a report and without a reward; with
-`retry_failed` it is run anew. A report that has not been judged is judged when there is a judge, without its episode.
+`retry_failed` it is run anew. An episode whose model was away stays open, without a record, and goes on with the next
+run; where none gets through, the run ends. A report that has not been judged is judged when there is a judge, without
+its episode.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ import asyncio
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +27,7 @@ from judger.validate import check_criteria
 from policy import trajectory
 from policy.config import Settings
 from policy.episode import Episode
-from policy.errors import ConfigError
+from policy.errors import ConfigError, InUse, ModelAway
 from policy.events import Finished, Started
 from policy.judging import judge_records
 from policy.kit import Kit, Shared
@@ -109,9 +113,33 @@ class Rollouts:
         self._keep, self._retry, self._on_record = keep_workspaces, retry_failed, on_record
         self._slots = asyncio.Semaphore(concurrency)
         self._work = out.with_name(out.name + ".work")
+        self._in_a_row = 0
+        self.left_open = 0
+        """Episodes that the model's absence has left as they stood."""
 
     async def run(self, tasks: Sequence[Task]) -> None:
-        """Judge what is not judged, then run what is missing."""
+        """Judge what is not judged, then run what is missing.
+
+        Raises InUse where another process writes this file, ModelAway once more episodes in a row were left open than
+        run at once.
+        """
+        with self._alone():
+            await self._run(tasks)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder of work, which is there as long as anyone is at it."""
+        self._work.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self._work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            trajectory.lock(handle, self._out)
+            yield
+            if not self._keep and not self.left_open:
+                remove_tree(self._work)
+        finally:
+            os.close(handle)
+
+    async def _run(self, tasks: Sequence[Task]) -> None:
         await self._mend(tasks)
         done = {record["id"] for record in trajectory.read_records(self._out)}
         waiting = iter(tasks)
@@ -119,8 +147,6 @@ class Rollouts:
         async with asyncio.TaskGroup() as workers:
             for _ in range(self._concurrency):
                 workers.create_task(self._worker(waiting, done))
-        if self._work.exists() and not self._keep:
-            remove_tree(self._work)
 
     async def _mend(self, tasks: Sequence[Task]) -> None:
         """Take out the records to run again, and put judgements into those that have none."""
@@ -157,22 +183,35 @@ class Rollouts:
     async def _worker(self, waiting: Iterator[Task], done: set[str]) -> None:
         for task in waiting:
             missing = [number for number in range(self._group) if _id(task, number) not in done]
-            records = await asyncio.gather(*(self._episode(task, number) for number in missing))
+            episodes = await asyncio.gather(*(self._episode(task, number) for number in missing))
+            ended = [(record, n) for record, n in zip(episodes, missing, strict=True) if record is not None]
+            records = [record for record, _ in ended]
             if self._judge is not None and task.criteria:
                 records = await judge_records(records, task.query, task.criteria, self._judge)
-            for record, number in zip(records, missing, strict=True):
+            for record, (_, number) in zip(records, ended, strict=True):
                 trajectory.append(self._out, record)
                 if not self._keep:
                     discard(self._folder(task, number))
                 self._on_record(record)
 
-    async def _episode(self, task: Task, number: int) -> Record:
+    async def _episode(self, task: Task, number: int) -> Record | None:
+        """The record; None where the episode is left open."""
         run = Run(self._folder(task, number))
         async with self._slots:
             try:
                 episode = await run_episode(
                     run, task.query, self._make_model, self._shared, self._settings, task=task.id
                 )
+                self._in_a_row = 0
+            except ModelAway as error:
+                self.left_open += 1
+                self._in_a_row += 1
+                log.warning("episode %s is left open: %s", _id(task, number), error)
+                if self._in_a_row > self._concurrency:
+                    raise  # it is the model, and not one conversation that it fails at
+                return None
+            except InUse:
+                raise
             except Exception as error:  # one episode must not end the others; it is logged with its trace
                 log.exception("episode %s failed", _id(task, number))
                 episode = _failed(task, f"{type(error).__name__}: {error}")

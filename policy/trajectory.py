@@ -8,6 +8,7 @@ compaction, which is no message) what a message does not. What differs by nature
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from policy.episode import Episode
-from policy.errors import ConfigError
+from policy.errors import ConfigError, InUse
 from policy.events import Compacted, Event, Finished, Observed, Replied, Started, from_dict, to_dict
 from policy.model import Message
 from policy.sources import Source
@@ -28,6 +29,7 @@ __all__ = [
     "Record",
     "append",
     "events_of",
+    "lock",
     "read_journal",
     "read_records",
     "record_of",
@@ -38,14 +40,24 @@ __all__ = [
 
 Record = dict[str, Any]
 
+_BLOCK = 65_536
+
 
 class Journal:
-    """Appends events to a file. A crash of this process loses none; each line is handed to the system at once."""
+    """Appends events to a file. A crash of this process loses none; each line is handed to the system at once.
+
+    Raises InUse where another process does so: two would write two episodes into one.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _end_last_line(path)
         self._file = path.open("a", encoding="utf-8", errors="replace")
+        try:
+            lock(self._file.fileno(), path)
+        except InUse:
+            self._file.close()
+            raise
+        _end_last_line(path)
 
     def __call__(self, event: Event) -> None:
         self._file.write(json.dumps(to_dict(event), ensure_ascii=False, separators=(",", ":")) + "\n")
@@ -77,6 +89,14 @@ def read_journal(path: Path) -> Episode:
                 break  # the line that the crash cut
             raise ConfigError(f"{path}:{number}: not an event of a journal: {error}") from error
     return Episode.of(events)
+
+
+def lock(handle: int, path: Path) -> None:
+    """Take an open file or folder for this process, until it is closed. Raises InUse where another has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InUse(f"{path}: another process is at work on it") from error
 
 
 def append(path: Path, record: Record) -> None:
@@ -143,6 +163,7 @@ def record_of(episode: Episode) -> Record:
             "prompt_tokens": episode.prompt_tokens,
             "completion_tokens": episode.completion_tokens,
             "seconds": episode.seconds,
+            "cost": episode.cost,
         },
         "reward": None,
         "judge_id": "",
@@ -255,6 +276,14 @@ def _end_last_line(path: Path) -> None:
     if not path.exists():
         return
     with path.open("rb+") as file:
-        data = file.read()
-        if data and not data.endswith(b"\n"):
-            file.truncate(data.rfind(b"\n") + 1)
+        # From the end: a file of records has gigabytes, and this is asked at each of them.
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - _BLOCK)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                end = start + found + 1
+                break
+            end = start
+        file.truncate(end)

@@ -108,6 +108,8 @@ class LiveView:
         ):
             bar = ProgressBar(total=max(1, most), completed=min(used, most), width=24)
             table.add_row(Text(name, "dim"), bar, Text(f"{used:,} of {most:,}", "dim"))
+        if state.cost is not None:
+            table.add_row(Text("cost", "dim"), "", Text(f"{state.cost:,.4f}", "dim"))
         parts: list[RenderableType] = []
         for item in state.todo.splitlines():
             mark, style = _MARKS.get(item[:3], ("·", "dim"))

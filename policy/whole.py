@@ -31,14 +31,37 @@ def whole(value: Any) -> Any:
             return value
 
 
-def loads(text: str) -> Any:
-    """`json.loads`, with all texts whole. Raises ValueError, also where it is nested too deeply to be read."""
+_DEEPEST = 100
+"""Levels of a text that is read. Deeper ones can be parsed, and then end whatever walks or writes them."""
+
+
+def loads(text: str | bytes) -> Any:
+    """`json.loads`, with all texts whole. Raises ValueError, also where it is nested too deeply to be worked with."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
     try:
         value = json.loads(text)
+        if text.count("[") + text.count("{") > _DEEPEST and _is_deep(value):
+            raise ValueError("nested too deeply")
         # Most texts have no half characters: they neither hold one nor an escape that could make one.
         return value if "\\u" not in text and whole_text(text) == text else whole(value)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether a value has more levels than are worked with."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def half_character(text: str) -> str:

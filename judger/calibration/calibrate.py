@@ -18,7 +18,6 @@ import numpy as np
 from judger.agreement import Observation
 from judger.agreement.baselines import Answers, Bools, Floats, Ints
 from judger.agreement.figures import Row, Sample, draws, table
-from judger.calibration.file import load_calibration, save_calibration
 from judger.calibration.fitting import (
     MIN_PER_SIDE,
     answers,
@@ -30,6 +29,7 @@ from judger.calibration.fitting import (
     invert,
     negative_log_likelihood,
 )
+from judger.engines.calibration_file import load_calibration, save_calibration
 from judger.errors import InvalidRequest
 from judger.types import Label, Unscored
 from judger.verdict import IDENTITY, Calibration

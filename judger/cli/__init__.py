@@ -19,14 +19,45 @@ import os
 import sys
 from collections.abc import Sequence
 
-from judger.cli import agree, bench, calibrate, convert, evaluate, gateway, lint, score, serve, token
+from judger.cli import (
+    agree,
+    bench,
+    calibrate,
+    compare,
+    convert,
+    evaluate,
+    gateway,
+    lint,
+    page,
+    rejudge,
+    score,
+    serve,
+    token,
+    ui,
+)
 from judger.cli import filter as filter_
 from judger.cli.exits import BAD_INPUT, OK, report
 from judger.errors import JudgerError
 from judger.observe.logs import log_to_stderr
 from judger.version import __version__
 
-COMMANDS = (serve, score, agree, filter_, evaluate, calibrate, lint, bench, gateway, convert, token)
+COMMANDS = (
+    serve,
+    score,
+    rejudge,
+    compare,
+    agree,
+    filter_,
+    evaluate,
+    calibrate,
+    lint,
+    bench,
+    gateway,
+    ui,
+    page,
+    convert,
+    token,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.inputs import input_file
 from judger.cli.labelled import judge_labelled
 from judger.cli.options import check_judge, judge_flags, judging_flags, output_flags
+from judger.cli.page import add_html, check_html, write_html
 from judger.cli.table import decimal, plural
 from judger.errors import InvalidRequest
 from judger.types import Lane
@@ -22,6 +23,7 @@ from judger.types import Lane
 if TYPE_CHECKING:
     from judger.agreement import Agreement
     from judger.agreement.figures import Figure, Row
+    from judger.pages import Entry
 
 WIDE = 98
 """Terminal columns from which the table has all of `HEADS`; below, it leaves out those of `SPARED`."""
@@ -50,6 +52,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("files", nargs="+", type=input_file, metavar="LABELLED.jsonl", help="each file is one source")
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap; default: 1000")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the bootstrap; default: 0")
+    add_html(parser)
     parser.set_defaults(run=run)
 
 
@@ -58,7 +61,11 @@ async def run(args: argparse.Namespace) -> int:
     check_judge(args)
     if args.resamples < 1 or args.seed < 0:
         raise InvalidRequest("--resamples, --seed", "must be positive")
-    session, observations = await judge_labelled(args)
+    check_html(args, *args.files)
+    entries: list[Entry] | None = [] if args.html is not None else None
+    session, observations = await judge_labelled(args, entries)
+    if entries is not None:
+        write_html(args.html, session, entries, name=", ".join(observations))
     from judger.agreement import agreement
 
     result = agreement(session.judge_id, observations, resamples=args.resamples, seed=args.seed)

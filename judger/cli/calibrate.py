@@ -11,13 +11,14 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from judger.cli import cascade
 from judger.cli.console import check_writable, output
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.inputs import input_file
 from judger.cli.labelled import judge_labelled
 from judger.cli.options import check_judge, judge_flags, judging_flags, output_flags
 from judger.cli.table import decimal
-from judger.errors import Unsupported
+from judger.errors import InvalidRequest, Unsupported
 from judger.types import Unscored
 
 if TYPE_CHECKING:
@@ -42,14 +43,21 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parents=[judge_flags(), judging_flags(mapping=None), output_flags()],
         allow_abbrev=False,
     )
-    parser.add_argument("files", nargs="+", type=input_file, metavar="LABELLED.jsonl", help="each file is one source")
+    parser.add_argument("files", nargs="*", type=input_file, metavar="LABELLED.jsonl", help="each file is one source")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="CALIBRATION.json")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the folds and resamples; default: 0")
+    cascade.add_arguments(parser)
     parser.set_defaults(run=run)
 
 
 async def run(args: argparse.Namespace) -> int:
     """Runs the command."""
+    if cascade.is_wanted(args):
+        return await cascade.run(args)
+    if not args.files:
+        raise InvalidRequest("LABELLED.jsonl", "labelled cases are needed")
+    if unused := [name for name in ("record", "plot") if getattr(args, name) is not None]:
+        raise InvalidRequest(f"--{unused[0]}", "is for a cascade: give --cascade, too")
     check_judge(args)
     check_writable(args.output, *args.files)
     session, observations = await judge_labelled(args)

@@ -14,7 +14,9 @@ from typing import IO, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from judger.cli.tables import ENDINGS, check_table, lines_path, write_table
 from judger.errors import InvalidRequest
+from judger.rubric.tables import is_table
 
 
 class Advance(Protocol):
@@ -62,7 +64,7 @@ def count_lines(*paths: Path) -> int | None:
     """How many lines the files have, for a bar; None where that says nothing or can't be read twice."""
     total = 0
     for path in paths:
-        if not path.is_file() or path.name.removesuffix(".gz").endswith((".json", ".yaml", ".yml")):
+        if is_table(path) or not path.is_file() or path.name.removesuffix(".gz").endswith((".json", ".yaml", ".yml")):
             return None
         with open(path, "rb") as raw:
             is_gzip = raw.peek(2)[:2] == b"\x1f\x8b"
@@ -87,6 +89,8 @@ def check_writable(path: Path, *inputs: Path) -> None:
     for other in inputs:
         if path.exists() and other.exists() and path.samefile(other):
             raise InvalidRequest(str(path), "is an input, too: writing it would destroy it")
+    if path.suffix in ENDINGS:
+        check_table(path)
     folder = path.parent
     if path.is_dir():
         raise InvalidRequest(str(path), "is a folder, not a file")
@@ -98,9 +102,18 @@ def check_writable(path: Path, *inputs: Path) -> None:
 
 @contextmanager
 def line_writer(path: Path | None) -> Iterator[IO[str] | None]:
-    """A text file for lines, gzip-compressed where its name ends in .gz; None where there is no path."""
+    """A text file for lines: compressed where its name ends in .gz, in the end a table where in .parquet or .dataset.
+
+    None where there is no path.
+    """
     if path is None:
         yield None
+    elif path.suffix in ENDINGS:
+        check_table(path)
+        with open(lines_path(path), "w", encoding="utf-8", newline="\n") as file:
+            yield file
+        write_table(lines_path(path), path)
+        lines_path(path).unlink()
     elif path.suffix == ".gz":
         with gzip.open(path, "wt", encoding="utf-8") as file:
             yield file

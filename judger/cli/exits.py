@@ -6,7 +6,9 @@ import contextlib
 import os
 import sys
 
+from judger.config import ServeConfig
 from judger.errors import InvalidFile, InvalidRequest, JudgeMismatch, JudgerError, Unsupported
+from judger.flags import flag_name
 
 OK = 0
 INCOMPLETE = 1
@@ -33,6 +35,8 @@ def report(error: BaseException) -> int:
             return BROKEN_PIPE
         case InvalidFile():
             return _say(str(error), BAD_INPUT)
+        case InvalidRequest(field=field) if field in ServeConfig.model_fields:  # whoever typed a setting knows a flag
+            return _say(f"judger: {flag_name(field)}: {error.reason}", BAD_INPUT)
         case InvalidRequest() | JudgeMismatch() | Unsupported():
             return _say(f"judger: {error}", BAD_INPUT)
         case JudgerError():

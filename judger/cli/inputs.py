@@ -19,7 +19,11 @@ def input_file(text: str) -> Path:
 
 
 def read_all(
-    files: Sequence[Path], *, labelled: bool = False, rubric: Sequence[Criterion] | None = None
+    files: Sequence[Path],
+    *,
+    labelled: bool = False,
+    rubric: Sequence[Criterion] | None = None,
+    monitors: bool = False,
 ) -> list[Iterator[Record]]:
     """The records of each file, all files checked to their end.
 
@@ -30,7 +34,7 @@ def read_all(
     sources, faults = list[Iterator[Record]](), list[Fault]()
     for path in files:
         try:
-            sources.append(iter_records(path, labelled=labelled, rubric=rubric))
+            sources.append(iter_records(path, labelled=labelled, rubric=rubric, monitors=monitors))
         except InvalidFile as error:
             faults += error.faults
     if faults:

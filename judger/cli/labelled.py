@@ -12,16 +12,22 @@ from typing import TYPE_CHECKING
 from judger.cli.console import count_lines, progress
 from judger.cli.inputs import read_all
 from judger.cli.options import judging_options
+from judger.cli.page import entry_of
 from judger.cli.session import Session, in_order, judge_session
 from judger.errors import InvalidRequest
 from judger.types import Mapping
 
 if TYPE_CHECKING:
     from judger.agreement import Observation
+    from judger.pages import Entry
 
 
-async def judge_labelled(args: argparse.Namespace) -> tuple[Session, dict[str, list[Observation]]]:
+async def judge_labelled(
+    args: argparse.Namespace, kept: list[Entry] | None = None
+) -> tuple[Session, dict[str, list[Observation]]]:
     """Judges `args.files`; the session has ended by then. By source name, in the order of the files.
+
+    What was judged is added to `kept`, where one is given.
 
     All files are checked before the judge is loaded. Raises InvalidFile with the faults of all of them.
     """
@@ -37,6 +43,8 @@ async def judge_labelled(args: argparse.Namespace) -> tuple[Session, dict[str, l
                 async with aclosing(in_order(session, records, options)) as answers:
                     async for answer in answers:
                         observations[name] += observe(answer.case, answer.verdicts)
+                        if kept is not None:
+                            kept.append(entry_of(answer, name if len(names) > 1 else ""))
                         advance()
     return session, observations
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from judger.config import ENGINE_SETTINGS, PROMPTED, EngineConfig, ServeConfig, user_key_file
+from judger.config import ENGINE_SETTINGS, FENCED, EngineConfig, ServeConfig, user_key_file
 from judger.errors import InvalidRequest
 from judger.flags import add_flags, flag_name, given
 from judger.prompt.fence import make_user_key
@@ -82,7 +82,18 @@ def add_evidence_text(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evidence-text", action="store_true", help=help_)
 
 
-def judging_flags(*, mapping: Mapping | None = Mapping.STRICT, lane: Lane = Lane.BULK) -> argparse.ArgumentParser:
+def add_monitors(parser: argparse.ArgumentParser) -> None:
+    """Adds `--monitors`, for commands that judge cases."""
+    help_ = "let a criterion weigh 0: judged and shown, and no part of the reward"
+    parser.add_argument("--monitors", action="store_true", help=help_)
+
+
+def judging_flags(
+    *,
+    mapping: Mapping | None = Mapping.STRICT,
+    lane: Lane = Lane.BULK,
+    trials: str = "with --explain: independent verdicts, averaged",
+) -> argparse.ArgumentParser:
     """A parent with how a case is judged; `mapping` None where the command itself decides about rewards."""
     parent = argparse.ArgumentParser(add_help=False)
     group = parent.add_argument_group("how to judge")
@@ -106,9 +117,7 @@ def judging_flags(*, mapping: Mapping | None = Mapping.STRICT, lane: Lane = Lane
     group.add_argument(
         "--timeout", type=seconds, default=600.0, metavar="SECONDS", help="longest silence of the judge; default: 600"
     )
-    group.add_argument(
-        "--trials", type=int, default=1, metavar="N", help="with --explain: independent verdicts, averaged; default: 1"
-    )
+    group.add_argument("--trials", type=int, default=1, metavar="N", help=f"{trials}; default: 1")
     return parent
 
 
@@ -152,9 +161,13 @@ def check_judge(args: argparse.Namespace) -> None:
         return
     if named := [name for name in OF_A_SERVER if getattr(args, name) is not None]:
         raise InvalidRequest(flag_name(named[0]), "says how to reach a server: give its --addr, too")
-    serve_config(settings)
+    config = serve_config(settings)
+    if config.cascade is not None:
+        from judger.engines.cascade.settings import read_settings
+
+        read_settings(config.cascade)
     if args.calibration is not None:
-        from judger.calibration.file import load_calibration
+        from judger.engines.calibration_file import load_calibration
 
         load_calibration(args.calibration)
 
@@ -203,7 +216,7 @@ def with_user_key(config: ServeConfig) -> ServeConfig:
 
     Raises InvalidRequest where the user's file holds no key.
     """
-    if config.engine not in PROMPTED or config.fence_key_file is not None:
+    if config.engine not in FENCED or config.fence_key_file is not None:
         return config
     return config.model_copy(update={"fence_key_file": make_user_key(user_key_file(os.environ))})
 

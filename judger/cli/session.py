@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from judger.cli.console import loading
 from judger.cli.exits import INTERRUPTED, TERMINATED
 from judger.cli.options import connection, engine_settings, serve_config, with_user_key
+from judger.cli.runs import as_sent, settled
 from judger.errors import JudgeMismatch, JudgerError, Unsupported
 from judger.rubric import Record
 from judger.types import Case, Explain, Judgement, Options, Reason, Unscored, Verdict
@@ -137,7 +138,7 @@ async def in_order(session: Session, records: Iterable[Record], options: Options
         for index, record in enumerate(records):
             await permits.acquire()
             asked[index] = record
-            yield record.case
+            yield as_sent(record.case)
 
     next_index = 0
     async with aclosing(session.client.judge_stream(ask(), options, timeout=session.timeout)) as answers:
@@ -146,7 +147,7 @@ async def in_order(session: Session, records: Iterable[Record], options: Options
             if isinstance(answer, JudgerError):
                 ready[index] = Answer(index, record, error=answer)
             else:
-                ready[index] = Answer(index, record, judgement=answer)
+                ready[index] = Answer(index, record, judgement=settled(record.case, answer, options))
             while next_index in ready:
                 yield ready.pop(next_index)
                 next_index += 1

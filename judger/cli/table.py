@@ -142,6 +142,9 @@ def reward_lines(case: Case, judgement: Judgement) -> Text:
     missing = ", ".join(f"{count} {reason}" for reason, count in sorted(unscored.items()))
     if reward.value is None or reward.raw is None or reward.normalized is None or reward.clamped is None:
         text.append("no reward", style="bold magenta")
+        if all(criterion.is_monitor for criterion in case.criteria):
+            text.append("  every criterion is a monitor")
+            return text
         count = unscored.total()
         text.append(f"  {count} of {len(case.criteria)} criteria unscored ({missing})")
         if count < len(case.criteria):
@@ -225,6 +228,8 @@ def _below(text: str, width: int) -> Text:
 def _cells(criterion: Criterion, verdict: Verdict, mapping: Mapping) -> tuple[Text, Text, Text, Text]:
     """Weight, verdict, confidence and points."""
     weight = Text(number(criterion.weight, sign=True), style="red" if criterion.is_negative else "")
+    if criterion.is_monitor:
+        weight = Text("monitor", style="dim")
     if criterion.fatal:
         weight = Text.assemble(("fatal ", "bold red"), weight)
     if isinstance(verdict.result, Unscored):
@@ -237,7 +242,9 @@ def _cells(criterion: Criterion, verdict: Verdict, mapping: Mapping) -> tuple[Te
         weight,
         Text(words, style=colour),
         Text(f"{close}{percent(confidence(score))}", style="yellow" if close else ""),
-        Text(number(points, sign=True), style=_colour(points) if points else "dim"),
+        Text("–", style="dim")
+        if criterion.is_monitor
+        else Text(number(points, sign=True), style=_colour(points) if points else "dim"),
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
-from judger.config import EngineConfig
+from judger.config import PROMPTED, EngineConfig
 from judger.engines.base import Engine, SelfBatching
 from judger.errors import InvalidRequest
 from judger.prompt.fence import open_fence_key
@@ -42,6 +43,7 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 step_bytes=config.step_mb * MIB,
                 cache_bytes=config.kv_cache_mb * MIB,
                 reason_tokens=config.reason_tokens or 256,
+                trial_temperature=config.trial_temperature,
                 min_label_mass=config.min_label_mass,
                 deterministic=config.deterministic,
                 fence=open_fence_key(config.fence_key_file),
@@ -55,6 +57,7 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 base_url=needed(config.base_url, "base_url", "the openai engine"),
                 api_key=read_key(config.api_key_file),
                 reason_tokens=config.reason_tokens or 512,
+                trial_temperature=config.trial_temperature,
                 reading=config.reading,
                 min_label_mass=config.min_label_mass,
                 fence=open_fence_key(config.fence_key_file),
@@ -70,6 +73,8 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 min_label_mass=config.min_label_mass,
                 fence=open_fence_key(config.fence_key_file),
             )
+        case "cascade":
+            return build_cascade(config)
         case "vllm":
             from judger.engines.vllm import VllmEngine
 
@@ -81,10 +86,38 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 data_parallel_size=config.data_parallel_size,
                 max_prompt_tokens=config.max_prompt_tokens or 0,
                 reason_tokens=config.reason_tokens or 256,
+                trial_temperature=config.trial_temperature,
                 min_label_mass=config.min_label_mass,
                 fence=open_fence_key(config.fence_key_file),
                 bars=config.bars,
             )
+
+
+def build_cascade(config: EngineConfig) -> Engine | SelfBatching:
+    """The judges that the cascade's settings file names, as one. What was loaded is closed where one of them fails."""
+    from judger.engines.calibration_file import check_fit, load_calibration
+    from judger.engines.cascade import make_cascade, read_settings
+    from judger.engines.cascade.judges import Member
+
+    if config.cascade is None:
+        raise InvalidRequest("cascade", "the cascade engine needs --cascade FILE")
+    settings = read_settings(config.cascade)
+    levels: list[tuple[Member, ...]] = []
+    with ExitStack() as loaded:
+        for configs in (settings.first, settings.second):
+            members = []
+            for one in configs:
+                if one.fence_key_file is None and one.engine in PROMPTED:
+                    one = one.model_copy(update={"fence_key_file": config.fence_key_file})
+                engine = build_engine(one.model_copy(update={"bars": config.bars}))
+                loaded.callback(engine.close)
+                calibration = engine.calibration if one.calibration is None else load_calibration(one.calibration)
+                if one.calibration is not None:
+                    check_fit(calibration, engine.identity.model_id)
+                members.append(Member(engine, calibration))
+            levels.append(tuple(members))
+        loaded.pop_all()
+    return make_cascade(settings, (levels[0], levels[1]), config.cascade_level)
 
 
 def needed(value: str | None, flag: str, who: str) -> str:

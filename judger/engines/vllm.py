@@ -50,6 +50,7 @@ class VllmEngine:
         data_parallel_size: int = 1,
         max_prompt_tokens: int = 0,
         reason_tokens: int = 256,
+        trial_temperature: float = TRIAL_TEMPERATURE,
         min_label_mass: float = 0.0,
         calibration: Calibration = IDENTITY,
         engine_args: Mapping[str, Any] | None = None,
@@ -86,6 +87,7 @@ class VllmEngine:
         longest = int(config.max_model_len) - 1  # one token is always generated
         self._limit = min(max_prompt_tokens or longest, longest)
         self._reason_tokens = reason_tokens
+        self._trial_temperature = trial_temperature
         self._min_label_mass = min_label_mass
         self._copies = data_parallel_size
         self._numbers = itertools.count()
@@ -102,7 +104,7 @@ class VllmEngine:
             code=code_digest(*GENERATIVE, "engines/vllm.py"),
             fence=self._prompter.fence_digest,
             settings=json.dumps(
-                [reason_tokens, min_label_mass, tensor_parallel_size, dict(engine_args or {})],
+                [reason_tokens, trial_temperature, min_label_mass, tensor_parallel_size, dict(engine_args or {})],
                 sort_keys=True,
                 default=str,
             ),
@@ -163,7 +165,7 @@ class VllmEngine:
             return Outcome(result=Unscored(Reason.TOO_LONG, detail), prompt_tokens=len(ids))
         params = SamplingParams(
             max_tokens=self._reason_tokens,
-            temperature=TRIAL_TEMPERATURE if trials > 1 else 0.0,
+            temperature=self._trial_temperature if trials > 1 else 0.0,
             seed=trial,
             structured_outputs=StructuredOutputsParams(regex=REASON),
         )

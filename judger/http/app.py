@@ -6,20 +6,22 @@ import logging
 import time
 from collections.abc import Mapping
 from functools import partial
-from importlib import resources
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from judger.errors import EngineError, JudgerError
 from judger.http.calls import Call, Judging
+from judger.http.desk import Desk, desk_routes, page_route
 from judger.http.doors import Asked, Door, Doors
 from judger.http.edges import Gone, dismiss, peer_of, read_body, read_call, read_values, unless_gone, wants_lines
 from judger.http.errors import error_response
 from judger.http.openapi import openapi
+from judger.http.origin import OwnPages
 
 __all__ = ["MAX_SECONDS", "build_app", "doors_by_path"]
 
@@ -54,6 +56,8 @@ def build_app(
     reasoning: bool = False,
     max_seconds: float = MAX_SECONDS,
     access_log: bool = False,
+    origin: str | None = None,
+    desk: Desk | None = None,
 ) -> Starlette:
     """The application.
 
@@ -61,6 +65,8 @@ def build_app(
         unscored, reasoning: as of `Doors`.
         max_seconds: the longest deadline.
         access_log: a line for each request; a service in this process has its own.
+        origin: how a browser names this server, as of `OwnPages`.
+        desk: a run to look at on the page.
     """
     doors = doors_by_path(Doors(judging, unscored=unscored, reasoning=reasoning))
 
@@ -87,7 +93,6 @@ def build_app(
         is_ready = await judging.is_serving()
         return JSONResponse({"ready": is_ready}, status_code=200 if is_ready else 503)
 
-    page = resources.files("judger").joinpath("http", "page.html").read_text(encoding="utf-8")
     described = openapi(doors)
 
     async def healthy(request: Request) -> Response:
@@ -96,22 +101,18 @@ def build_app(
     async def describe(request: Request) -> Response:
         return JSONResponse(described)
 
-    async def show(request: Request) -> Response:
-        return HTMLResponse(page, headers={"content-security-policy": PAGE_POLICY})
-
     return Starlette(
         routes=[
             *(Route(path, partial(post, door=door), methods=["POST"]) for path, door in doors.items()),
             Route("/healthz", healthy),
             Route("/readyz", ready),
             Route("/openapi.json", describe),
-            Route("/", show),
+            page_route(desk),
+            *(desk_routes(desk, judging, max_seconds) if desk is not None else ()),
         ],
+        middleware=[Middleware(OwnPages, origin=origin)],
         exception_handlers={HTTPException: _no_route, Exception: _broken},
     )
-
-
-PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 
 
 async def _through(request: Request, door: Door, judging: Judging, max_seconds: float) -> Response:

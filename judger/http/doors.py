@@ -17,6 +17,7 @@ from judger.errors import InvalidRequest, JudgerError
 from judger.http.calls import LAST_WORDS, Call, Judging, within
 from judger.http.decisions import read_decision, write_decision
 from judger.http.edges import Lines
+from judger.http.parts import lines_of
 from judger.http.questions import Question, pin_of
 from judger.http.rewards import number_of, read_batch, read_reward, write_batch
 from judger.http.systemone import read_state, write_answers
@@ -58,7 +59,11 @@ class Doors:
         self.reasoning = reasoning
 
     async def judge(self, asked: Asked) -> Response:
+        """The response, or with lines wanted each verdict as it is there."""
         request = wire.read_json(asked.values, pb.JudgeRequest)
+        if asked.wants_lines:
+            lines = lines_of(request, lambda part: self.judging.judge(part, asked.call))
+            return await _streamed(lines, asked.call)
         return _message(await self.judging.judge(request, asked.call))
 
     async def compare(self, asked: Asked) -> Response:
@@ -74,13 +79,7 @@ class Doors:
         request = wire.read_json(asked.values, pb.JudgeGroupRequest)
         responses = self.judging.judge_group(request, asked.call)
         if asked.wants_lines:
-            try:
-                async with within(asked.call, LAST_WORDS):
-                    first = await anext(responses)  # what is refused as a whole still gets its status code
-            except BaseException:
-                await responses.aclose()
-                raise
-            return Lines(_lines(first, responses, asked.call), asked.call)
+            return await _streamed(_lines(responses), asked.call)
         found: list[pb.JudgeResponse] = []
         async with aclosing(responses), within(asked.call, LAST_WORDS):
             async for response in responses:
@@ -147,14 +146,33 @@ def _message(message: Any) -> Response:
     return Response(wire.to_json(message), media_type="application/json")
 
 
-async def _lines(
-    first: pb.JudgeResponse, others: AsyncGenerator[pb.JudgeResponse, None], call: Call
-) -> AsyncGenerator[str, None]:
-    """A line each; the last one is `{"error": ...}` where the group ended before its time."""
-    yield wire.to_json(first) + "\n"
+async def _streamed(lines: AsyncGenerator[str, None], call: Call) -> Response:
+    """The lines, once there is a first one: what is refused as a whole still gets its status code."""
     try:
-        async with aclosing(others):
-            async for response in others:
+        async with within(call, LAST_WORDS):
+            first = await anext(lines)
+    except BaseException:
+        await lines.aclose()
+        raise
+    return Lines(_after(first, lines), call)
+
+
+async def _after(first: str, others: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    async with aclosing(others):
+        yield first
+        async for line in others:
+            yield line
+
+
+async def _lines(responses: AsyncGenerator[pb.JudgeResponse, None]) -> AsyncGenerator[str, None]:
+    """A line each; the last one is `{"error": ...}` where the group ended before its time."""
+    is_first = True
+    try:
+        async with aclosing(responses):
+            async for response in responses:
                 yield wire.to_json(response) + "\n"
+                is_first = False
     except JudgerError as error:
+        if is_first:
+            raise
         yield json.dumps({"error": wire.connect_error(error)}) + "\n"

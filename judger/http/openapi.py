@@ -20,7 +20,11 @@ RUBRIC_KEYS = "a rubric: JSON text, a list of criteria, or an object with `crite
 
 #: Path -> (what it does, the request's schema, the response's; None: described by the protocol's own documentation).
 SAYS: dict[str, tuple[str, str, str | None]] = {
-    "/v1/judge": ("One report.", "JudgeRequest", "JudgeResponse"),
+    "/v1/judge": (
+        "One report; with `Accept: application/x-ndjson` lines of `verdicts` as they come, then the JudgeResponse.",
+        "JudgeRequest",
+        "JudgeResponse",
+    ),
     "/v1/judge-group": (
         "One query and rubric, several reports: {responses: [...]} in their order; with `Accept: application/x-ndjson` "
         "a JudgeResponse a line, as each ends.",

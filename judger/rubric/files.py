@@ -16,6 +16,7 @@ from judger.rubric.members import elements
 from judger.rubric.place import Faults, Place, Warn, shown
 from judger.rubric.shapes import OURS, read_criteria, shape_of
 from judger.rubric.source import read_lines, read_values
+from judger.rubric.tables import is_table
 from judger.types import LIMITS, Case, Criterion
 from judger.validate import text_fault
 
@@ -36,15 +37,17 @@ def read_cases(
     *,
     labelled: bool = False,
     rubric: Sequence[Criterion] | None = None,
+    monitors: bool = False,
     on_warning: Warn | None = None,
 ) -> list[Case]:
     """All cases of a file, in order.
 
     With `labelled` every criterion must have a label. A `rubric` takes the place of every line's own criteria, so that
-    a file of reports alone will do. Raises InvalidFile.
+    a file of reports alone will do. With `monitors` a weight may be zero: judged, and no part of the reward.
+    Raises InvalidFile.
     """
     faults = Faults.of(path, on_warning)
-    cases = [record.case for record in _records(path, faults, labelled=labelled, rubric=rubric)]
+    cases = [record.case for record in _records(path, faults, labelled=labelled, rubric=rubric, monitors=monitors)]
     faults.check()
     return cases
 
@@ -54,6 +57,7 @@ def iter_records(
     *,
     labelled: bool = False,
     rubric: Sequence[Criterion] | None = None,
+    monitors: bool = False,
     on_warning: Warn | None = None,
 ) -> Iterator[Record]:
     """The cases of a file one by one, with what else their lines carry; in memory there is one line at a time.
@@ -62,14 +66,14 @@ def iter_records(
     twice, such as a pipe, is kept in memory instead. Arguments and errors as in `read_cases`.
     """
     faults = Faults.of(path, on_warning)
-    if not Path(path).is_file():
-        records = list(_records(path, faults, labelled=labelled, rubric=rubric))
+    if not (Path(path).is_file() or is_table(path)):
+        records = list(_records(path, faults, labelled=labelled, rubric=rubric, monitors=monitors))
         faults.check()
         return iter(records)
-    for _ in _records(path, faults, labelled=labelled, rubric=rubric):
+    for _ in _records(path, faults, labelled=labelled, rubric=rubric, monitors=monitors):
         pass
     faults.check()
-    return _again(path, labelled=labelled, rubric=rubric)
+    return _again(path, labelled=labelled, rubric=rubric, monitors=monitors)
 
 
 def iter_cases(
@@ -77,10 +81,11 @@ def iter_cases(
     *,
     labelled: bool = False,
     rubric: Sequence[Criterion] | None = None,
+    monitors: bool = False,
     on_warning: Warn | None = None,
 ) -> Iterator[Case]:
     """`iter_records` without the rest of the line."""
-    records = iter_records(path, labelled=labelled, rubric=rubric, on_warning=on_warning)
+    records = iter_records(path, labelled=labelled, rubric=rubric, monitors=monitors, on_warning=on_warning)
     return (record.case for record in records)
 
 
@@ -99,7 +104,7 @@ def read_report(path: str | Path) -> str:
     return text
 
 
-def read_rubrics(path: str | Path, *, on_warning: Warn | None = None) -> list[Rubric]:
+def read_rubrics(path: str | Path, *, monitors: bool = False, on_warning: Warn | None = None) -> list[Rubric]:
     """All rubrics of a file: JSON or YAML with one rubric or a list of them, or JSON lines. Raises InvalidFile."""
     faults = Faults.of(path, on_warning)
     rubrics: list[Rubric] = []
@@ -108,7 +113,7 @@ def read_rubrics(path: str | Path, *, on_warning: Warn | None = None) -> list[Ru
         if isinstance(value, list) and _is_list_of_rubrics(value):
             objects = list(_members(value, place))
         elif isinstance(value, list):
-            rubrics.append(Rubric(id="", query="", criteria=read_criteria(value, place, OURS)))
+            rubrics.append(Rubric(id="", query="", criteria=read_criteria(value, place, OURS, monitors=monitors)))
             continue
         else:
             objects = [(value, place)]
@@ -116,16 +121,16 @@ def read_rubrics(path: str | Path, *, on_warning: Warn | None = None) -> list[Ru
             if not isinstance(member, dict):
                 here.fault(f"must be a rubric, that is a list or an object, not {type_name(member)}")
                 continue
-            rubric = read_rubric_object(member, here)
+            rubric = read_rubric_object(member, here, monitors=monitors)
             _note_id(rubric.id, here, seen, shape_of(member).id)
             rubrics.append(rubric)
     faults.check()
     return rubrics
 
 
-def read_rubric(path: str | Path, *, on_warning: Warn | None = None) -> tuple[Criterion, ...]:
+def read_rubric(path: str | Path, *, monitors: bool = False, on_warning: Warn | None = None) -> tuple[Criterion, ...]:
     """The criteria of a file that holds one rubric. Raises InvalidFile, also where there are several."""
-    rubrics = read_rubrics(path, on_warning=on_warning)
+    rubrics = read_rubrics(path, monitors=monitors, on_warning=on_warning)
     if len(rubrics) != 1:
         faults = Faults.of(path, None)
         faults.add(1, "file", f"holds {len(rubrics):,} rubrics where one is wanted")
@@ -134,7 +139,7 @@ def read_rubric(path: str | Path, *, on_warning: Warn | None = None) -> tuple[Cr
 
 
 def _records(
-    path: str | Path, faults: Faults, *, labelled: bool, rubric: Sequence[Criterion] | None
+    path: str | Path, faults: Faults, *, labelled: bool, rubric: Sequence[Criterion] | None, monitors: bool
 ) -> Iterator[Record]:
     """The records of a file, without those that have a fault."""
     criteria = None if rubric is None else tuple(rubric)
@@ -145,16 +150,16 @@ def _records(
             if not is_object(member, here):
                 continue
             before = len(faults.found)
-            cases = list(read_case_objects(member, here, rubric=criteria, labelled=labelled))
+            cases = list(read_case_objects(member, here, rubric=criteria, labelled=labelled, monitors=monitors))
             for case in cases:
                 _note_id(case.id, here, seen, shape_of(member).id)
             if len(faults.found) == before:
                 yield from (Record(case, here.line, member, text) for case in cases)
 
 
-def _again(path: str | Path, *, labelled: bool, rubric: Sequence[Criterion] | None) -> Iterator[Record]:
+def _again(path: str | Path, *, labelled: bool, rubric: Sequence[Criterion] | None, monitors: bool) -> Iterator[Record]:
     faults = Faults.of(path, lambda _: None)  # the first reading has given the warnings
-    for record in _records(path, faults, labelled=labelled, rubric=rubric):
+    for record in _records(path, faults, labelled=labelled, rubric=rubric, monitors=monitors):
         faults.check()  # the file has changed since
         yield record
     faults.check()

@@ -4,6 +4,8 @@ ours               id, query, report, criteria [{id, text, weight, role, axis, f
 a task             id, query, criteria, reports [{model, text}]: one case per report
 ResearchRubrics    sample_id, prompt, domain, rubrics [{criterion, weight, axis}]
                    (arXiv 2511.07685, processed_data.jsonl)
+DeepResearch Bench II   id, prompt, language, theme, content {task, rubric {DIMENSION: [text]}, blocked}
+                   (arXiv 2601.08536, tasks_and_rubrics.jsonl)
 HealthBench        prompt_id, prompt [{role, content}], rubrics [{criterion, points, tags}], ideal_completions_data
                    (OpenAI simple-evals, *_oss_eval.jsonl), and its meta-evaluation, one physician-labelled
                    criterion a line: prompt, completion, completion_id, rubric, binary_labels (*_oss_meta_eval.jsonl)
@@ -16,28 +18,38 @@ from dataclasses import dataclass
 
 from judger.rubric.fields import Fields, is_object
 from judger.rubric.place import Place
-from judger.rubric.shapes import HEALTH_BENCH, HEALTH_BENCH_META, TASK, Shape, read_criteria, shape_of, tag
+from judger.rubric.shapes import (
+    DEEP_RESEARCH_BENCH,
+    HEALTH_BENCH,
+    HEALTH_BENCH_META,
+    TASK,
+    Shape,
+    read_criteria,
+    read_dimensions,
+    shape_of,
+    tag,
+)
 from judger.types import LIMITS, Case, Criterion, Label
 from judger.validate import text_fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rubric:
-    """The ordered criteria of one task, as a file states them. `id`, `query` and `domain` may be empty."""
+    """The ordered criteria of one task, as a file states them. All texts may be empty."""
 
     id: str
     query: str
     criteria: tuple[Criterion, ...]
     domain: str = ""
+    language: str = ""
 
 
-def read_rubric_object(values: dict[str, object], place: Place) -> Rubric:
+def read_rubric_object(values: dict[str, object], place: Place, *, monitors: bool = False) -> Rubric:
     """The rubric of one object of any shape but the meta-evaluation's."""
     shape = shape_of(values)
     fields = Fields(values, place)
     fields.check_spelling([shape.query])
-    raw = fields.items(shape.criteria)
-    criteria = () if raw is None else read_criteria(raw, place.at(shape.criteria), shape)
+    criteria = _criteria(fields, place, shape, monitors=monitors)
     domain = values.get(shape.domain)
     if shape is HEALTH_BENCH:
         domain = tag(values.get("example_tags"), "theme:")
@@ -49,11 +61,29 @@ def read_rubric_object(values: dict[str, object], place: Place) -> Rubric:
         query=_query(fields, shape),
         criteria=criteria,
         domain=domain if isinstance(domain, str) else "",
+        language=_string(fields, "language"),
     )
 
 
+def _criteria(
+    fields: Fields, place: Place, shape: Shape, *, labelled: bool = False, monitors: bool = False
+) -> tuple[Criterion, ...]:
+    """The criteria under the key of the shape."""
+    here = place.at(shape.criteria)
+    if shape is DEEP_RESEARCH_BENCH:
+        content = fields.values[shape.criteria]
+        return read_dimensions(content, here) if is_object(content, here) else ()
+    raw = fields.items(shape.criteria)
+    return () if raw is None else read_criteria(raw, here, shape, labelled=labelled, monitors=monitors)
+
+
 def read_case_objects(
-    values: dict[str, object], place: Place, *, rubric: tuple[Criterion, ...] | None, labelled: bool
+    values: dict[str, object],
+    place: Place,
+    *,
+    rubric: tuple[Criterion, ...] | None,
+    labelled: bool,
+    monitors: bool = False,
 ) -> Iterator[Case]:
     """The cases of one object: one, or one per report of a task. With a `rubric` that one counts, not the object's."""
     shape = shape_of(values)
@@ -72,8 +102,7 @@ def read_case_objects(
         # A completion has several lines, one a criterion.
         reports = [(f"{name}:{place.line}", report) for name, report in reports]
     elif rubric is None:
-        raw = fields.items(shape.criteria)
-        criteria = () if raw is None else read_criteria(raw, place.at(shape.criteria), shape, labelled=labelled)
+        criteria = _criteria(fields, place, shape, labelled=labelled, monitors=monitors)
     for name, report in reports:
         yield Case(
             id=name,
@@ -123,6 +152,9 @@ def _report(fields: Fields, key: str) -> str:
 def _query(fields: Fields, shape: Shape) -> str:
     if isinstance(fields.values.get(shape.query), list) and shape in (HEALTH_BENCH, HEALTH_BENCH_META):
         text = _conversation(fields, shape.query)
+    elif shape is DEEP_RESEARCH_BENCH and isinstance(content := fields.values.get(shape.criteria), dict):
+        # The prompt is the task and a list of sources that the system may not read: nothing of the report.
+        text = Fields(content, fields.place.at(shape.criteria)).text("task", required=True) or ""
     else:
         text = fields.text(shape.query) or ""
     if reason := text_fault(text, LIMITS.query_bytes, may_be_blank=True):

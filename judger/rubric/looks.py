@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 MAGIC = {
-    b"PAR1": "a Parquet file: export it as JSON lines",
+    b"PAR1": "a Parquet file: name it .parquet",
     b"PK\x03\x04": "a zip archive: unpack it",
     b"%PDF": "a PDF",
     b"SQLite": "an SQLite database",

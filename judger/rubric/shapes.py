@@ -9,10 +9,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from judger.rubric.fields import Fields, is_object
+from judger.rubric.fields import Fields, is_object, type_name
 from judger.rubric.place import Place, shown
 from judger.types import LIMITS, Criterion, Label, Role
-from judger.validate import CRITERION_KEYS, criteria_faults, full_text, role_and_weight
+from judger.validate import CRITERION_KEYS, criteria_faults, full_text, role_and_weight, text_fault
 
 CRITERION_PATH = re.compile(r"criteria\[(\d+)\](?:\.(\w+))?")
 
@@ -34,6 +34,7 @@ OURS = Shape()
 TASK = Shape(drops_zero=True)
 RESEARCH_RUBRICS = Shape("sample_id", "prompt", "rubrics", "criterion", "weight", "domain", drops_zero=True)
 HEALTH_BENCH = Shape("prompt_id", "prompt", "rubrics", "criterion", "points", drops_zero=True)
+DEEP_RESEARCH_BENCH = Shape("id", "prompt", "content", domain="theme")
 HEALTH_BENCH_META = Shape("completion_id", "prompt", "rubric", "rubric", "points")
 
 
@@ -41,6 +42,9 @@ def shape_of(values: dict[str, object]) -> Shape:
     """The shape of an object, by the keys that only one of them has."""
     if "binary_labels" in values and "rubric" in values:
         return HEALTH_BENCH_META
+    content = values.get("content")
+    if isinstance(content, dict) and "rubric" in content:
+        return DEEP_RESEARCH_BENCH
     if "rubrics" in values:
         is_chat = "prompt_id" in values or isinstance(values.get("prompt"), list)
         return HEALTH_BENCH if is_chat else RESEARCH_RUBRICS
@@ -48,9 +52,9 @@ def shape_of(values: dict[str, object]) -> Shape:
 
 
 def read_criteria(
-    raw: Sequence[object], place: Place, shape: Shape, *, labelled: bool = False
+    raw: Sequence[object], place: Place, shape: Shape, *, labelled: bool = False, monitors: bool = False
 ) -> tuple[Criterion, ...]:
-    """The criteria of a list at `place`, with every fault of each."""
+    """The criteria of a list at `place`, with every fault of each. `monitors` lets a weight of zero be."""
     criteria: list[Criterion] = []
     origins: list[int] = []
     if len(raw) > LIMITS.criteria:
@@ -62,14 +66,14 @@ def read_criteria(
             continue
         before = len(place.faults.found)
         criterion = _criterion(Fields(values, here), shape, i, labelled=labelled)
-        if criterion.weight == 0 and shape.drops_zero:
+        if criterion.weight == 0 and shape.drops_zero and not monitors:
             here.warning(f"the weight is 0: the criterion is dropped: {shown(criterion.text)}")
         elif len(place.faults.found) == before:
             criteria.append(criterion)
             origins.append(i)
     if raw and not criteria and place.faults.found:
         return ()  # each has its fault; that none is left is no news
-    for path, reason in criteria_faults(criteria):
+    for path, reason in criteria_faults(criteria, monitors=monitors):
         match = CRITERION_PATH.fullmatch(path)
         if match is None:
             place.fault(reason)
@@ -107,6 +111,28 @@ def _criterion(fields: Fields, shape: Shape, index: int, *, labelled: bool) -> C
         fatal=fields.flag("fatal") or False,
         label=label,
     )
+
+
+def read_dimensions(values: dict[str, object], place: Place) -> tuple[Criterion, ...]:
+    """The criteria of DeepResearch Bench II: texts by dimension, which is their axis; every one weighs 1.
+
+    Ids are the dimension and the position in it: `analysis-3`.
+    """
+    rubric = Fields(values, place).values.get("rubric")
+    place = place.at("rubric")
+    if not is_object(rubric, place):
+        return ()
+    before = len(place.faults.found)
+    raw: list[object] = []
+    for axis in rubric:
+        for i, text in enumerate(Fields(rubric, place).items(axis) or []):
+            if not isinstance(text, str):
+                place.at(axis).at(i).fault(f"must be a string, not {type_name(text)}")
+            elif reason := text_fault(text, LIMITS.criterion_bytes):
+                place.at(axis).at(i).fault(reason)
+            else:
+                raw.append({"id": f"{axis}-{i + 1}", "text": text, "axis": axis})
+    return () if len(place.faults.found) > before else read_criteria(raw, place, OURS)
 
 
 def tag(tags: object, prefix: str) -> str:

@@ -16,6 +16,7 @@ from judger.rubric import strict_yaml
 from judger.rubric.looks import MOST, by_magic, is_document
 from judger.rubric.place import Faults, Place
 from judger.rubric.strict_json import REFUSED, Parser
+from judger.rubric.tables import is_table, rows
 
 #: More than the largest case allowed takes with every character escaped; a gzip bomb ends here.
 MAX_LINE = 128 * 2**20
@@ -27,7 +28,7 @@ WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
 def read_values(path: str | Path, faults: Faults, *, kind: str = "") -> Iterator[tuple[object, Place]]:
     """Every value of a file with its place: one per line of JSON lines, one for a `.json` or `.yaml` document.
 
-    `kind` is "lines", "json" or "yaml"; without it the name tells.
+    `kind` is "lines", "json", "yaml" or "table"; without it the name tells.
 
     A value that is no JSON is a fault and left out. A `.json` file of several documents is read as JSON lines.
     """
@@ -35,7 +36,13 @@ def read_values(path: str | Path, faults: Faults, *, kind: str = "") -> Iterator
     parser = Parser(faults)
     before = len(faults.found)
     empty = True
-    if kind == "lines":
+    if kind == "table":
+        for number, text in rows(path, faults):
+            empty = False
+            value, place = parser.parse(text, number)
+            if value is not REFUSED:
+                yield value, place
+    elif kind == "lines":
         lines = read_lines(path, faults)
         start = list(islice(lines, 1))
         if start and _is_opened(start[0][1]):
@@ -101,6 +108,8 @@ def read_lines(path: str | Path, faults: Faults, *, keep_blank: bool = False) ->
 
 
 def _kind(path: str | Path) -> str:
+    if is_table(path):
+        return "table"
     name = Path(path).name.lower().removesuffix(".gz")
     if name.endswith((".yaml", ".yml")):
         return "yaml"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from judger.engines.base import Engine, Outcome, Plan
+from judger.errors import is_out_of_memory
 from judger.types import Case, Probabilities, Reason, Unscored
 
 __all__ = ["Budget", "Isolation", "Ran", "failed", "is_failed", "is_out_of_memory", "judged_tokens", "within"]
@@ -138,8 +139,3 @@ def within(plans: Sequence[Plan], tokens: int) -> list[list[Plan]]:
             size = plan.tokens
         parts[-1].append(plan)
     return parts
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """By name: torch, which has its own error for it, is not imported here."""
-    return isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)

@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
 from judger.engines.base import EngineInfo, Outcome
+from judger.engines.proof import WARM_UP
 from judger.errors import EngineError, Unavailable
-from judger.types import Case, Criterion, Unscored
+from judger.types import Unscored
 from judger.verdict import score
 
 __all__ = ["WARM_UP", "Keeper", "check_proof", "ended", "shutting_down"]
@@ -26,13 +27,6 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 60.0  # seconds
 
 RETRY_AFTER = 1.0
 """Seconds: when callers of a judge that shuts down may find another one."""
-
-WARM_UP = Case(
-    id="warm-up",
-    query="What is the capital of France?",
-    report="The capital of France is Paris. It lies on the Seine.",
-    criteria=(Criterion(id="c1", text="The report names Paris as the capital of France."),),
-)
 
 
 def check_proof(outcomes: list[Outcome]) -> list[Outcome]:

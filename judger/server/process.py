@@ -172,7 +172,7 @@ def assemble(config: ServeConfig, engine: Engine | SelfBatching | None = None) -
     """The judge that the configuration describes. Blocking: seconds to minutes. Raises InvalidRequest, EngineError."""
     calibration = None
     if config.calibration is not None:
-        from judger.calibration.file import check_fit, load_calibration
+        from judger.engines.calibration_file import check_fit, load_calibration
 
         calibration = load_calibration(config.calibration)
     file = CacheFile(config.cache, config.cache_mb * 2**20) if config.cache is not None else None

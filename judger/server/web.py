@@ -54,5 +54,5 @@ def open_doors(
     if config.tls_cert is not None and config.tls_key is not None:
         tls = TlsFiles(cert=config.tls_cert, key=config.tls_key, client_ca=config.tls_client_ca)
     judging = InProcess(service, lambda authorization: enter(tokens, authorization), serves)
-    app = build_app(judging, unscored=config.unscored, reasoning=config.keep_reasoning)
+    app = build_app(judging, unscored=config.unscored, reasoning=config.keep_reasoning, origin=config.origin)
     return listen(app, config.host, config.http_port, tls=tls)

@@ -15,7 +15,7 @@ from judger.wire.requests import (
     write_group,
     write_request,
 )
-from judger.wire.responses import read_comparison, read_response, write_comparison, write_response
+from judger.wire.responses import comparison_message, read_comparison, read_response, write_comparison, write_response
 from judger.wire.status import DETAILS_TRAILER, code_name, error_from_status, error_status
 from judger.wire.text import whole_text
 
@@ -23,6 +23,7 @@ __all__ = [
     "DETAILS_TRAILER",
     "MAX_TAG_BYTES",
     "code_name",
+    "comparison_message",
     "connect_error",
     "error_from_status",
     "error_status",

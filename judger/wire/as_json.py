@@ -63,6 +63,10 @@ def _fill(message: Any, values: object, path: str) -> None:
         seen.add(field.name)
         if value is None:
             continue
+        if not is_repeated(field) and field.message_type is not None:
+            getattr(message, field.name).SetInParent()
+            _fill(getattr(message, field.name), value, where)
+            continue
         if not is_repeated(field):
             _set(message, field, value, where)
             continue

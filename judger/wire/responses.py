@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from judger.errors import EngineError
+from judger.errors import EngineError, JudgerError
 from judger.pairwise import Comparison, Contest, Preference
 from judger.types import (
     Case,
@@ -63,6 +63,25 @@ def write_comparison(contest: Contest, case: Case, judge_id: str) -> pb.CompareR
         position_bias=contest.position_bias,
         judge_id=judge_id,
     )
+
+
+def comparison_message(identifier: str, result: Comparison | JudgerError) -> pb.CompareResponse:
+    """A comparison as its client has it, for files; of one that failed there is the id alone, and no preference."""
+    message = pb.CompareResponse(request_id=identifier)
+    if isinstance(result, JudgerError):
+        return message
+    message.judge_id = result.judge_id
+    if result.preference is not None:
+        names = pb.CompareResponse.Preference
+        known = {Preference.A: names.A, Preference.B: names.B, Preference.TIE: names.TIE}
+        message.preference = known[result.preference]
+    for name in ("difference", "p_a", "position_bias"):
+        if (number := getattr(result, name)) is not None:
+            setattr(message, name, number)
+    for name in ("a", "b"):
+        if (judgement := getattr(result, name)) is not None:
+            getattr(message, name).CopyFrom(write_response(judgement))
+    return message
 
 
 def read_comparison(response: pb.CompareResponse) -> Comparison:

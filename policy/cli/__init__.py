@@ -9,13 +9,17 @@ import sys
 from collections.abc import Sequence
 
 from judger.errors import InvalidFile, InvalidRequest, JudgerError
-from policy.errors import AgentError, ConfigError
+from policy.errors import AgentError, ConfigError, ModelAway
 
-__all__ = ["main"]
+__all__ = ["AWAY", "main"]
+
+AWAY = 3
+"""The exit status of work that a later run of the same command finishes."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit status: 0 done, 1 the work failed, 2 what the user wrote is wrong, 130 interrupted."""
+    """The exit status: 0 done, 1 the work failed, 2 what the user wrote is wrong, 3 the model was away and the same
+    can go on, 130 interrupted."""
     from policy.cli import index, replay, rollouts, run
 
     for stream in (sys.stdout, sys.stderr):
@@ -44,6 +48,8 @@ def _report(error: BaseException) -> int:
     match error:
         case KeyboardInterrupt():
             line, status = "interrupted", 130
+        case ModelAway():
+            line, status = f"{error}; the same command goes on from here", AWAY
         case ConfigError() | InvalidFile() | InvalidRequest():
             line, status = str(error), 2
         case AgentError() | JudgerError() | OSError():

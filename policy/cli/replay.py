@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,14 @@ def add(commands: Any) -> None:
     parser.add_argument("--id", help="only the episode with this id")
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="write each report to DIR/ID/")
     parser.set_defaults(act=_act)
+
+
+def _folder(episode_id: str) -> str:
+    """A name of one part for any id: it stands in a file, and a file may come from anyone."""
+    if re.fullmatch(r"[\w-][\w.-]{0,99}", episode_id):
+        return episode_id
+    name = re.sub(r"[^\w.-]", "_", episode_id[:60]).lstrip(".")
+    return f"{name}-{hashlib.sha256(episode_id.encode('utf-8', 'replace')).hexdigest()[:10]}"
 
 
 def _act(arguments: argparse.Namespace) -> int:
@@ -40,7 +50,7 @@ def _act(arguments: argparse.Namespace) -> int:
                 episode.apply(event)
                 view(event)
         if arguments.out is not None:
-            run = Run(arguments.out / record["id"])
+            run = Run(arguments.out / _folder(record["id"]))
             run.folder.mkdir(parents=True, exist_ok=True)
             for path in write_report(run, episode):
                 print(path)

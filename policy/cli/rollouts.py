@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from policy.cli import AWAY
 from policy.cli.run import add_settings, settings_from
 from policy.errors import ConfigError
 
@@ -71,7 +72,7 @@ async def _run(arguments: argparse.Namespace) -> int:
             statuses[record["status"]] = statuses.get(record["status"], 0) + 1
             progress.advance(bar)
 
-        await Rollouts(
+        rollouts = Rollouts(
             arguments.out,
             settings,
             shared,
@@ -82,7 +83,11 @@ async def _run(arguments: argparse.Namespace) -> int:
             keep_workspaces=arguments.keep_workspaces,
             retry_failed=arguments.retry_failed,
             on_record=on_record,
-        ).run(tasks)
+        )
+        await rollouts.run(tasks)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items())) or "nothing was missing"
     print(f"{arguments.out}: {counts}", file=sys.stderr)
+    if rollouts.left_open:
+        print(f"{rollouts.left_open} are left open: the model was away; run the same command again", file=sys.stderr)
+        return AWAY
     return 0

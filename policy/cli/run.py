@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from judger.flags import add_flag
-from policy.config import ContextConfig, MCPServer, Settings, load_settings
-from policy.errors import ConfigError
+from policy.cli import AWAY
+from policy.config import ContextConfig, MCPServer, Settings, check_settings, load_settings
+from policy.errors import ConfigError, ModelAway
 
 if TYPE_CHECKING:
     from judger.types import Criterion
@@ -67,13 +69,20 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         add_flag(parser, flag, model.model_fields[name], dest=f"{section}_{name}")
 
 
-def settings_from(arguments: argparse.Namespace) -> Settings:
-    """The settings of the file with the options over them."""
-    data = load_settings(arguments.config).model_dump()
+def settings_from(arguments: argparse.Namespace, kept: tuple[Path, dict[str, Any]] | None = None) -> Settings:
+    """The settings of the file with the options over them. Without a file, of a run that goes on, those it was `kept`
+    with: its journal and what stands there."""
+    if kept is not None and arguments.config is None:
+        path, written = kept
+        data = check_settings(written, str(path)).model_dump()
+    else:
+        data = load_settings(arguments.config).model_dump()
     for section, name in SETTINGS.values():
         value = getattr(arguments, f"{section}_{name}")
         if value is not None:
             data[section][name] = value
+    if not data["agent"]["date"]:
+        data["agent"]["date"] = time.strftime("%Y-%m-%d")
     return Settings.model_validate(data)
 
 
@@ -96,24 +105,42 @@ def _act(arguments: argparse.Namespace) -> int:
     try:
         return asyncio.run(_run(arguments, run))
     except KeyboardInterrupt:
-        print(f"interrupted; go on with: judger-agent run --resume {run.folder}", file=sys.stderr)
+        print(f"interrupted{_go_on(arguments, run)}", file=sys.stderr)
         return 130
+    except ModelAway as error:
+        print(f"{error}{_go_on(arguments, run)}", file=sys.stderr)
+        return AWAY
+
+
+def _go_on(arguments: argparse.Namespace, run: Run) -> str:
+    """The command that goes on with a run, where something has happened in it. Its settings are in the journal."""
+    from policy import trajectory
+
+    if trajectory.read_journal(run.journal).started is None:
+        return ""
+    words = ["judger-agent", "run", "--resume", str(run.folder)]
+    if arguments.rubric is not None:
+        words += ["--rubric", str(arguments.rubric), "--judge", arguments.judge]
+    return f"; go on with: {shlex.join(words)}"
 
 
 async def _run(arguments: argparse.Namespace, run: Run) -> int:
     from judger.rubric import read_rubric
     from policy import demo, trajectory
     from policy.kit import open_shared
+    from policy.models.scripted import ScriptedModel
     from policy.runs import run_episode, write_report
     from policy.view import LiveView
 
     criteria = read_rubric(arguments.rubric) if arguments.rubric is not None else ()
-    settings = settings_from(arguments)
-    if arguments.demo:
+    started = trajectory.read_journal(run.journal).started
+    settings = settings_from(arguments, None if started is None else (run.journal, started.settings))
+    is_demo = arguments.demo or (started is not None and started.model == ScriptedModel.name)
+    if is_demo and started is None:
         settings = _demo_settings(settings)
-    if not arguments.query and not arguments.demo and trajectory.read_journal(run.journal).started is None:
+    if not arguments.query and not is_demo and started is None:
         raise ConfigError(f"{run.folder}: nothing has happened in this run yet; give its QUERY and another folder")
-    make_model = _maker(settings, arguments.pace if arguments.demo else None)
+    make_model = _maker(settings, arguments.pace if is_demo else None)
     key = os.environ.get(settings.search.api_key_env)
     async with open_shared(settings, search_key=key) as shared:
         with LiveView(settings.agent.budget) as view:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from policy.errors import ConfigError
-from policy.index import parse
+from policy.index import formats, parse
 from policy.index.dense import Embedder
 from policy.index.fusion import add_vectors
 from policy.index.tokens import segment
@@ -30,7 +31,6 @@ CREATE TABLE encoder (name TEXT);
 PRAGMA user_version = 2;
 """
 VERSION = 2
-_MAX_FILE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Indexed:
     removed: int
     passages: int
     skipped: tuple[tuple[str, str], ...]
+    others: tuple[tuple[str, int], ...] = ()
+    """How many files of which kinds are not read."""
 
 
 def build(
@@ -82,20 +84,24 @@ def update(database: sqlite3.Connection, folder: Path, on_file: Callable[[Path],
     taken = {key for (key,) in database.execute("SELECT key FROM documents")}
     added = unchanged = 0
     skipped: list[tuple[str, str]] = []
+    others: Counter[str] = Counter()
     for file in _files(folder):
+        if formats.kind(file.name) not in formats.KINDS:
+            others[whole_text(file.suffix.lower()) or "without a suffix"] += 1
+            continue
         # A name may be any bytes; the database takes text.
         where = file.relative_to(folder).as_posix().encode("utf-8", "backslashreplace").decode()
         on_file(file)
         row, old = known.pop(where, (None, None))
         try:
-            if file.stat().st_size > _MAX_FILE_BYTES:
-                raise parse.Unreadable(f"larger than {_MAX_FILE_BYTES:,} bytes")
+            if file.stat().st_size > formats.MAX_BYTES:
+                raise parse.Unreadable(f"larger than {formats.MAX_BYTES:,} bytes")
             data = file.read_bytes()
             digest = hashlib.sha256(data).hexdigest()
             if old == digest:
                 unchanged += 1
                 continue
-            document = parse.parse_bytes(data, file.suffix.lower(), parse.title_of(file))
+            document = formats.read(data, file.name, parse.title_of(file))
         except (parse.Unreadable, OSError) as error:
             skipped.append((where, str(error)))
             if row is not None:  # what it used to say is no longer there
@@ -109,13 +115,13 @@ def update(database: sqlite3.Connection, folder: Path, on_file: Callable[[Path],
     for row, _ in known.values():
         _remove(database, row)
     passages = database.execute("SELECT count(*) FROM passages").fetchone()[0]
-    return Indexed(added, unchanged, len(known), passages, tuple(skipped))
+    return Indexed(added, unchanged, len(known), passages, tuple(skipped), tuple(sorted(others.items())))
 
 
 def _files(folder: Path) -> Iterator[Path]:
     for file in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if file.suffix.lower() in parse.SUFFIXES and not hidden and not file.is_symlink() and file.is_file():
+        if not hidden and not file.is_symlink() and file.is_file():
             yield file
 
 

@@ -54,7 +54,6 @@ def parse_html(text: str, fallback_title: str) -> Document:
 
 def _pdf(data: bytes, fallback_title: str) -> Document:
     import pypdf
-    from pypdf.errors import PyPdfError
 
     try:
         reader = pypdf.PdfReader(io.BytesIO(data))
@@ -68,7 +67,9 @@ def _pdf(data: bytes, fallback_title: str) -> Document:
             if size > _MAX_PDF_CONTENT:
                 raise Unreadable(f"its pages unpack to more than {_MAX_PDF_CONTENT:,} bytes")
             pages.append(page.extract_text())
-    except (PyPdfError, ValueError, KeyError, TypeError, RecursionError) as error:  # pypdf leaks these on broken files
+    except Unreadable:
+        raise
+    except Exception as error:  # pypdf leaks whatever a broken file makes it meet
         raise Unreadable(f"broken PDF: {error}") from error
     paragraphs = [
         paragraph

@@ -15,6 +15,7 @@ from policy.config import ModelConfig
 from policy.errors import ConfigError, ContextFull, ModelError
 from policy.model import Completion, Message, Schema
 from policy.models import hermes
+from policy.trajectory import rendered
 
 __all__ = ["LocalModel"]
 
@@ -69,12 +70,16 @@ class LocalModel:
         import torch
 
         prompt = self._tokenizer.apply_chat_template(
-            messages, tools=tools or None, add_generation_prompt=True, return_tensors="pt", return_dict=True
+            [rendered(message) for message in messages],  # as training renders them
+            tools=tools or None,
+            add_generation_prompt=True,
+            return_tensors="pt",
+            return_dict=True,
         ).to(self._model.device)
         length = prompt["input_ids"].shape[1]
         window = getattr(self._model.config, "max_position_embeddings", None)
         if window is not None and length + 1 > window:
-            raise ContextFull(f"the prompt has {length} tokens, the model takes {window}")
+            raise ContextFull(f"the prompt has {length} tokens, the model takes {window}", window=window)
         if window is not None:
             max_tokens = min(max_tokens, window - length)
         temperature = 1.0 if self._config.temperature is None else self._config.temperature

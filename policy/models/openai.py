@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import time
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import openai
 
 from policy.config import ModelConfig
-from policy.errors import ConfigError, ContextFull, ModelError
-from policy.model import Completion, Message, Schema, ToolCall
+from policy.context import estimate_tokens
+from policy.errors import ConfigError, ContextFull, ModelAway, ModelError
+from policy.model import Completion, Message, Schema
+from policy.models.limits import TooLong, too_long
+from policy.models.reply import NoReply, read
 from policy.whole import loads
 
 __all__ = ["OpenAIModel"]
 
-_FULL = ("context_length", "context length", "maximum context", "too many tokens", "prompt is too long")
+log = logging.getLogger(__name__)
+
+_PASSING = (408, 409, 425, 429)
+_PAUSES = (0.5, 30.0)
+"""Seconds before a request is repeated: the first, and the longest."""
+_LEAST_ROOM = 1024
+"""Tokens of a reply below which a shorter history is asked for instead."""
 
 
 class OpenAIModel:
-    """A chat model behind an address. Passing failures are retried by the client library, as the settings say."""
+    """A chat model behind an address. What fails for a passing reason is asked again, as the settings say."""
 
     def __init__(self, config: ModelConfig, *, api_key: str | None = None) -> None:
         if not config.name:
@@ -27,11 +39,13 @@ class OpenAIModel:
         self._config = config
         # Local servers need no key, but the library insists on one.
         self._client = openai.AsyncOpenAI(
-            base_url=config.base_url,
-            api_key=api_key or "none",
-            timeout=config.timeout,
-            max_retries=config.max_retries,
+            base_url=config.base_url, api_key=api_key or "none", timeout=config.timeout, max_retries=0
         )
+        self._replies = 0
+        self._window: int | None = None
+        self._most: int | None = None
+        self._per_estimate = 1.0
+        """Tokens by the endpoint's count to one that we estimate; of the last reply."""
 
     @property
     def name(self) -> str:
@@ -40,17 +54,70 @@ class OpenAIModel:
     async def complete(
         self, messages: Sequence[Message], tools: Sequence[Schema], *, max_tokens: int, use_tools: bool = True
     ) -> Completion:
-        try:
-            reply = await self._client.chat.completions.create(**self._request(messages, tools, max_tokens, use_tools))
-        except openai.BadRequestError as error:
-            if any(sign in str(error).lower() for sign in _FULL):
-                raise ContextFull(str(error)) from error
-            raise ModelError(f"the endpoint refuses the request: {error}") from error
-        except openai.OpenAIError as error:
-            raise ModelError(f"the endpoint failed: {error}") from error
-        if not reply.choices:
-            raise ModelError("the endpoint sent a reply without choices")
-        return _read(reply)
+        estimated = sum(map(estimate_tokens, messages)) + len(json.dumps(list(tools))) // 4
+        room = self._room(max_tokens, estimated)
+        while True:
+            try:
+                reply = await self._patiently(self._request(messages, tools, room, use_tools))
+            except _Refused as refused:
+                said = refused.said
+                self._window, self._most = said.window or self._window, said.reply or self._most
+                prompt = said.prompt or (None if self._window is None else int(estimated * self._per_estimate))
+                if said.prompt:
+                    self._per_estimate = said.prompt / max(1, estimated)
+                fits = room // 2
+                if said.reply is not None:
+                    fits = min(said.reply, room - 1)
+                elif said.window is not None and prompt is not None:
+                    # An estimated prompt may be longer than that, and must not be crept up to token by token.
+                    fits = min(said.window - prompt - 16, room - 1 if said.prompt else room * 3 // 4)
+                least = min(max_tokens, _LEAST_ROOM)
+                if fits < least:
+                    raise ContextFull(str(refused), window=self._window) from refused
+                room = fits
+                continue
+            if reply.prompt_tokens:
+                self._per_estimate = reply.prompt_tokens / max(1, estimated)
+            return reply
+
+    def _room(self, wanted: int, estimated: int) -> int:
+        """Tokens to ask for: what is wanted, or what fits by what the endpoint has said before."""
+        room = wanted if self._most is None else min(wanted, self._most)
+        if self._window is None:
+            return room
+        # A little less than fits: the estimate is one.
+        return min(room, max(min(wanted, _LEAST_ROOM), int(self._window - estimated * self._per_estimate * 1.02) - 64))
+
+    async def _patiently(self, request: dict[str, Any]) -> Completion:
+        """The reply. Raises _Refused where it is the length that does not fit."""
+        pause, since = _PAUSES[0], None
+        while True:
+            try:
+                return await self._once(request)
+            except (openai.APIConnectionError, openai.APIStatusError, NoReply) as error:
+                wait = pause
+                if isinstance(error, openai.APIStatusError):
+                    said = too_long(error.status_code, str(error))
+                    if said is not None:
+                        raise _Refused(said, str(error)) from error
+                    if error.status_code not in _PASSING and error.status_code < 500:
+                        raise ModelError(f"the endpoint refuses the request: {error}") from error
+                    wait = _retry_after(error, pause)
+                now = time.monotonic()
+                since = now if since is None else since
+                if now + wait - since > self._config.patience:
+                    raise ModelAway(f"the endpoint failed: {_words(error)}") from error
+                log.info("the endpoint failed, asked again in %.1f s: %s", wait, _words(error))
+                await asyncio.sleep(wait)
+                pause = min(_PAUSES[1], pause * 2)
+            except openai.OpenAIError as error:
+                raise ModelError(f"the endpoint failed: {error}") from error
+
+    async def _once(self, request: dict[str, Any]) -> Completion:
+        # The body is read here: the library takes anything for a reply, and ends on some of it with errors of its own.
+        raw = await self._client.chat.completions.with_raw_response.create(**request)
+        self._replies += 1
+        return read(raw.http_response.content, id_prefix=f"call_{self._replies}")
 
     def _request(
         self, messages: Sequence[Message], tools: Sequence[Schema], max_tokens: int, use_tools: bool
@@ -77,6 +144,27 @@ class OpenAIModel:
         await self._client.close()
 
 
+class _Refused(Exception):
+    """The endpoint says that the prompt and the reply asked for are too long together."""
+
+    def __init__(self, said: TooLong, words: str) -> None:
+        super().__init__(words)
+        self.said = said
+
+
+def _retry_after(error: openai.APIStatusError, pause: float) -> float:
+    """Seconds that the endpoint asks to wait, or the pause."""
+    try:
+        return max(pause, min(120.0, float(error.response.headers.get("retry-after", ""))))
+    except ValueError:  # a date, or nothing
+        return pause
+
+
+def _words(error: Exception) -> str:
+    cause = f" ({error.__cause__})" if isinstance(error, openai.APIConnectionError) and error.__cause__ else ""
+    return f"{str(error)[:500]}{cause}"
+
+
 def _sendable(message: Message, send_thoughts: bool) -> Message:
     """The message as endpoints take it: arguments that are not a JSON object would make many of them fail."""
     sent = {key: value for key, value in message.items() if key != "reasoning_content" or send_thoughts}
@@ -92,31 +180,6 @@ def _object(arguments: str) -> str:
     try:
         if isinstance(loads(arguments), dict):
             return arguments
-    except (ValueError, RecursionError):
+    except ValueError:
         pass
     return json.dumps({"malformed": arguments}, ensure_ascii=False)
-
-
-def _read(reply: Any) -> Completion:
-    choice, usage = reply.choices[0], reply.usage
-    message = choice.message
-    calls = tuple(
-        ToolCall(call.id or f"call_{i}", call.function.name or "", call.function.arguments or "{}")
-        for i, call in enumerate(message.tool_calls or ())
-        if call.type in (None, "function")
-    )
-    finish: Literal["stop", "length", "tool_calls"] = "tool_calls" if calls else "stop"
-    if choice.finish_reason == "length":
-        finish = "length"
-    tokens = choice.logprobs.content if choice.logprobs is not None else None
-    # vLLM says `reasoning`, others `reasoning_content`; the library keeps fields it does not know.
-    thought = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None) or ""
-    return Completion(
-        content=message.content or "",
-        thought=thought if isinstance(thought, str) else "",
-        tool_calls=calls,
-        finish=finish,
-        prompt_tokens=usage.prompt_tokens if usage else 0,
-        completion_tokens=usage.completion_tokens if usage else 0,
-        logprobs=tuple(token.logprob for token in tokens) if tokens else None,
-    )

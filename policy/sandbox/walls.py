@@ -16,17 +16,16 @@ from pathlib import Path
 from policy.config import ShellConfig
 from policy.sandbox.cgroup import Cgroup
 
-__all__ = ["PROMPT", "command", "missing", "new_cgroup"]
+__all__ = ["INSIDE", "command", "missing", "new_cgroup"]
 
-PROMPT = r"[\#:$?] \$ "
-"""Command number and last exit status, which is how the shell tool sees that a command is over."""
+INSIDE = "/run/shell"
+"""Where a shell behind the walls finds its control folder, read-only: its pipe can be written to all the same."""
 
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/tmp",
     "LANG": "C.UTF-8",
     "TERM": "screen",
-    "PS1": PROMPT,
 }
 _TMP_BYTES = 64 * 2**20
 
@@ -63,23 +62,28 @@ def new_cgroup(config: ShellConfig) -> Cgroup:
     return Cgroup.create(processes=config.processes, memory_bytes=config.memory_bytes)
 
 
-def command(workspace: Path, config: ShellConfig, group: Cgroup | None) -> str:
-    """The line that tmux runs: join the group, go behind the walls, set the limits, start bash."""
+def command(workspace: Path, control: Path, config: ShellConfig, group: Cgroup | None) -> tuple[str, str]:
+    """The line that tmux runs (join the group, go behind the walls, set the limits, start bash), and where the shell
+    that it starts finds the folder `control`, whose file `rc` it reads first."""
     settings = [f"{key}={value}" for key, value in _ENVIRONMENT.items()]
     limits = [
         "prlimit", f"--cpu={config.cpu_seconds}", f"--fsize={config.file_bytes}", "--core=0",
         f"--as={config.memory_bytes}", f"--nproc={config.processes}", "--nofile=256",
     ]  # fmt: skip
-    shell = ["bash", "--noprofile", "--norc", "-i"]
-    if _sandbox_fault():  # allowed explicitly, see `missing`
+    is_walled = not _sandbox_fault()  # else allowed explicitly, see `missing`
+    seen = INSIDE if is_walled else str(control)
+    shell = ["bash", "--noprofile", "--rcfile", f"{seen}/rc", "-i"]
+    if not is_walled:
         inner = ["env", "-i", *settings, *limits, *shell]
-        start = f"cd {shlex.quote(str(workspace))} && exec {shlex.join(inner)}"
+        start = f"cd {shlex.quote(str(workspace))} && {shlex.join(inner)}"
     else:
         variables = [word for key, value in _ENVIRONMENT.items() for word in ("--setenv", key, value)]
-        home = ["--bind", str(workspace), "/workspace", "--chdir", "/workspace"]
-        start = f"exec {shlex.join(['bwrap', *_walls(), *home, '--clearenv', *variables, *limits, *shell])}"
+        home = ["--bind", str(workspace), "/workspace", "--chdir", "/workspace", "--ro-bind", str(control), INSIDE]
+        # A bash that is started within it, or in its place, says too when it is ready.
+        home += ["--ro-bind", str(control / "rc"), f"{_ENVIRONMENT['HOME']}/.bashrc", "--remount-ro", "/"]
+        start = f"{shlex.join(['bwrap', *_walls(), *home, '--clearenv', *variables, *limits, *shell])}"
     joins = [f"echo 0 > {shlex.quote(str(file))} && " for file in (group.join if group else ())]
-    return "".join(joins) + start
+    return "".join(joins) + start, seen
 
 
 def _walls() -> list[str]:
@@ -93,4 +97,8 @@ def _walls() -> list[str]:
             walls += ["--ro-bind", str(path), str(path)]
     for file in ("/etc/alternatives", "/etc/ld.so.cache"):
         walls += ["--ro-bind-try", file, file]
-    return [*walls, "--proc", "/proc", "--dev", "/dev", "--size", str(_TMP_BYTES), "--tmpfs", "/tmp"]
+    walls += ["--proc", "/proc", "--dev", "/dev"]
+    # What can be written to is memory, which only a control group counts: each such place has its bound.
+    for place in ("/dev/shm", "/tmp"):
+        walls += ["--size", str(_TMP_BYTES), "--tmpfs", place]
+    return [*walls, "--remount-ro", "/dev"]

@@ -50,6 +50,8 @@ class Tool:
     description: str
     parameters: dict[str, Any]
     call: Callable[[dict[str, Any]], Awaitable[Result]] = field(repr=False)
+    only_reads: bool = False
+    """It changes nothing, so that it may run beside others."""
 
     @property
     def schema(self) -> Schema:
@@ -59,7 +61,7 @@ class Tool:
         }
 
 
-def tool(function: Callable[..., Any], *, name: str | None = None) -> Tool:
+def tool(function: Callable[..., Any], *, name: str | None = None, only_reads: bool = False) -> Tool:
     """The tool that `function` is: sync or async, returning str or Result, all parameters typed and described."""
     description, described = _read_docstring(function)
     hints = get_type_hints(function)
@@ -75,7 +77,13 @@ def tool(function: Callable[..., Any], *, name: str | None = None) -> Tool:
             result = await result
         return result if isinstance(result, Result) else Result(str(result))
 
-    return Tool(name=name or function.__name__, description=description, parameters=_parameters(model), call=call)
+    return Tool(
+        name=name or function.__name__,
+        description=description,
+        parameters=_parameters(model),
+        call=call,
+        only_reads=only_reads,
+    )
 
 
 class Toolbox:
@@ -89,6 +97,11 @@ class Toolbox:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._tools)
+
+    def only_reads(self, call: ToolCall) -> bool:
+        """Whether the call may be carried out beside others."""
+        tool = self._tools.get(call.name)
+        return tool is not None and tool.only_reads
 
     async def call(self, call: ToolCall) -> ToolAnswer:
         tool = self._tools.get(call.name)

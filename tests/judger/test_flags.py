@@ -80,11 +80,11 @@ def test_every_setting_of_the_server_is_said_in_words():
 def test_a_setting_that_the_engine_never_reads_is_refused_and_its_default_is_not():
     values = {int: 77, float: 0.5, str: "cpu", bool: True}
     values_of = {"dtype": "float16", "threads": 2, "max_prompt_tokens": 99, "reason_tokens": 99}
-    values_of |= {"api": "openai", "reading": "choice"}
+    values_of |= {"api": "openai", "reading": "choice", "cascade_level": "first"}
     for name, field in EngineConfig.model_fields.items():
         only = flag_of(field).only
         value = values_of.get(name) or values.get(type(field.default), "something")
-        for engine in ("mini", "torch", "vllm", "openai", "decisions", "scripted"):
+        for engine in ("mini", "torch", "vllm", "openai", "decisions", "scripted", "cascade"):
             if only and engine not in only:
                 with pytest.raises(ValidationError, match=f"is for .*{only[-1]}; the engine is {engine}"):
                     EngineConfig.model_validate({"engine": engine, name: value})

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import time
 
 import pytest
 
 from policy.episode import Episode
-from policy.errors import ContextFull, ModelError
+from policy.errors import ContextFull, ModelAway, ModelError
 from policy.events import Compacted, Observed, Replied
 from policy.model import Completion, ToolCall
 from policy.models.scripted import calls, says
+from policy.tools.base import Toolbox, tool
 
 
 def _contents(episode: Episode) -> list[str]:
@@ -70,7 +73,7 @@ async def test_a_call_that_could_not_even_be_read_is_answered_with_the_fault(ben
 async def test_an_empty_reply_is_asked_again(bench):
     episode = await bench([says(""), says("now")]).run()
     assert episode.finished.report == "now"
-    assert "said nothing" in _contents(episode)[3]
+    assert "nothing that is a report" in _contents(episode)[3]
 
 
 async def test_a_reply_cut_off_is_no_report(bench):
@@ -202,3 +205,86 @@ async def test_an_episode_goes_on_from_every_event_it_was_cut_at(bench):
         resumed = await again.agent().run(Episode.of(events))
         assert [m["role"] for m in resumed.messages] == [m["role"] for m in done.messages]
         assert resumed.finished.report == "report"
+
+
+WRITE = calls(("file", {"command": "write", "path": "report.md", "text": "# Report\n" + "A fact. " * 80}))
+REPORT = ("# Report\n" + "A fact. " * 80).strip()
+LOOK = calls(("todo", {"items": ["look"]}))
+
+
+@pytest.mark.parametrize("words", ["The report is in `report.md`.", "I've saved it as report.md", "report: report.md"])
+async def test_a_reply_that_points_at_a_file_hands_in_that_file(bench, words):
+    episode = await bench([WRITE, says(words)]).run()
+    assert (episode.status, episode.finished.report) == ("done", REPORT)
+
+
+@pytest.mark.parametrize(
+    "last", [LOOK, says(""), says('<tool_call>{"name": "todo"'), Completion(content="x", malformed=("no call",))]
+)
+async def test_on_the_last_turn_a_reply_that_is_no_report_leaves_the_draft(bench, last):
+    with_draft = await bench([WRITE, last], budget={"turns": 2}).run()
+    assert (with_draft.status, with_draft.finished.report) == ("forced", REPORT)
+    assert "as it was left" in with_draft.finished.reason
+
+
+async def test_on_the_last_turn_without_a_draft_a_call_is_no_report(bench):
+    again = calls(("todo", {"items": ["x"]}), content="I look once more.")
+    episode = await bench([LOOK, again], budget={"turns": 2}).run()
+    assert (episode.status, episode.finished.report) == ("failed", "")
+
+
+async def test_a_report_cut_at_its_limit_on_the_last_turn_is_marked(bench):
+    episode = await bench([LOOK, Completion(content="half a rep", finish="length")], budget={"turns": 2}).run()
+    assert (episode.status, episode.finished.report) == ("forced", "half a rep")
+    assert "cut off at the length limit" in episode.finished.reason
+
+
+async def test_calls_that_only_read_are_made_at_once_and_seen_in_order(bench):
+    running = most = 0
+
+    async def look(n: int) -> str:
+        """Look.
+
+        Args:
+            n: Which.
+        """
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.3 / n)
+        running -= 1
+        return f"seen {n}"
+
+    b = bench([calls(*(("look", {"n": n}) for n in (1, 2, 3)), ("todo", {"items": ["x"]})), says("r")])
+    b.tools = Toolbox([tool(look, only_reads=True), tool(b.todo.todo)])
+    start = time.perf_counter()
+    episode = await b.run()
+    assert most == 3
+    shown = [m["content"].split("\n")[0] for m in episode.messages if m["role"] == "tool"]
+    assert shown[:3] == ["seen 1", "seen 2", "seen 3"]
+    assert episode.seconds <= time.perf_counter() - start
+
+
+async def test_a_model_that_is_away_leaves_the_episode_to_be_resumed(bench):
+    b = bench([LOOK, ModelAway("down"), says("r")])
+    episode = b.started()
+    with pytest.raises(ModelAway):
+        await b.agent().run(episode)
+    assert episode.finished is None
+    assert (await b.agent().run(Episode.of(episode.events))).finished.report == "r"
+
+
+async def test_a_model_with_a_smaller_window_is_asked_with_histories_that_fit(bench):
+    def window(messages):
+        if sum(len(m["content"]) for m in messages) > 4 * 4000:
+            raise ContextFull("too long", window=4000)
+        return says("r") if len(seen) > 20 else calls(("_long", {"n": 100}))
+
+    seen: list[int] = []
+
+    def step(messages):
+        seen.append(len(messages))
+        return window(messages)
+
+    episode = await bench([step] * 60, _long).run()
+    assert episode.status == "done"

@@ -11,7 +11,7 @@ from judger.client import connect, make_criteria
 from policy import trajectory
 from policy.cli import main
 from policy.config import Settings
-from policy.errors import ConfigError, ModelError
+from policy.errors import ConfigError, InUse, ModelAway, ModelError
 from policy.index.store import LocalIndex
 from policy.judging import judge_records
 from policy.kit import Shared
@@ -242,3 +242,78 @@ async def test_reports_without_a_judgement_are_judged_later_without_their_episod
     async with connect("127.0.0.1:1", max_attempts=1, timeout=5) as away:
         await _rollouts(tmp_path, index, make, group=2, judge=away).run(tasks)
     assert _records(tmp_path) == records
+
+
+async def test_an_outage_leaves_episodes_open_and_the_next_run_goes_on_where_they_were(tmp_path, index):
+    away, asked = True, []
+
+    class Model(ScriptedModel):
+        async def complete(self, messages, *args, **keywords):
+            if away and len(messages) > 2 and messages[1]["content"] in ("1", "2"):
+                raise ModelAway("503")
+            asked.append(messages[1]["content"])
+            return await super().complete(messages, *args, **keywords)
+
+    def make(episode, kit):
+        return Model(_steps(), start=episode.turns)
+
+    tasks = [Task(f"t{n}", str(n)) for n in range(5)]
+    first = _rollouts(tmp_path, index, make, concurrency=2)
+    await first.run(tasks)
+    assert (first.left_open, set(_records(tmp_path))) == (2, {"t0/0", "t3/0", "t4/0"})
+    away = False
+    await _rollouts(tmp_path, index, make, concurrency=2, retry_failed=True).run(tasks)
+    assert {record["status"] for record in _records(tmp_path).values()} == {"done"}
+    assert sorted(asked) == sorted("01234" * 3)
+    assert not (tmp_path / "out.jsonl.work").exists()
+
+
+async def test_a_model_that_is_away_for_all_ends_the_run_with_everything_to_go_on(tmp_path, index):
+    tasks = [Task(f"t{n}", "When?") for n in range(9)]
+    away = lambda episode, kit: ScriptedModel([ModelAway("503")])  # noqa: E731
+    with pytest.raises(ExceptionGroup) as caught:
+        await _rollouts(tmp_path, index, away, concurrency=2).run(tasks)
+    assert caught.group_contains(ModelAway)
+    assert _records(tmp_path) == {}
+    await _rollouts(tmp_path, index).run(tasks)
+    assert len(_records(tmp_path)) == 9
+
+
+async def test_two_runs_into_one_file_are_refused(tmp_path, index):
+    other = _rollouts(tmp_path, index)
+
+    def make(episode, kit):
+        with pytest.raises(InUse, match=r"out\.jsonl: another process"), other._alone():
+            pass
+        return ScriptedModel(_steps())
+
+    await _rollouts(tmp_path, index, make).run([Task("t", "When?")])
+    assert [record["status"] for record in _records(tmp_path).values()] == ["done"]
+
+
+@pytest.mark.parametrize("weights", [(0,), (float("nan"),), (float("inf"),), ("same", "same")])
+def test_a_rubric_that_a_judge_would_refuse_is_refused_before_the_first_episode(tmp_path, capsys, weights):
+    criteria = [{"id": "c", "text": "a"} if w == "same" else {"text": "a", "weight": w} for w in weights]
+    (tmp_path / "t.jsonl").write_text(json.dumps({"id": "a", "query": "q", "criteria": criteria}))
+    command = ["rollouts", str(tmp_path / "t.jsonl"), "-o", str(tmp_path / "out.jsonl"), "--model", "m"]
+    assert main(command) == 2
+    assert "t.jsonl:1: criteria[" in capsys.readouterr().err
+    (tmp_path / "r.json").write_text(json.dumps(criteria))
+    (tmp_path / "t.jsonl").write_text(json.dumps({"id": "a", "query": "q"}))
+    assert main([*command, "--rubric", str(tmp_path / "r.json")]) == 2
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_line_ends_of_unicode_do_not_cut_a_task(tmp_path):
+    query = "one\u2028two\u0085three\x0cfour"
+    (tmp_path / "t.jsonl").write_text(json.dumps({"id": "a", "query": query}, ensure_ascii=False) + "\r\n")
+    assert read_tasks(tmp_path / "t.jsonl") == [Task("a", query)]
+
+
+@pytest.mark.parametrize("rest", [b"", b"cut", b"x" * 300_000])
+def test_a_record_is_added_behind_the_last_whole_line(tmp_path, rest):
+    path = tmp_path / "out.jsonl"
+    for before in (b"", b'{"id": "' + b"y" * 200_000 + b'"}\n'):
+        path.write_bytes(before + rest)
+        trajectory.append(path, {"id": "new"})
+        assert path.read_bytes() == before + b'{"id":"new"}\n'

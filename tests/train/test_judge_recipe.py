@@ -296,3 +296,10 @@ def test_the_whole_recipe_runs_and_goes_on_where_it_was(
     assert figures["eval"]["rubrics"]["kinds"]["all"]["n"] == 8 * 4 + 4
     assert load(tmp_path / "out" / "weights").config["seed"] == 0
     assert mini.run(tmp_path / "data", tmp_path / "out", **settings) == figures  # type: ignore[arg-type]
+    weights, anew = tmp_path / "out" / "weights", tmp_path / "anew"
+    mini.run(tmp_path / "data", anew, base=weights, **settings)  # type: ignore[arg-type]
+    kept, fitted = "model.safetensors", "trees.safetensors"
+    assert (anew / "weights" / kept).read_bytes() == (weights / kept).read_bytes()
+    assert load(anew / "weights").forest.root.shape == load(weights).forest.root.shape
+    assert (anew / "weights" / fitted).stat().st_size < (weights / kept).stat().st_size
+    assert not (anew / "runs").exists()

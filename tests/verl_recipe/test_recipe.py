@@ -270,14 +270,18 @@ def judged_row(tokenizer: Any, criteria: list[dict[str, Any]], **extra: Any) -> 
     )
 
 
-@pytest.fixture
-def manager(scripted_server: Any, model_folder: Path) -> Any:
+def manager_of(server: Any, folder: Path, *overrides: str) -> Any:
     """verl's reward manager with our function, as its loader makes it from the recipe."""
     from transformers import AutoTokenizer
     from verl.trainer.ppo.reward import load_reward_manager
 
-    address = f"reward.custom_reward_function.reward_kwargs.address={scripted_server.address}"
-    return load_reward_manager(composed(address), AutoTokenizer.from_pretrained(model_folder))
+    address = f"reward.custom_reward_function.reward_kwargs.address={server.address}"
+    return load_reward_manager(composed(address, *overrides), AutoTokenizer.from_pretrained(folder))
+
+
+@pytest.fixture
+def manager(scripted_server: Any, model_folder: Path) -> Any:
+    return manager_of(scripted_server, model_folder)
 
 
 async def test_verls_reward_manager_gets_the_judgers_reward_of_the_report(manager: Any) -> None:
@@ -302,13 +306,21 @@ async def test_an_unscored_criterion_is_no_reward_but_an_exception(manager: Any)
     from train.verl.reward import Unjudged
 
     criteria = [{"id": "a", "text": "x [[fully]]"}, {"id": "b", "text": "y [[unscored=too_long]]"}]
-    with pytest.raises(Unjudged, match="1 criteria are unscored: too_long"):
+    with pytest.raises(Unjudged, match=r"b is unscored \(too_long"):
         await manager.run_single(judged_row(manager.tokenizer, criteria, report=REPORT))
 
 
-async def test_no_report_is_worth_nothing_and_is_not_sent(manager: Any) -> None:
-    result = await manager.run_single(judged_row(manager.tokenizer, [{"text": "x [[fully]]"}], report=""))
-    assert result["reward_score"] == 0.0
+async def test_no_report_is_no_reward_unless_one_was_named(
+    manager: Any, scripted_server: Any, model_folder: Path
+) -> None:
+    from train.verl.reward import Unjudged
+
+    criteria = [{"text": "x [[fully]]"}]
+    with pytest.raises(Unjudged, match="blank"):
+        await manager.run_single(judged_row(manager.tokenizer, criteria, report=""))
+    named = manager_of(scripted_server, model_folder, "reward.custom_reward_function.reward_kwargs.blank=-0.25")
+    result = await named.run_single(judged_row(manager.tokenizer, criteria, report=""))
+    assert result["reward_score"] == -0.25
     assert set(result["reward_extra_info"]) == {"score", "raw", "flags", "explicit", "implicit", "negative"}
 
 

@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,49 +13,15 @@ from judger.engines.openai import OpenAIEngine
 from judger.pairwise import duels
 from judger.types import Case, Probabilities, Reason, Unscored
 from tests.judger.engines.generative import tiny
-
-START = 900.0
-"""Seconds that vLLM gets to start: half a minute on a quiet machine."""
+from tests.vllm_engine.served import served
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("served")
     tiny.save(folder, hidden_size=128, head_dim=64, initializer_range=0.08, max_position_embeddings=2048)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
-    command += ["--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32"]
-    # A random model would fill its budget with the white space that JSON allows.
-    command += ["--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}']
-    log = folder / "log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [*command, "--enforce-eager"],
-            env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        wait_until_ready(f"http://127.0.0.1:{port}/health", server, log)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        server.terminate()
-        server.wait(60)
-
-
-def wait_until_ready(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + START
-    while time.monotonic() < until:
-        if server.poll() is not None:
-            pytest.fail(f"vLLM's server ended:\n{log.read_text(errors='replace')[-3000:]}")
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-    pytest.fail(f"vLLM's server did not start in {START:.0f} s")
+    with served(folder) as server:
+        yield server.url
 
 
 def judge(url: str, case: Case, tier: Any = VERDICT_TIER, **options: Any) -> list[Outcome]:

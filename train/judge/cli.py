@@ -13,7 +13,9 @@ from train.judge.generative import options as generative
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("--engine", choices=["mini", "torch"], default="mini", help="which engine's judge to train")
+    parser.add_argument(
+        "--engine", choices=["mini", "small", "torch"], default="mini", help="which engine's judge to train"
+    )
     parser.add_argument(
         "--data", type=Path, required=True, help="a folder with train/ and, to measure, eval/ of labelled cases"
     )
@@ -26,6 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes for the encoder pass on a CPU"
     )
+    group = parser.add_argument_group("with --engine small (and --model, the folder of a causal model)")
+    group.add_argument("--small-epochs", type=float, default=2.0, help="passes over the rubrics; default: 2")
+    group.add_argument("--small-rate", type=float, default=5e-4, help="the adapters' learning rate; default: 0.0005")
+    group.add_argument("--small-rank", type=int, default=16, help="of the adapters; default: 16")
+    group.add_argument("--small-frozen", type=int, default=20, help="layers from below that are not tuned; default: 20")
+    group.add_argument(
+        "--base", type=Path, help="a folder of weights: its reader is kept, what is fitted on top of it is fitted anew"
+    )
     generative.add_arguments(parser)
 
 
@@ -34,7 +44,13 @@ def run(options: argparse.Namespace) -> int:
     if not (options.data / "train").is_dir():
         print(f"{options.data}: no folder train/ in it", file=sys.stderr)
         return 2
-    return generative.run(options) if options.engine == "torch" else run_mini(options)
+    match options.engine:
+        case "torch":
+            return generative.run(options)
+        case "small":
+            return run_small(options)
+        case _:
+            return run_mini(options)
 
 
 def run_mini(options: argparse.Namespace) -> int:
@@ -43,12 +59,53 @@ def run_mini(options: argparse.Namespace) -> int:
     from train.judge.mini import run
 
     try:
-        figures = run(options.data, options.out, seed=options.seed, device=options.device, workers=options.workers)
+        figures = run(
+            options.data,
+            options.out,
+            seed=options.seed,
+            device=options.device,
+            workers=options.workers,
+            base=options.base,
+        )
     except DataError as error:
         print(error, file=sys.stderr)
         return 2
     _print(figures)
     print(f"weights: {options.out / 'weights'}   logs: tensorboard --logdir {options.out / 'runs'}")
+    return 0
+
+
+def run_small(options: argparse.Namespace) -> int:
+    """A small causal model as a reader of what mini's rule chooses."""
+    import logging
+
+    from train.judge.data import DataError
+    from train.judge.small import Settings, run
+
+    if options.model is None:
+        print("--engine small needs --model FOLDER", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    settings = Settings(
+        epochs=options.small_epochs,
+        learning_rate=options.small_rate,
+        rank=options.small_rank,
+        frozen=options.small_frozen,
+        seed=options.seed,
+    )
+    told = {"settings": settings, "device": options.device, "workers": options.workers}
+    try:
+        figures = run(options.data, options.out, model=options.model, **told)
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{'':40} {'n':>5} {'AUC':>6} {'mini':>6} {'both':>6}")
+    for source, parts in figures.items():
+        for part, found in parts.items():
+            if "small" in found:
+                aucs = " ".join(f"{found[who]['auc']:6.3f}" for who in ("small", "mini", "both"))
+                print(f"{f'{source} {part}':40.40} {found['n']:5} {aucs}")
+    print(f"adapters: {options.out / 'weights'}")
     return 0
 
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from judger.engines.mini.compute import encode, examine_all
 from judger.engines.mini.encoder import Encoder
+from judger.engines.mini.facts import Facts
 from judger.engines.mini.features import Evidence, make_criterion, make_report
 from judger.engines.mini.figures import figures
 from judger.engines.mini.judgeable import describe
@@ -169,9 +170,10 @@ def _evidence(
                 if not len(t) or not mine:
                     continue
                 report, signals = make_report(text, t, s, tools.mean), form_signals(text)
+                facts = Facts.of(text, unit_spans(t))
                 found = examine_all(report, [made[e.criterion] for e in mine], tools.idf)
                 for e, evidence in zip(mine, found, strict=True):
-                    row = figures(e.criterion, evidence, signals, negative=e.negative)
+                    row = figures(e.criterion, evidence, signals, facts, negative=e.negative)
                     yield e, evidence, row, describe(made[e.criterion], negative=e.negative)
         bar.update(len(chunk))
     bar.close()

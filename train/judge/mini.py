@@ -6,7 +6,7 @@
     4 trees       grown on the figures                                    with the weights
     5 calibrate   weights of both, thresholds, what is left open, on held-out tasks
     6 measure     agreement on eval/, if there is one                     OUT/figures.json
-    7 files       model.safetensors, config.json, tokenizer.json          OUT/weights
+    7 files       model.safetensors, trees.safetensors, config.json ...   OUT/weights
 
 A source whose criteria name their kind (`meta.kind`) is one of rubrics, every other one of older labels. Interrupted,
 it goes on where it was: give the same command. One seed; the data's digests are in config.json.
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from judger.engines.mini.checkpoint import save
+from judger.engines.mini.checkpoint import load, save
 from judger.engines.mini.compute import read
 from judger.engines.mini.denial import stance
 from judger.engines.mini.forest import Forest
@@ -33,14 +33,13 @@ from judger.engines.mini.model import Reader
 from judger.engines.mini.passage import reading
 from train.judge.calibrate import Held, fit_judgeable, fit_mix, fit_thresholds, groups, hard_kinds
 from train.judge.draw import Both, Older, Rubrics, rows
-from train.judge.evidence import Limits, Shard, pages_of
+from train.judge.evidence import Limits, Shard, Tools, pages_of
 from train.judge.fit import OLDER, Recipe, fit, start
 from train.judge.forest import Growth, even_weights, grow
 from train.judge.measure import agreement, by_kind, coverage, rank_agreement, satisfied
 from train.judge.prepare import chosen, data_digests, is_rubric, make_shards, make_tools, read_sources, without_leaks
+from train.judge.split import is_held
 
-HELD = 7
-"""One task in so many is held out: nothing is fitted on it but what comes last."""
 OLDER_TOKENS = {"older": 140, "rubrics": 210}
 """Tokens of a passage of an older source, in each stage."""
 OLDER_SHARE = 0.2
@@ -72,11 +71,6 @@ class Part:
             np.array([item["turned"] for item in items], np.bool_),
             self.stances,
         )
-
-
-def is_held(item: Mapping[str, Any]) -> bool:
-    """Whether a row's task is one of those that are held out; a function of the task's name alone."""
-    return zlib.crc32(str(item["group"] or item["document"]).encode()) % HELD == 0
 
 
 def asked(shard: Shard, where: np.ndarray, reader: Reader, forest: Forest, tokenizer: Any, device: str) -> Part:
@@ -145,23 +139,32 @@ def run(
     limits: Limits | None = None,
     device: str = "cpu",
     workers: int = 2,
+    base: Path | None = None,
 ) -> dict[str, Any]:
-    """The whole recipe; the figures that also go into config.json. Raises DataError for a file that is no case file."""
+    """The whole recipe; the figures that also go into config.json. Raises DataError for a file that is no case file.
+
+    base: a folder of weights whose encoder and reader are taken as they are; stages 4 to 7 alone are run.
+    """
     out.mkdir(parents=True, exist_ok=True)
     recipe, growth, limits = replace(recipe or Recipe(), seed=seed), growth or Growth(), limits or Limits()
     train = read_sources(data / "train")
     tested = read_sources(data / "eval") if (data / "eval").is_dir() else {}
     train = without_leaks(train, tested)
     rubrics = [name for name, cases in train.items() if is_rubric(cases)]
-    tools = make_tools(out, [case for cases in train.values() for case in cases], device)
+    known = None if base is None else load(base, device)
+    tools = (
+        make_tools(out, [case for cases in train.values() for case in cases], device)
+        if known is None
+        else Tools(known.encoder, known.tokenizer, known.idf, known.mean, device)
+    )
     shards = make_shards(chosen(train, limits, seed), out / "evidence", tools, workers)
 
     labels = {name: cases for name, cases in train.items() if name not in rubrics and cases}
-    reader = start(tools.encoder, recipe)
-    if labels:
+    reader = start(tools.encoder, recipe) if known is None else known.reader
+    if labels and known is None:
         short = Older(labels, tools.tokenizer, tokens=OLDER_TOKENS["older"])
         reader = fit(reader, short.begin, replace(older, seed=seed), out / "runs" / "older", device)
-    if rubrics:
+    if rubrics and known is None:
         found = []
         for name in rubrics:
             where = [i for i, item in enumerate(shards[name].items) if not is_held(item)]
@@ -207,6 +210,7 @@ def run(
         tools.mean,
         calibration,
         about,
+        base=base,
     )
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return figures

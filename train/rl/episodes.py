@@ -118,6 +118,9 @@ class _Cached:
     def __post_init__(self) -> None:
         self.schemas = self.tools.schemas
 
+    def only_reads(self, call: ToolCall) -> bool:
+        return self.tools.only_reads(call)
+
     async def call(self, call: ToolCall) -> ToolAnswer:
         if call.name not in _PURE:
             return await self.tools.call(call)

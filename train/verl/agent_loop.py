@@ -4,7 +4,7 @@ Named in `train/configs/verl/agent_loop.yaml`. A trajectory is one row, and one 
 context; they share the terminal reward (verl's trainer v1 copies it). What each ending is worth:
 
     the agent finished, or was made to      the report goes to the reward function
-    the policy spent its budget without one an empty report: reward 0
+    the policy spent its budget without one an empty report: no reward, or what `blank` names
     anything of ours or the system's failed raises: verl marks the session failed, and it leaves the batch
 """
 

@@ -27,6 +27,8 @@ TOO_LONG_SIGNS = ("context_length_exceeded", "maximum context length", "context 
 NO_SUCH_PATH = (404, 405)
 NOT_THIS_WAY = (400, 422, 501)
 """What endpoints say to a type of question that they don't have."""
+REFUSALS = (401, 403, *NO_SUCH_PATH, 501)
+"""This caller, this model, or any question at all: vLLM says 501 of a model that it can't read decisions from."""
 
 
 class DecisionsEngine:
@@ -137,6 +139,23 @@ class DecisionsEngine:
                 yield positions[start : start + size]
 
     async def _ask(self, case: Case, positions: Sequence[int]) -> list[Outcome]:
+        """The outcomes of these criteria. What has no room is asked again in halves, the short criteria first.
+
+        One criterion that is too long would else take all others of its request with it. Where the shortest has no
+        room the report itself has none: that is known after as many requests as halvings.
+        """
+        outcomes = await self._request(case, positions)
+        if len(positions) < 2 or not all(map(_is_too_long, outcomes)):
+            return outcomes
+        ordered = sorted(positions, key=lambda position: len(case.criteria[position].text))
+        middle = len(ordered) // 2
+        found = dict(zip(ordered[:middle], await self._ask(case, ordered[:middle]), strict=True))
+        if all(map(_is_too_long, found.values())):
+            return outcomes
+        found |= zip(ordered[middle:], await self._ask(case, ordered[middle:]), strict=True)
+        return [found[position] for position in positions]
+
+    async def _request(self, case: Case, positions: Sequence[int]) -> list[Outcome]:
         """The outcomes of these criteria, in one request; in several while it is not known what the endpoint takes."""
         text = decision_text(case, fence=self._fence)
         statements = [statement(case.criteria[position]) for position in positions]
@@ -155,7 +174,7 @@ class DecisionsEngine:
                     break
             if _status(refused) not in NOT_THIS_WAY:
                 break
-        if _status(refused) in (401, 403, *NO_SUCH_PATH):
+        if _status(refused) in REFUSALS:
             raise EngineError(f"{self._model}: the endpoint refuses: {refused}"[:500]) from refused
         return _all(positions, Reason.ENGINE_ERROR, f"{type(refused).__name__}: {refused}")
 
@@ -179,6 +198,10 @@ class DecisionsEngine:
         sent, cached = spent(reply)
         shares = zip(results, _split(sent, len(results)), _split(cached, len(results)), strict=True)
         return [Outcome(result=result, prompt_tokens=own, shared_tokens=shared) for result, own, shared in shares]
+
+
+def _is_too_long(outcome: Outcome) -> bool:
+    return isinstance(outcome.result, Unscored) and outcome.result.reason is Reason.TOO_LONG
 
 
 def _status(error: Exception | None) -> int:

@@ -1,4 +1,7 @@
-"""The judge's files: `model.safetensors`, `config.json`, `tokenizer.json`. Nothing is unpickled.
+"""The judge's files: `model.safetensors`, `trees.safetensors`, `config.json`, `tokenizer.json`. Nothing is unpickled.
+
+The first holds encoder and reader, the second, a small one, what is fitted on top of them: it alone changes when the
+figures do. (Trees in a `model.safetensors` are of an older format, and not read.)
 
 Word embeddings are stored in int8 with a scale for each, everything else in float16, and computed in float32.
 `config.json` says the shapes, the calibration, how the weights came about (seed, data digests) and what they were
@@ -9,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +33,8 @@ from judger.engines.mini.model import Reader
 from judger.engines.mini.text import Floats
 from judger.verdict import Calibration
 
-FORMAT = 2
+FORMAT = 3
+FILES = ("model.safetensors", "trees.safetensors", "config.json", "tokenizer.json")
 WEIGHTS = Path(__file__).parent / "weights"
 """Where the shipped files lie."""
 
@@ -59,6 +64,7 @@ def load(folder: Path = WEIGHTS, device: str = "cpu") -> Model:
     if tuple(config["figures"]) != ALL_NAMES:
         raise ValueError(f"{folder}: trained on other figures than this version computes")
     tensors = load_file(str(folder / "model.safetensors"))
+    fitted = load_file(str(folder / "trees.safetensors"))
     shape = EncoderShape(**config["encoder"])
     encoder = Encoder(shape)
     encoder.load_state_dict({**_part(tensors, "encoder."), "words.weight": _unpack(tensors)})
@@ -68,15 +74,15 @@ def load(folder: Path = WEIGHTS, device: str = "cpu") -> Model:
     return Model(
         encoder=encoder.to(device).eval().requires_grad_(False),
         reader=reader.to(device).eval().requires_grad_(False),
-        forest=Forest.of({name: value.numpy() for name, value in _named(tensors, "forest.").items()}),
+        forest=Forest.of({name: value.numpy() for name, value in _named(fitted, "forest.").items()}),
         mix=Mix.of(config["mix"]),
-        judgeable=Judgeable.of(config["judgeable"], tensors["judgeable"].float().numpy()),
+        judgeable=Judgeable.of(config["judgeable"], fitted["judgeable"].float().numpy()),
         tokenizer=load_tokenizer(folder / "tokenizer.json"),
         idf=tensors["idf"].float().numpy(),
         mean=tensors["mean"].float().to(device),
         calibration=Calibration(**{**calibration, "bias": tuple(calibration["bias"])}),
         config=config,
-        digests={name: digest(folder / name) for name in ("model.safetensors", "config.json", "tokenizer.json")},
+        digests={name: digest(folder / name) for name in FILES},
     )
 
 
@@ -92,18 +98,25 @@ def save(
     mean: Tensor,
     calibration: Calibration,
     about: Mapping[str, Any],
+    *,
+    base: Path | None = None,
 ) -> None:
-    """Writes the files. `about` goes into config.json: seed, data, figures."""
+    """Writes the files. `about` goes into config.json: seed, data, figures.
+
+    base: a folder that encoder and reader were loaded from; its file is kept as it is, to the byte.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"encoder.{n}": v.half() for n, v in encoder.state_dict().items() if n != "words.weight"}
     tensors |= {f"reader.{name}": value.half() for name, value in reader.state_dict().items()}
     tensors |= _pack(encoder.words.weight.detach().cpu())
-    tensors |= {f"forest.{name}": torch.from_numpy(value.copy()) for name, value in forest.tensors().items()}
     tensors |= {"idf": torch.from_numpy(np.asarray(idf)).half(), "mean": mean.float().cpu()}
-    tensors["judgeable"] = torch.from_numpy(judgeable.weights).half()
-    file = folder / "model.safetensors"
-    save_file({name: value.contiguous() for name, value in tensors.items()}, str(file))
-    file.chmod(0o644)
+    fitted = {f"forest.{name}": torch.from_numpy(value.copy()) for name, value in forest.tensors().items()}
+    fitted["judgeable"] = torch.from_numpy(judgeable.weights).half()
+    if base is None:
+        _write(folder / "model.safetensors", tensors)
+    elif not (folder / "model.safetensors").exists() or not base.samefile(folder):
+        shutil.copyfile(base / "model.safetensors", folder / "model.safetensors")
+    _write(folder / "trees.safetensors", fitted)
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {
         "format": FORMAT,
@@ -129,6 +142,11 @@ def digest(path: Path) -> str:
     """SHA-256 of a file, 24 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:24]
+
+
+def _write(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    save_file({name: value.contiguous() for name, value in tensors.items()}, str(file))
+    file.chmod(0o644)
 
 
 def _pack(words: Tensor) -> dict[str, Tensor]:

@@ -22,9 +22,15 @@ _VERBS = (
     "contains details claims asserts maintains declares predicts advises makes has keeps closes opens ends begins "
     "backs supports illustrates calculates applies assesses weighs justifies ties assigns surveys enumerates "
     "qualifies admits leaves fails omits ignores lacks treats attributes demonstrates derives differentiates "
-    "articulates contextualizes considers examines explores breaks walks"
+    "articulates contextualizes considers examines explores breaks walks supplies calls sums tabulates quantifies "
+    "spells lays brings picks singles sorts groups answers draws reviews raises touches carries works pins places "
+    "elaborates refers devotes delivers furnishes summarises characterizes characterises categorizes classifies "
+    "critiques discloses documents emphasizes emphasises establishes estimates expands flags formulates guides "
+    "informs integrates interprets investigates labels maps measures motivates organizes organises ranks reflects "
+    "rejects requires separates situates starts stresses synthesizes synthesises targets tests translates urges"
 )
 _ASKS = re.compile(
+    r"(?:(?:near|at|in|towards?) the (?:beginning|start|outset|end|close|opening),? )?"
     r"(?:the|this|each|every|all) (?:\w+ ){0,2}?"
     r"(?:response|report|answer|text|document|essay|article|summary|output)s?\b"
     r"|(?:response|report|answer)\b|(?:does|do|is|are|must|should|can)\b"
@@ -32,7 +38,10 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _STATED = re.compile(r"\bthat\b|:")
-_OF_RUBRIC = re.compile(rf" (?:the )?(?:response|answer) (?:\w+ ){{0,2}}?(?:should|must|{'|'.join(_VERBS.split())}) ")
+_OF_RUBRIC = re.compile(
+    r" (?:(?:near|at|in|towards?) the (?:beginning|start|outset|end|close|opening) )?"
+    rf"(?:the )?(?:response|answer) (?:\w+ ){{0,2}}?(?:should|must|could|may|{'|'.join(_VERBS.split())}) "
+)
 """How a sentence of a rubric begins, and none of a report."""
 LEAST = 3
 """Words that a criterion must have to be repeated."""

@@ -20,6 +20,7 @@ from judger.engines.code import code_digest, versions
 from judger.engines.mini.checkpoint import WEIGHTS, Model, load
 from judger.engines.mini.compute import encode, examine_all, read
 from judger.engines.mini.denial import stance
+from judger.engines.mini.facts import Facts
 from judger.engines.mini.features import Criterion, Evidence, Report, make_criterion, make_report
 from judger.engines.mini.figures import figures
 from judger.engines.mini.form import form_criterion, judge_form
@@ -53,6 +54,7 @@ class Pair:
 
     report: Report
     signals: FormSignals
+    facts: Facts
     criterion: Criterion
     asked: Asked
     evidence: Evidence
@@ -75,7 +77,7 @@ class MiniEngine:
             engine="mini",
             model=str(model.config.get("name", "mini")),
             engine_version=versions(*LIBRARIES),
-            weights=model.digests["model.safetensors"],
+            weights=f"{model.digests['model.safetensors']} {model.digests['trees.safetensors']}",
             tokenizer=model.digests["tokenizer.json"],
             prompt=model.digests["config.json"],
             code=code_digest("engines/mini"),
@@ -154,7 +156,7 @@ class MiniEngine:
     def _pairs(self, plan: Plan, positions: Sequence[int], states: Iterator[Tensor]) -> list[Pair]:
         payload, mean, idf, text = _payload(plan), self.model.mean, self.model.idf, plan.case.report
         report = make_report(text, payload.report, next(states), mean)
-        signals = form_signals(text)
+        signals, facts = form_signals(text), Facts.of(text, unit_spans(payload.report))
         questions = [payload.asked[i] for i in positions]
         criteria = [
             make_criterion(question.text, payload.criteria[i], next(states), mean, idf)
@@ -167,10 +169,10 @@ class MiniEngine:
             for question, evidence in zip(questions, found, strict=True)
         ]
         each = zip(criteria, questions, found, readings, strict=True)
-        return [Pair(report, signals, *one) for one in each]
+        return [Pair(report, signals, facts, *one) for one in each]
 
     def _mixed(self, pairs: Sequence[Pair], logs: Floats) -> Floats:
-        rows = [figures(p.criterion.text, p.evidence, p.signals, negative=p.asked.negative) for p in pairs]
+        rows = [figures(p.criterion.text, p.evidence, p.signals, p.facts, negative=p.asked.negative) for p in pairs]
         stances = [
             stance(p.asked.text, p.asked.negative, p.report.text, unit_spans(p.report.tokens), p.evidence.score)
             for p in pairs

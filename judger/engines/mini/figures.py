@@ -1,4 +1,5 @@
-"""The figures that the trees read of one criterion: its evidence, the report's form, and what it asks for."""
+"""The figures that the trees read of one criterion: its evidence, the report's form, what it asks for, what is
+counted for it."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ import re
 
 import numpy as np
 
+from judger.engines.mini.counted import COUNTED_NAMES, counted
+from judger.engines.mini.facts import Facts
 from judger.engines.mini.features import NAMES, Evidence
 from judger.engines.mini.passage import ABOUT_FORM
 from judger.engines.mini.signals import VECTOR_NAMES, FormSignals
@@ -52,10 +55,11 @@ ALL_NAMES: tuple[str, ...] = (
     *("is_flaw", "asked", "length", "has_number", "about_form"),
     *(f"units_{share}" for share in NEAR),
     *("best", "fourth"),
+    *COUNTED_NAMES,
 )
 
 
-def figures(text: str, evidence: Evidence, signals: FormSignals, *, negative: bool) -> Floats:
+def figures(text: str, evidence: Evidence, signals: FormSignals, facts: Facts, *, negative: bool) -> Floats:
     """One row, in the order of `ALL_NAMES`."""
     best = np.sort(evidence.score)[::-1]
     about_form = ABOUT_FORM.search(text) is not None
@@ -68,7 +72,8 @@ def figures(text: str, evidence: Evidence, signals: FormSignals, *, negative: bo
         *(float((best > best[0] * share).sum()) for share in NEAR),
         *(float(best[0]), float(best[min(3, len(best) - 1)])),
     ]
-    return np.concatenate([evidence.values, form, values]).astype(np.float32)
+    count = counted(text, facts, evidence.score, negative=negative)
+    return np.concatenate([evidence.values, form, values, count]).astype(np.float32)
 
 
 def asks(text: str) -> list[float]:

@@ -82,6 +82,10 @@ class Pages:
         counts = ids(counted(signals), tokenizer)
         return cls(text, spans, Outline.of(text, spans[:, 0]), tokenizer, counts)
 
+    def clean(self, start: int, end: int) -> str:
+        """The characters from `start` to `end`, without markup and addresses."""
+        return _clean(self.text[start:end])
+
     def unit(self, number: int) -> list[int]:
         """Its tokens, without markup and addresses."""
         if number not in self._known:

@@ -17,7 +17,7 @@ from judger import prompt
 from judger.config import Reading, Way
 from judger.engines.base import Capabilities, Identity, Outcome, Tier
 from judger.engines.code import GENERATIVE, code_digest, versions
-from judger.engines.explained import judge_in_tiers, weighed
+from judger.engines.explained import TRIAL_TEMPERATURE, judge_in_tiers, weighed
 from judger.engines.openai.reply import NoCompletion, read_completion, read_reply, whole
 from judger.engines.openai.request import Ask, request, ways
 from judger.errors import EngineError
@@ -47,6 +47,7 @@ class OpenAIEngine:
         timeout: float = 120.0,
         reading: Reading = "auto",
         reason_tokens: int = 512,
+        trial_temperature: float = TRIAL_TEMPERATURE,
         min_label_mass: float = 0.0,
         calibration: Calibration = IDENTITY,
         extra_body: Mapping[str, Any] | None = None,
@@ -70,6 +71,7 @@ class OpenAIEngine:
         self._seen_logprobs = False
         self._min_label_mass = min_label_mass
         self._reason_tokens = reason_tokens
+        self._trial_temperature = trial_temperature
         self._extra_body = dict(extra_body or {})
         self._loop: asyncio.AbstractEventLoop | None = None
         self.prompt_tokens = 0
@@ -89,7 +91,7 @@ class OpenAIEngine:
             endpoint=base_url.rstrip("/"),
             code=code_digest(*GENERATIVE, "engines/openai"),
             fence=self._fence.digest,
-            settings=json.dumps([reason_tokens, min_label_mass, self._extra_body], sort_keys=True),
+            settings=json.dumps([reason_tokens, trial_temperature, min_label_mass, self._extra_body], sort_keys=True),
         )
 
     async def judge(self, case: Case, tier: Tier) -> list[Outcome]:
@@ -152,6 +154,7 @@ class OpenAIEngine:
             ask,
             way,
             reason_tokens=self._reason_tokens,
+            trial_temperature=self._trial_temperature,
             logprobs=self._has_logprobs,
             extra=self._extra_body,
         )

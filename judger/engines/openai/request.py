@@ -40,14 +40,21 @@ def ways(reading: Reading) -> tuple[Way, ...]:
 
 
 def request(
-    model: str, ask: Ask, way: Way, *, reason_tokens: int, logprobs: bool, extra: Mapping[str, Any]
+    model: str,
+    ask: Ask,
+    way: Way,
+    *,
+    reason_tokens: int,
+    logprobs: bool,
+    extra: Mapping[str, Any],
+    trial_temperature: float = TRIAL_TEMPERATURE,
 ) -> dict[str, Any]:
     """The arguments of one chat completion. `extra`: fields of the endpoint's own, beside ours."""
     made: dict[str, Any] = {
         "model": model,
         "messages": prompt.messages(ask.text, ask.index),
         "max_tokens": reason_tokens if ask.explain else 64 if way == "structured" else 16,
-        "temperature": TRIAL_TEMPERATURE if ask.trials > 1 else 0.0,
+        "temperature": trial_temperature if ask.trials > 1 else 0.0,
     }
     if ask.trials > 1:
         made["seed"] = ask.trial

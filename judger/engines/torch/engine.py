@@ -47,6 +47,7 @@ class TorchEngine:
         step_tokens: int = 0,
         cache_bytes: int = GIB // 2,
         reason_tokens: int = 256,
+        trial_temperature: float = TRIAL_TEMPERATURE,
         min_label_mass: float = 0.0,
         deterministic: bool = False,
         fence: FenceKey | None = None,
@@ -71,6 +72,7 @@ class TorchEngine:
         ends = loaded.ends | self._prompter.specials | {self._prompter.end}
         self._writer = ReasonWriter(self._prompter, frozenset(end for end in ends if end is not None))
         self._reason_tokens = reason_tokens
+        self._trial_temperature = trial_temperature
         self._min_label_mass = min_label_mass
         self.calibration = calibration
         self.capabilities = Capabilities(can_explain=True, can_compare=True, prompt_tokens=self._limit)
@@ -85,7 +87,8 @@ class TorchEngine:
             code=code_digest(*GENERATIVE, "engines/torch"),
             device=loaded.device.type,
             fence=self._prompter.fence_digest,
-            settings=f"reason_tokens {reason_tokens}, min_label_mass {min_label_mass}",
+            settings=f"reason_tokens {reason_tokens}, trial_temperature {trial_temperature}, "
+            f"min_label_mass {min_label_mass}",
         )
 
     @classmethod
@@ -101,6 +104,7 @@ class TorchEngine:
         step_bytes: int = GIB,
         cache_bytes: int = GIB // 2,
         reason_tokens: int = 256,
+        trial_temperature: float = TRIAL_TEMPERATURE,
         min_label_mass: float = 0.0,
         deterministic: bool = False,
         fence: FenceKey | None = None,
@@ -121,6 +125,7 @@ class TorchEngine:
             step_bytes=step_bytes,
             cache_bytes=cache_bytes,
             reason_tokens=reason_tokens,
+            trial_temperature=trial_temperature,
             min_label_mass=min_label_mass,
             deterministic=deterministic,
             fence=fence,
@@ -189,7 +194,7 @@ class TorchEngine:
             chosen,
             max_tokens=self._reason_tokens,
             guide=self._writer.guide,
-            temperature=TRIAL_TEMPERATURE if plan.tier.trials > 1 else 0.0,
+            temperature=self._trial_temperature if plan.tier.trials > 1 else 0.0,
             seed=seed,
         )
         outcomes: dict[int, Outcome] = {}

@@ -294,11 +294,11 @@ def test_a_server_that_is_not_there_is_one_line_and_grpc_says_nothing_before_it(
 @pytest.mark.parametrize(
     ("cert", "key", "said"),
     [
-        ("a.pem", "b.key", "tls_key: {}/b.key is not the private key of the certificate in {}/a.pem"),
-        ("a.pem", "locked.key", "tls_key: {}/locked.key is encrypted"),
-        ("a.pem", "a.pem", "tls_key: {}/a.pem holds no private key"),
-        ("a.key", "a.key", "tls_cert: {}/a.key holds no certificate"),
-        ("a.pem", "cut.key", "tls_key: {}/cut.key holds no private key"),
+        ("a.pem", "b.key", "--tls-key: {}/b.key is not the private key of the certificate in {}/a.pem"),
+        ("a.pem", "locked.key", "--tls-key: {}/locked.key is encrypted"),
+        ("a.pem", "a.pem", "--tls-key: {}/a.pem holds no private key"),
+        ("a.key", "a.key", "--tls-cert: {}/a.key holds no certificate"),
+        ("a.pem", "cut.key", "--tls-key: {}/cut.key holds no private key"),
     ],
 )
 def test_a_wrong_tls_key_or_certificate_is_said_to_be_that(tmp_path, cert, key, said):

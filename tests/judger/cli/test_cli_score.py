@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from judger.calibration.file import save_calibration
+from judger.engines.calibration_file import save_calibration
 from judger.engines.scripted import ScriptedEngine
 from judger.verdict import Calibration
 from tests.judger.cli.conftest import JUDGER, SCRIPTED, case, write

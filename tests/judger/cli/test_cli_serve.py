@@ -54,8 +54,8 @@ def test_lane_weights_are_three(run):
 @pytest.mark.parametrize(
     ("host", "said"),
     [
-        ("8.8.8.8", "host: 8.8.8.8:0 can't be listened on: Cannot assign"),
-        ("no.such.host.invalid", "host: no.such.host"),
+        ("8.8.8.8", "--host: 8.8.8.8:0 can't be listened on: Cannot assign"),
+        ("no.such.host.invalid", "--host: no.such.host"),
     ],
 )
 def test_an_address_that_is_not_this_machines_is_said_to_be_that(host, said):

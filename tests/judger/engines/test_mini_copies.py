@@ -38,3 +38,12 @@ def test_a_long_report_takes_no_time() -> None:
     copies("Explains why tides rise " * 40, [words("explains why tides " * 20)] * 2_000)
     copies("The " * 5_000, [words("the response the answer " * 20)] * 200)
     assert time.perf_counter() - began < 2
+
+
+def test_a_rubric_may_begin_with_where_or_with_any_of_its_verbs() -> None:
+    for text in (
+        "Near the beginning, the answer should define seismic P-waves.",
+        "Supplies working doses for each step",
+    ):
+        assert copies(text, [words(f"- {text}")])[0]
+    assert copies("Explains the cycle", [words("The answer could mention the debate on metrics")])[0]

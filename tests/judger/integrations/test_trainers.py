@@ -18,8 +18,9 @@ GOOD, LOST = '["apple"]', '["apple", "[[unscored=unparsable]]"]'
 async def test_verl_gets_the_same_keys_for_every_sample_and_an_exception_for_none(address: str) -> None:
     score = verl.compute_score_of(address)
     judged = await score("data", "an apple", GOOD, {"query": "fruit?", "index": 3}, extra="x")
-    assert judged == {"score": 1.0, "flags": 0.0}
-    assert (await verl.compute_score_of(address, blank=0.0)("data", "  ", GOOD)) == {"score": 0.0, "flags": 0.0}
+    assert judged == {"score": 1.0, "raw": 1.0, "flags": 0.0, "explicit": 1.0, "implicit": 0.0, "negative": 0.0}
+    blank = await verl.compute_score_of(address, blank=0.0)("data", "  ", GOOD)
+    assert (set(blank), blank["score"]) == (set(judged), 0.0)
     assert (await score("data", "all of it", GOOD, {"report": "a pear"}))["score"] == 0.0
     with pytest.raises(Unjudged, match="unparsable"):
         await score("data", "an apple", LOST)
@@ -28,7 +29,14 @@ async def test_verl_gets_the_same_keys_for_every_sample_and_an_exception_for_non
 
 
 def test_verls_blocking_managers_get_the_same(address: str) -> None:
-    assert verl.compute_score_blocking_of(address)("data", "an apple", GOOD, None) == {"score": 1.0, "flags": 0.0}
+    assert verl.compute_score_blocking_of(address)("data", "an apple", GOOD, None) == {
+        "score": 1.0,
+        "raw": 1.0,
+        "flags": 0.0,
+        "explicit": 1.0,
+        "implicit": 0.0,
+        "negative": 0.0,
+    }
 
 
 def test_openrlhf_gets_lists_and_an_exception_or_the_chosen_number_for_none(address: str) -> None:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -138,3 +143,74 @@ def test_what_fails_among_many_episodes_is_one_line_and_no_group_of_exceptions(t
     locked.mkdir()
     assert main(["rollouts", str(tasks), "-o", str(locked), "--config", str(config)]) == 1
     assert "Is a directory" in capsys.readouterr().err
+
+
+def _completion(**message):
+    reply = {"choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}]}
+    return json.dumps({**reply, "usage": {"prompt_tokens": 500, "completion_tokens": 1_000}}).encode()
+
+
+def _plan(step):
+    function = {"name": "todo", "arguments": json.dumps({"items": [step]})}
+    return _completion(content=None, tool_calls=[{"id": step, "type": "function", "function": function}])
+
+
+def test_an_outage_leaves_the_run_open_and_the_command_it_prints_goes_on_with_the_same_settings(
+    tmp_path, loopback, capsys
+):
+    answers = [_plan("first"), None, _plan("second"), _completion(content="The report.")]
+
+    def answer(_):
+        body = answers.pop(0)
+        return (503, {}, b"down") if body is None else (200, {"content-type": "application/json"}, body)
+
+    config, out = tmp_path / "agent.json", tmp_path / "a run"
+    model = {"name": "m", "base_url": loopback(answer).url, "patience": 0, "input_price": 2000, "output_price": 500}
+    config.write_text(json.dumps({"model": model, "agent": {"budget": {"turns": 9}}}))
+    assert main(["run", "q", "--config", str(config), "-o", str(out), "--quiet"]) == 3
+    said = capsys.readouterr().err
+    assert "503" in said
+    assert not (out / "trajectory.jsonl").exists()
+    command = shlex.split(said.rpartition("go on with: ")[2])
+    assert command[0] == "judger-agent"
+    assert main([*command[1:], "--quiet"]) == 0
+    (record,) = trajectory.read_records(out / "trajectory.jsonl")
+    assert (record["report"], record["usage"]["turns"], record["usage"]["cost"]) == ("The report.", 3, 4.5)
+    assert "turn 2 of 9" in record["messages"][-2]["content"]
+    assert f"Today is {time.strftime('%Y-')}" in record["messages"][0]["content"]
+
+
+def test_ctrl_c_prints_a_command_that_goes_on(tmp_path):
+    out = tmp_path / "run"
+    script = "import sys; from policy.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", script, "run", "--demo", "--pace", "5", "--quiet", "-o", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    journal = out / "journal.jsonl"
+    while process.poll() is None and not (journal.exists() and journal.read_text()):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    words = shlex.split(said.rpartition("go on with: ")[2])
+    assert main([*words[1:], "--pace", "0", "--quiet"]) == 0
+    assert "put up in 1825" in (out / "report.md").read_text()
+
+
+def test_two_processes_do_not_write_one_run(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main([*DEMO, "--quiet", "-o", str(out)]) == 0
+    with trajectory.Journal(out / "journal.jsonl"):
+        assert main(["run", "--resume", str(out), "--quiet", "--pace", "0"]) == 1
+    assert "another process is at work on it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/judger-x", "a/b", "..", "", "task/0", "x" * 400, ".hidden"])
+def test_a_replayed_report_is_written_within_its_folder_whatever_the_id(tmp_path, name):
+    out, again = tmp_path / "run", tmp_path / "deep" / "deep" / "again"
+    main([*DEMO, "--quiet", "-o", str(out)])
+    (record,) = trajectory.read_records(out / "trajectory.jsonl")
+    before = {path for path in tmp_path.rglob("*")}
+    trajectory.write(tmp_path / "odd.jsonl", [{**record, "id": name}])
+    assert main(["replay", str(tmp_path / "odd.jsonl"), "-o", str(again)]) == 0
+    made = [path for path in {*tmp_path.rglob("*")} - before if path.name == "report.html"]
+    assert [path.parent.parent for path in made] == [again]

@@ -10,6 +10,7 @@ import pytest
 from policy.config import ModelConfig
 from policy.errors import ContextFull, ModelError
 from policy.models.local import LocalModel
+from policy.trajectory import rendered
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -72,3 +73,15 @@ async def test_a_reply_that_takes_too_long_is_given_up_and_its_generation_stoppe
         await model.complete(ASK, [], max_tokens=400)
     await asyncio.get_running_loop().run_in_executor(model._thread, lambda: None)
     await model.aclose()
+
+
+async def test_a_history_is_rendered_as_training_renders_it(parts):
+    model = LocalModel(*parts, ModelConfig(name="tiny", backend="transformers", temperature=0))
+    call = {"id": "c", "type": "function", "function": {"name": "search", "arguments": '{"queries": ["x"]}'}}
+    history = [*ASK, {"role": "assistant", "content": "", "tool_calls": [call]}, {"role": "tool", "content": "seen"}]
+    trained = parts[1].apply_chat_template(
+        [rendered(message) for message in history], tools=TOOLS, add_generation_prompt=True
+    )["input_ids"]
+    raw = parts[1].apply_chat_template(history, tools=TOOLS, add_generation_prompt=True)["input_ids"]
+    reply = await model.complete(history, TOOLS, max_tokens=1)
+    assert reply.prompt_tokens == len(trained) != len(raw)

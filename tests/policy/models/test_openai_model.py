@@ -7,7 +7,7 @@ import json
 import pytest
 
 from policy.config import ModelConfig
-from policy.errors import ConfigError, ContextFull, ModelError
+from policy.errors import ConfigError, ContextFull, ModelAway, ModelError
 from policy.models import open_model
 
 TOOLS = [{"type": "function", "function": {"name": "search", "description": "", "parameters": {"type": "object"}}}]
@@ -23,10 +23,10 @@ def _reply(**message):
     }  # fmt: skip
 
 
-async def _ask(loopback, status, body, messages=None, *, max_retries=0, use_tools=True, **config):
+async def _ask(loopback, status, body, messages=None, *, patience=0, use_tools=True, **config):
     payload = json.dumps(body).encode()
     server = loopback(lambda _: (status, {"content-type": "application/json"}, payload))
-    settings = ModelConfig(name="m", base_url=f"{server.url}/v1", max_retries=max_retries, **config)
+    settings = ModelConfig(name="m", base_url=f"{server.url}/v1", patience=patience, **config)
     model = open_model(settings, api_key="secret")
     try:
         reply = await model.complete(
@@ -87,3 +87,110 @@ async def test_a_reply_without_choices_is_a_model_error(loopback):
 def test_a_model_without_a_name_is_refused_before_any_request():
     with pytest.raises(ConfigError, match=r"model\.name"):
         open_model(ModelConfig())
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"<html>Bad gateway</html>", "no JSON"),
+        (b"", "no JSON"),
+        (b"null", "no object"),
+        (b"[" * 5000, "nested too deeply"),
+        (b'{"error": "overloaded"}', "without choices: overloaded"),
+        (b'{"choices": [null]}', "without choices"),
+        (b'{"choices": [{"message": null}]}', "without a message"),
+    ],
+)
+async def test_what_is_no_reply_is_asked_again_and_then_the_model_is_away(loopback, body, says):
+    answers = [body, body, json.dumps(_reply(content="good")).encode()]
+    for patience, outcome in ((20, None), (0, says)):
+        left = iter(answers)
+        server = loopback(lambda _, left=left: (200, {"content-type": "text/html"}, next(left)))
+        model = open_model(ModelConfig(name="m", base_url=server.url, patience=patience))
+        try:
+            if outcome is None:
+                assert (await model.complete([], TOOLS, max_tokens=9)).content == "good"
+            else:
+                with pytest.raises(ModelAway, match=outcome):
+                    await model.complete([], TOOLS, max_tokens=9)
+        finally:
+            await model.aclose()
+
+
+def _tool_call(**function):
+    return {"id": None, "type": "function", "function": {"name": "search", **function}}
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "content"),
+    [
+        ({"content": None, "tool_calls": [_tool_call(arguments={"q": 1})]}, '{"q": 1}', ""),
+        ({"content": None, "tool_calls": [_tool_call(arguments=None)]}, "{}", ""),
+        ({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, None, "ab"),
+        ({"content": "<think>hm</think>The report."}, None, "The report."),
+        ({"content": '<tool_call>{"name": "search", "arguments": {"q": 2}}</tool_call>'}, '{"q": 2}', ""),
+    ],
+)
+async def test_replies_in_odd_forms_are_read(loopback, message, arguments, content):
+    reply, _ = await _ask(loopback, 200, _reply(**message))
+    assert reply.content == content
+    assert [call.arguments for call in reply.tool_calls] == ([] if arguments is None else [arguments])
+
+
+REFUSALS = {
+    "vLLM": "This model's maximum context length is 16384 tokens. However, you requested {total} tokens "
+    "({prompt} in the messages, {wanted} in the completion). Please reduce the length of the messages or completion.",
+    "SGLang": "Requested token count exceeds the model's maximum context length of 16384 tokens. You requested a total "
+    "of {total} tokens: {prompt} tokens from the input messages and {wanted} tokens for the completion.",
+    "TGI": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 16384. "
+    "Given: {prompt} `inputs` tokens and {wanted} `max_new_tokens`",
+    "llama.cpp": "the request exceeds the available context size (16384 tokens), try increasing it",
+    "Ollama": "the input length exceeds the context length",
+}
+STATUS = {"TGI": 422, "Ollama": 500}
+
+
+@pytest.mark.parametrize("server", REFUSALS)
+async def test_a_reply_is_asked_for_that_fits_the_window_of_the_endpoint(loopback, server):
+    prompt, asked = 3000, []
+
+    def answer(request):
+        wanted = json.loads(request.body)["max_tokens"]
+        asked.append(wanted)
+        if prompt + wanted > 16384:
+            words = REFUSALS[server].format(total=prompt + wanted, prompt=prompt, wanted=wanted)
+            return (
+                STATUS.get(server, 400),
+                {"content-type": "application/json"},
+                json.dumps({"error": {"message": words}}).encode(),
+            )
+        body = _reply(content="r")
+        body["usage"]["prompt_tokens"] = prompt
+        return 200, {"content-type": "application/json"}, json.dumps(body).encode()
+
+    model = open_model(ModelConfig(name="m", base_url=loopback(answer).url, patience=0))
+    messages = [{"role": "user", "content": "word " * 2000}]
+    try:
+        await model.complete(messages, TOOLS, max_tokens=16384)
+        assert len(asked) <= 4
+        assert 1024 <= asked[-1] <= 16384 - prompt
+        prompt = 16000
+        with pytest.raises(ContextFull) as caught:
+            await model.complete(messages * 6, TOOLS, max_tokens=16384)
+        assert caught.value.window == (None if server == "Ollama" else 16384)
+    finally:
+        await model.aclose()
+
+
+async def test_a_request_too_large_for_a_proxy_is_a_full_context(loopback):
+    with pytest.raises(ContextFull):
+        await _ask(loopback, 413, {"error": {"message": "Payload Too Large"}})
+
+
+async def test_half_an_emoji_in_arguments_is_not_sent_on(loopback):
+    from policy.model import Completion, ToolCall
+
+    message = Completion(tool_calls=(ToolCall("c", "search", '{"q": "cut \\ud83d"}'),)).message()
+    _, server = await _ask(loopback, 200, _reply(content="r"), [message])
+    sent = json.loads(server.requests[0].body)["messages"][0]
+    assert json.loads(sent["tool_calls"][0]["function"]["arguments"]) == {"q": "cut ?"}

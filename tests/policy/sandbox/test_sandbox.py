@@ -18,7 +18,7 @@ async def test_without_its_programs_the_shell_is_off_with_the_reason(tmp_path, m
 
 
 def test_the_walls_keep_out_network_environment_and_everything_but_the_workspace(tmp_path):
-    line = walls.command(tmp_path, ShellConfig(), None)
+    line, _ = walls.command(tmp_path, tmp_path / "control", ShellConfig(), None)
     if walls._sandbox_fault():
         return
     for wall in ("--unshare-all", "--clearenv", "--cap-drop ALL", "--die-with-parent", f"--bind {tmp_path} /workspace"):

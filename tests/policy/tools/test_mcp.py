@@ -28,7 +28,10 @@ async def test_its_tools_are_offered_called_and_their_failures_are_observations(
         good = await box.call(ToolCall("c", "sea_tide", json.dumps({"place": "Voe", "hours": 3})))
         bad = await box.call(ToolCall("c", "sea_tide", json.dumps({"place": "nowhere"})))
         wrong = await box.call(ToolCall("c", "sea_tide", json.dumps({"hours": "x"})))
-    assert (good.is_error, good.text.startswith("Voe: 3 h after high water")) == (False, True)
+    (source,) = good.sources
+    assert (good.is_error, good.text) == (False, f"[{source.key}] {source.text}")
+    assert source.text.startswith("Voe: 3 h after high water")
+    assert (source.title, source.location) == ("sea: tide", "mcp:sea/tide")
     assert bad.is_error
     assert "tide" in bad.text
     assert wrong.is_error
@@ -38,3 +41,44 @@ async def test_a_server_without_command_and_address_is_refused():
     with pytest.raises(ConfigError, match="either a command or a url"):
         async with open_mcp(MCPServer(name="x")):
             pass
+
+
+def _odd(mode, tmp_path, seconds=20):
+    script = str(Path(__file__).with_name("odd_server.py"))
+    return MCPServer(name="odd", command=(sys.executable, script, mode, str(tmp_path / "state")), seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("mode", "seconds", "says"),
+    [("exits", 20, ""), ("silent", 1, "does not answer within 1 s"), ("endless", 20, "has no end")],
+)
+async def test_a_server_that_does_not_come_up_is_named_in_a_line(tmp_path, mode, seconds, says):
+    with pytest.raises(ConfigError, match=rf"^mcp\.odd: .*{says}") as caught:
+        async with open_mcp(_odd(mode, tmp_path, seconds)):
+            pass
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_program_that_is_not_there_is_named_in_a_line():
+    with pytest.raises(ConfigError, match=r"^mcp\.none: .*no such program|No such file"):
+        async with open_mcp(MCPServer(name="none", command=("/no such program",))):
+            pass
+
+
+async def test_an_empty_cursor_ends_the_list_and_what_only_reads_is_known(tmp_path):
+    async with open_mcp(_odd("empty", tmp_path)) as tools:
+        assert [(tool.name, tool.only_reads) for tool in tools] == [("odd_go", True)]
+
+
+async def test_a_server_that_dies_is_started_again_once(tmp_path):
+    call = ToolCall("c", "odd_go", "{}")
+    async with open_mcp(_odd("dies once", tmp_path)) as tools:
+        box = Toolbox(tools)
+        first, second = await box.call(call), await box.call(call)
+    assert "has ended" in first.text
+    assert second.text.endswith("went")
+    async with open_mcp(_odd("dies", tmp_path)) as tools:
+        box = Toolbox(tools)
+        answers = [await box.call(call) for _ in range(4)]
+    assert all(answer.is_error for answer in answers)
+    assert "is not started again" in answers[-1].text

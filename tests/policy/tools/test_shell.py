@@ -69,8 +69,8 @@ async def test_there_is_no_network_and_no_other_process(shell):
 
 async def test_a_fork_bomb_stays_within_its_limit_and_a_restart_ends_it(shell):
     await shell.shell("bomb() { bomb | bomb & }; bomb", wait=1)
-    if shell._group is not None:
-        assert shell._group.count() <= CONFIG.processes + 4
+    if shell._session.group is not None:
+        assert shell._session.group.count() <= CONFIG.processes + 4
     said = await shell.shell("echo alive", restart=True)
     assert "alive" in said
 
@@ -80,6 +80,67 @@ async def test_files_and_memory_are_limited(shell, tmp_path):
     assert (tmp_path / "w" / "big").stat().st_size == CONFIG.file_bytes
     said = await shell.shell("head -c 300000000 /dev/zero | tail -c 290000000 | wc -c")
     assert "290000000" not in said
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("printf abc", "abc\n[exit status 0]"),
+        ("PS1='> '; PS0=x; PS2=y", "(no output)\n[exit status 0]"),
+        ("echo 'wait!' !x", "wait! !x\n[exit status 0]"),
+        ("# a comment", "(no output)\n[exit status 0]"),
+        ("echo '[3:0] $ '; sleep 0.3; (exit 7)", "[3:0] $\n[exit status 7]"),
+        ("mkdir gone; cd gone; rmdir ../gone; cd /workspace", "(no output)\n[exit status 0]"),
+        ("sleep 100 &\necho on", "on\n[exit status 0]"),
+    ],
+)
+async def test_the_number_and_status_of_a_command_never_come_from_the_screen(shell, command, said):
+    told = await shell.shell(command)
+    assert "\n".join(line for line in told.split("\n") if not line.startswith("[1] ")) == said
+    assert await shell.shell("echo next") == "next\n[exit status 0]"
+
+
+async def test_what_breaks_off_a_command_is_shown_and_the_session_goes_on(shell):
+    assert "syntax error" in await shell.shell("if; then")
+    assert "here-document" in await shell.shell("cat <<END\nunfinished")
+    assert "unexpected EOF" in await shell.shell("echo 'open")
+    assert "[exit status 5]" in await shell.shell("(exit 5)")
+    assert await shell.shell("echo $?") == "5\n[exit status 0]"
+    assert "[exit status" in await shell.shell("head -c 20000 /dev/urandom")
+    assert "[exit status" in await shell.shell("unset PROMPT_COMMAND; PROMPT_COMMAND=")
+    assert "[still running]" in await shell.shell("sleep 100", wait=0.2)
+    assert "[exit status 130]" in await shell.shell(keys=["C-c"])
+    assert await shell.shell("echo next") == "next\n[exit status 0]"
+
+
+@pytest.mark.parametrize("command", ["exit 3", "exec sh -c 'exit 3'", "set -e; (exit 3)"])
+async def test_a_command_that_ends_the_session_says_so_with_its_status(shell, command):
+    assert "has ended with exit status 3" in await shell.shell(command)
+    assert (await shell.shell("echo back")).endswith("back\n[exit status 0]")
+
+
+async def test_a_hundred_megabytes_are_cut_and_said_to_be(shell):
+    said = await shell.shell("yes 0123456789012345678901234567890123456789 | head -c 100000000; echo end", wait=60)
+    assert "what was before them is not kept" in said.partition("\n")[0]
+    assert said.endswith("end\n[exit status 0]")
+    assert len(said) < 2_000_000
+
+
+async def test_what_can_be_written_to_besides_the_workspace_is_bounded(shell):
+    said = await shell.shell(
+        "for d in / /dev /run /run/shell; do echo x > $d/x; done; df --output=size /dev/shm | tail -1"
+    )
+    assert said.count("Read-only file system") == 4
+    assert int(said.split("\n")[-2]) == 64 * 1024
+
+
+async def test_a_service_account_has_a_shell_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHELL", "/usr/sbin/nologin")
+    tool = ShellTool(tmp_path, CONFIG)
+    try:
+        assert await tool.shell("echo here") == "here\n[exit status 0]"
+    finally:
+        await tool.aclose()
 
 
 async def test_a_session_that_ended_is_started_anew(shell):
@@ -96,7 +157,7 @@ async def test_endless_output_is_cut_and_can_be_interrupted(shell):
 
 async def test_nothing_is_left_behind(shell):
     await shell.shell("sleep 1000 &")
-    folder, group = Path(shell._folder), shell._group
+    folder, group = shell._session.folder, shell._session.group
     await shell.aclose()
     assert not await asyncio.to_thread(folder.exists)
     if group is not None:

@@ -43,7 +43,7 @@ def endpoint():
             return 200, {"content-type": "application/json"}, json.dumps(_completion(content)).encode()
 
         servers.append(Loopback(reply))
-        config = ModelConfig(name="m", base_url=f"{servers[-1].url}/v1", max_retries=0)
+        config = ModelConfig(name="m", base_url=f"{servers[-1].url}/v1", patience=0)
         return ChatWriter(open_model(config)), servers[-1].requests
 
     yield start
@@ -124,7 +124,7 @@ async def test_roles_that_miss_a_criterion_are_not_written(endpoint):
 
 async def test_an_endpoint_that_fails_drops_the_sample_with_its_words(judge):
     server = Loopback(lambda _: (400, {"content-type": "application/json"}, b'{"error": {"message": "no such model"}}'))
-    writer = ChatWriter(open_model(ModelConfig(name="m", base_url=f"{server.url}/v1", max_retries=0)))
+    writer = ChatWriter(open_model(ModelConfig(name="m", base_url=f"{server.url}/v1", patience=0)))
     funnel = Funnel("tasks")
     assert await synthesise([CARD], writer, judge, funnel, agreement=LOW) == []
     await writer.aclose()

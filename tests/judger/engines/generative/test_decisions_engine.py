@@ -265,7 +265,23 @@ async def test_an_endpoint_that_fails_leaves_its_criteria_unscored(
         assert await results(engine, case("C.")) == [Probabilities(0.0, 0.0, 1.0)]
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("long", [[], [3], [0, 4], [0, 1, 2, 3, 4]])
+async def test_a_criterion_without_room_takes_no_other_with_it(endpoint: Endpoint, long: list[int]) -> None:
+    def answer(request: dict[str, Any]) -> Reply:
+        if any("LONG" in question["instructions"] for question in request["questions"].values()):
+            return failure(400, "This model's maximum context length is 2048 tokens.")
+        return system_one(request, lambda *_: level(0.1, 0.2, 0.7))
+
+    endpoint.answer = answer
+    async with made(endpoint.url, api="systemone", scores=True) as engine:
+        found = await results(engine, case(*(f"{'LONG ' * 50 if i in long else 'Short '}{i}." for i in range(5))))
+    assert [isinstance(result, Unscored) and result.reason is Reason.TOO_LONG for result in found] == [
+        i in long for i in range(5)
+    ]
+    assert len(endpoint.requests) <= 8
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 501])
 async def test_an_endpoint_that_refuses_the_caller_or_the_model_is_an_engine_that_failed(
     endpoint: Endpoint, status: int
 ) -> None:

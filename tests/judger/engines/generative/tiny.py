@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from judger import prompt
@@ -35,18 +35,29 @@ WORDS = (
     "risk",
     "source",
 )
+QWEN_PIECES = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""Qwen's own cut. GPT-2's, the default here, cuts line ends before a word in two, so that no reply's first word is one
+token behind the template: vLLM's decisions refuse such a tokenizer."""
 
 
 @functools.cache
-def _tokenizer(vocabulary: int) -> str:
+def _tokenizer(vocabulary: int, is_qwen: bool) -> str:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if is_qwen:
+        cut = pre_tokenizers.Split(Regex(QWEN_PIECES), "isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        )
     tokenizer.decoder = decoders.ByteLevel()
     labels = " ".join(f"{prompt.CUE} {word}." for word in prompt.LabelWords())
     texts = [prompt.template(name) for name in prompt.FILES] + [
         labels,
         " ".join(WORDS),
         "system user assistant <think>\n\n</think>\n\n",
+        *(["\nyes\nno\n"] if is_qwen else []),
     ]
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
@@ -58,9 +69,9 @@ def _tokenizer(vocabulary: int) -> str:
     return str(tokenizer.to_str())
 
 
-def tokenizer(*, chat_template: str | None = CHAT, vocabulary: int = 1200) -> Any:
+def tokenizer(*, chat_template: str | None = CHAT, vocabulary: int = 1200, is_qwen: bool = False) -> Any:
     return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(_tokenizer(vocabulary)),
+        tokenizer_object=Tokenizer.from_str(_tokenizer(vocabulary, is_qwen)),
         eos_token="<|im_end|>",
         pad_token="<|im_end|>",
         additional_special_tokens=["<|im_start|>"],
@@ -127,10 +138,10 @@ def model(kind: str, *, seed: int = 0, **changes: Any) -> Any:
     return made.eval()
 
 
-def save(path: Path, kind: str = "qwen3", **changes: Any) -> str:
+def save(path: Path, kind: str = "qwen3", *, is_qwen: bool = False, **changes: Any) -> str:
     """Writes a model and the tokenizer as a checkpoint folder."""
     model(kind, **changes).save_pretrained(path)
-    tokenizer().save_pretrained(path)
+    tokenizer(is_qwen=is_qwen).save_pretrained(path)
     return str(path)
 
 

@@ -1,0 +1,176 @@
+"""Run files: cases with the `judgement` that they got, one a line, as `judger filter`, `judger eval -o` and
+`judger score -o --keep-cases` write them; and judgements put together from two of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from judger.errors import Fault, InvalidFile, InvalidRequest, JudgerError
+from judger.reward import reward
+from judger.rubric import Record, iter_records
+from judger.rubric.members import on_one_line, with_members
+from judger.types import Case, Judgement, Options, Unscored
+from judger.types import Mapping as RewardMapping
+
+__all__ = [
+    "Judged",
+    "as_sent",
+    "check_run",
+    "completed",
+    "iter_run",
+    "open_criteria",
+    "remapped",
+    "run_line",
+    "settled",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One line of a run file."""
+
+    record: Record
+    judgement: Judgement | None
+    """None where the case was refused."""
+
+    @property
+    def case(self) -> Case:
+        return self.record.case
+
+
+def iter_run(path: Path) -> Iterator[Judged]:
+    """The lines of a run file, which is checked as its cases are; call `check_run` before the judge is loaded.
+
+    Raises InvalidFile for a line without a judgement of its own criteria.
+    """
+    for record in iter_records(path, monitors=True):
+        yield Judged(record, _judgement(path, record))
+
+
+def check_run(path: Path) -> int:
+    """How many lines a run file has. Raises InvalidFile with all its faults, InvalidRequest for what is no file."""
+    if not path.is_file():
+        raise InvalidRequest(str(path), "must be a file: a run is read twice")
+    faults: list[Fault] = []
+    count = 0
+    for record in iter_records(path, monitors=True):
+        count += 1
+        try:
+            _judgement(path, record)
+        except InvalidFile as error:
+            faults += error.faults
+    if faults:
+        raise InvalidFile(faults)
+    return count
+
+
+def _judgement(path: Path, record: Record) -> Judgement | None:
+    from judger import wire
+    from judger.v1 import judger_pb2 as pb
+
+    def fault(field: str, reason: str) -> InvalidFile:
+        return InvalidFile([Fault(str(path), record.line, field, reason)])
+
+    given = record.raw.get("judgement")
+    if given is None:
+        raise fault("judgement", "is missing: a run has one on every line (judger score -o RUN.jsonl --keep-cases)")
+    if isinstance(given, Mapping) and given.get("error"):
+        return None
+    try:
+        found = wire.read_response(wire.read_json(_without_texts(given), pb.JudgeResponse))
+    except InvalidRequest as error:
+        raise fault(f"judgement.{error.field}", error.reason) from error
+    except JudgerError as error:
+        raise fault("judgement", str(error)) from error
+    ids = [verdict.criterion_id for verdict in found.verdicts]
+    if ids != [criterion.id for criterion in record.case.criteria]:
+        raise fault("judgement.verdicts", "are not those of the line's criteria, one for each in their order")
+    return replace(found, criteria=record.case.criteria)
+
+
+def _without_texts(given: object) -> object:
+    """A response without the `text` that --evidence-text puts beside offsets."""
+    if not isinstance(given, Mapping):
+        return given
+    made: dict[str, Any] = dict(given)
+    if isinstance(verdicts := made.get("verdicts"), list):
+        made["verdicts"] = [_bare(verdict) for verdict in verdicts]
+    return made
+
+
+def _bare(verdict: object) -> object:
+    if not isinstance(verdict, Mapping) or not isinstance(spans := verdict.get("evidence"), list):
+        return verdict
+    bare = [{k: v for k, v in span.items() if k != "text"} if isinstance(span, Mapping) else span for span in spans]
+    return {**verdict, "evidence": bare}
+
+
+def run_line(record: Record, judgement: str, **more: object) -> str:
+    """The input's own object, its characters as they were, with the response (as JSON) and what else is given.
+
+    A task of several reports becomes one line for each.
+    """
+    case = record.case
+    new = {key: json.dumps(value, ensure_ascii=False) for key, value in more.items()} | {"judgement": judgement}
+    is_task = "reports" in record.raw and "report" not in record.raw
+    if is_task:
+        new |= {key: json.dumps(text, ensure_ascii=False) for key, text in (("id", case.id), ("report", case.report))}
+    text = record.text or json.dumps(record.raw)  # YAML: escaped, as its texts may be no Unicode
+    return on_one_line(with_members(text, new, instead_of={"report": "reports"} if is_task else {}))
+
+
+def as_sent(case: Case) -> Case:
+    """The case as a server takes it: a monitor weighs 1 there, or -1 where it is a flaw."""
+    if not any(criterion.is_monitor for criterion in case.criteria):
+        return case
+    criteria = tuple(replace(c, weight=-1.0 if c.is_negative else 1.0) if c.is_monitor else c for c in case.criteria)
+    return replace(case, criteria=criteria)
+
+
+def settled(case: Case, judgement: Judgement, options: Options) -> Judgement:
+    """The judgement of `as_sent(case)` with the reward of the case itself: monitors count in nothing."""
+    if not any(criterion.is_monitor for criterion in case.criteria):
+        return judgement
+    own = _reward(case, judgement, options.mapping, allow_unscored=options.allow_unscored)
+    return replace(own, criteria=case.criteria)
+
+
+def open_criteria(judged: Judged) -> Case | None:
+    """The case with those criteria alone that have no verdict yet; None where all have one."""
+    case = judged.case
+    if judged.judgement is None:
+        return case
+    missing = tuple(
+        criterion
+        for criterion, verdict in zip(case.criteria, judged.judgement.verdicts, strict=True)
+        if isinstance(verdict.result, Unscored)
+    )
+    return replace(case, criteria=missing) if missing else None
+
+
+def completed(judged: Judged, new: Judgement, options: Options) -> Judgement:
+    """The old judgement with the new verdicts in its gaps, and the reward of both. Two judges' ids are joined by +."""
+    old = judged.judgement
+    if old is None:
+        return new
+    found = {verdict.criterion_id: verdict for verdict in new.verdicts}
+    verdicts = tuple(found.get(verdict.criterion_id, verdict) for verdict in old.verdicts)
+    judge_id = old.judge_id if old.judge_id == new.judge_id else f"{old.judge_id}+{new.judge_id}"
+    usage = replace(new.usage, cached_criteria=new.usage.cached_criteria + len(verdicts) - len(found))
+    whole = replace(old, verdicts=verdicts, judge_id=judge_id, usage=usage, flags=new.flags)
+    return _reward(judged.case, whole, options.mapping, allow_unscored=options.allow_unscored)
+
+
+def remapped(case: Case, judgement: Judgement, mapping: RewardMapping) -> Judgement:
+    """The judgement with its reward under another mapping; one that has gaps has none."""
+    return _reward(case, judgement, mapping, allow_unscored=False)
+
+
+def _reward(case: Case, judgement: Judgement, mapping: RewardMapping, *, allow_unscored: bool) -> Judgement:
+    own = reward(case.criteria, judgement.verdicts, mapping=mapping, allow_unscored=allow_unscored)
+    return replace(judgement, reward=own)

@@ -1,0 +1,270 @@
+"""A run: judged cases with who judged them. Made by a command, or read from files that may still grow.
+
+A line of a run's file is a case with `judgement`, the response, beside its own keys: what `judger filter` writes. A
+folder is all its `.jsonl` files, each one system, called by its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from judger import wire
+from judger.errors import Fault, InvalidFile, InvalidRequest, JudgerError
+from judger.rubric import Record, iter_records
+from judger.rubric.formats import read_case_objects
+from judger.rubric.place import Faults
+from judger.rubric.strict_json import Parser
+from judger.types import Case, Judgement
+from judger.v1 import judger_pb2 as pb
+
+__all__ = ["PEOPLE", "Entry", "Growing", "Run", "digests", "load_run", "people_path", "tags"]
+
+PEOPLE = ".people.jsonl"
+MOST_BYTES = 256 * 2**20
+"""Of the lines that one look at a growing file takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One judged case; `judgement` is None where it was refused, and `error` says why."""
+
+    case: Case
+    judgement: Judgement | None
+    error: str = ""
+    system: str = ""
+    """Whose report it is, where a run has several."""
+    domain: str = ""
+
+    @property
+    def key(self) -> str:
+        """Unique in a run: the system and the case's id."""
+        return f"{self.system}/{self.case.id}" if self.system else self.case.id
+
+    def to_json(self) -> dict[str, Any]:
+        """What the page reads."""
+        case = self.case
+        return {
+            "key": self.key,
+            "id": case.id,
+            "system": self.system,
+            "domain": self.domain,
+            "query": case.query,
+            "report": case.report,
+            "criteria": [
+                {
+                    "id": criterion.id,
+                    "text": criterion.text,
+                    "weight": criterion.weight,
+                    "role": criterion.role.value,
+                    "axis": criterion.axis,
+                    "fatal": criterion.fatal,
+                    "label": None if criterion.label is None else criterion.label.value,
+                }
+                for criterion in case.criteria
+            ],
+            "judgement": None if self.judgement is None else self.judgement.to_dict(),
+            "error": self.error,
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """Judged cases, and what is known of their judge."""
+
+    name: str
+    entries: list[Entry] = field(default_factory=list)
+    judge: dict[str, str] = field(default_factory=dict)
+    """`engine`, `model` ..., where a command has asked; the judge_ids are in the judgements."""
+    notes: list[str] = field(default_factory=list)
+    """What a reader has to know, such as the tasks that have no report."""
+
+
+def people_path(path: Path) -> Path:
+    """Where people's verdicts on a run lie: beside its file, or in its folder."""
+    return path / f"verdicts{PEOPLE}" if path.is_dir() else path.with_name(path.name + PEOPLE)
+
+
+def load_run(path: Path, cases: Path | None = None) -> Run:
+    """A run that is complete: each of its lines must be whole. Raises InvalidFile, OSError."""
+    growing = Growing(path, cases)
+    growing.look()
+    if growing.faults:
+        raise InvalidFile(growing.faults)
+    if not growing.run.entries:
+        raise InvalidRequest(str(path), "holds no judged case: a line is a case with its `judgement` beside it")
+    return growing.run
+
+
+class Growing:
+    """The files of a run, read as far as they have come. `look` again for what was added since.
+
+    A last line without its end is being written: it waits for the next look. Any other line that can't be read is
+    counted, and named in `faults`.
+
+    Args:
+        path: a file or a folder of them.
+        cases: the cases that were judged, where the file has responses alone (`judger score -o`).
+
+    Raises InvalidRequest, InvalidFile for the cases.
+    """
+
+    def __init__(self, path: Path, cases: Path | None = None) -> None:
+        if not path.exists():
+            raise InvalidRequest(str(path), "is not there")
+        self.path = path
+        self.run = Run(name=path.resolve().name)
+        self.faults: list[Fault] = []
+        self._cases: dict[str, Record] | None = None
+        if cases is not None:
+            self._cases = {record.case.id: record for record in iter_records(cases)}
+        self.epoch = 0
+        """Goes up when a file was begun anew: what was read of the run no longer holds."""
+        self._read: dict[Path, tuple[int, int, int]] = {}
+        self._seen: set[str] = set()
+
+    def look(self) -> int:
+        """Reads what is new; returns how many entries were added. Raises OSError."""
+        before = len(self.run.entries)
+        files = self._files()
+        for file in files:
+            stat = os.stat(file)
+            inode, at, _ = self._read.get(file, (stat.st_ino, 0, 0))
+            if inode != stat.st_ino or stat.st_size < at:
+                self._anew()
+                return self.look()
+        for file in files:
+            self._more(file, several=self.path.is_dir())
+        return len(self.run.entries) - before
+
+    def _anew(self) -> None:
+        self.run.entries.clear()
+        self.faults.clear()
+        self._read.clear()
+        self._seen.clear()
+        self.epoch += 1
+
+    def _files(self) -> list[Path]:
+        if not self.path.is_dir():
+            return [self.path]
+        found = self.path.glob("*.jsonl")
+        return sorted(file for file in found if file.is_file() and not file.name.endswith(PEOPLE))
+
+    def _more(self, file: Path, *, several: bool) -> None:
+        with open(file, "rb") as opened:
+            stat = os.fstat(opened.fileno())
+            _, at, number = self._read.get(file, (0, 0, 0))
+            opened.seek(at)
+            whole, end, _torn = opened.read(MOST_BYTES).rpartition(b"\n")
+        for line in whole.split(b"\n") if end else ():
+            number += 1
+            if line.strip():
+                self._take(line, Faults(str(file), lambda _: None), number, file.stem if several else "")
+        self._read[file] = (stat.st_ino, at + len(whole) + len(end), number)
+
+    def _take(self, line: bytes, faults: Faults, number: int, system: str) -> None:
+        try:
+            entries = self._entries(line.decode(), faults, number, system)
+        except UnicodeDecodeError:
+            faults.add(number, "file", "is not UTF-8")
+        except JudgerError as error:
+            faults.add(number, "judgement", str(error))
+        if faults.found:
+            self.faults += faults.found
+            return
+        for entry in entries:
+            if entry.key in self._seen:
+                self.faults.append(Fault(faults.path, number, "id", f"{entry.key[:60]!r} is there already"))
+                continue
+            self._seen.add(entry.key)
+            self.run.entries.append(entry)
+
+    def _entries(self, text: str, faults: Faults, number: int, system: str) -> list[Entry]:
+        values, place = Parser(faults).parse(text, number)
+        if faults.found:
+            return []
+        if not isinstance(values, dict):
+            faults.add(number, "json", "must be an object")
+            return []
+        if self._cases is not None and "judgement" not in values:
+            return self._response(values, faults, number, system)
+        if "judgement" not in values:
+            hint = "is missing: a run's line is a case with its judgement; give --cases for a file of responses alone"
+            faults.add(number, "judgement", hint)
+            return []
+        judgement, error = read_judgement(values["judgement"])
+        own = {key: value for key, value in values.items() if key != "judgement"}
+        if "report" in own and "reports" in own:  # a task of several, taken apart by judger filter
+            del own["reports"]
+        cases = list(read_case_objects(own, place, rubric=None, labelled=False))
+        return [_entry(case, own, judgement, error, system, faults, number) for case in cases]
+
+    def _response(self, values: dict[str, object], faults: Faults, number: int, system: str) -> list[Entry]:
+        assert self._cases is not None
+        judgement, error = read_judgement(values)
+        name = str(values.get("request_id", ""))
+        record = self._cases.get(name)
+        if record is None:
+            faults.add(number, "request_id", f"{name[:60]!r} is no case of --cases")
+            return []
+        return [_entry(record.case, record.raw, judgement, error, system, faults, number)]
+
+
+def _entry(
+    case: Case,
+    raw: Any,
+    judgement: Judgement | None,
+    error: str,
+    system: str,
+    faults: Faults,
+    number: int,
+) -> Entry:
+    if judgement is not None and len(judgement.verdicts) != len(case.criteria):
+        faults.add(number, "judgement", f"has {len(judgement.verdicts)} verdicts for {len(case.criteria)} criteria")
+        judgement = None
+    return Entry(case=case, judgement=judgement, error=error, **tags(raw, system))
+
+
+def tags(raw: Any, system: str = "") -> dict[str, str]:
+    """`system` and `domain` of a line's own keys, where they are texts."""
+    own = {key: value for key in ("system", "domain") if isinstance(value := raw.get(key), str)}
+    return {"system": system, "domain": ""} | own
+
+
+def read_judgement(values: object) -> tuple[Judgement | None, str]:
+    """(the judgement, why there is none) from a response as JSON. Raises InvalidRequest, EngineError."""
+    if isinstance(values, dict):
+        values = dict(values)
+        error = values.pop("error", None)
+        if error is not None:
+            return None, str(error.get("message", error) if isinstance(error, dict) else error)
+        values["verdicts"] = [_without_text(verdict) for verdict in values.get("verdicts") or ()]
+    return wire.read_response(wire.read_json(values, pb.JudgeResponse)), ""
+
+
+def _without_text(verdict: object) -> object:
+    """A verdict without what `--evidence-text` adds to it."""
+    if not isinstance(verdict, dict) or not isinstance(verdict.get("evidence"), list):
+        return verdict
+    spans = [
+        {key: value for key, value in span.items() if key != "text"} if isinstance(span, dict) else span
+        for span in verdict["evidence"]
+    ]
+    return verdict | {"evidence": spans}
+
+
+def digests(entries: Sequence[Entry]) -> list[str]:
+    """The distinct rubrics of a run, as short digests, in order."""
+    found: dict[str, None] = {}
+    for entry in entries:
+        parts = [
+            (criterion.id, criterion.text, criterion.weight, criterion.role.value, criterion.fatal)
+            for criterion in entry.case.criteria
+        ]
+        found[hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]] = None
+    return list(found)

@@ -1,0 +1,152 @@
+"""The self-contained file, in a real browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from judger.pages import Run
+from judger.types import Label
+from tests.judger.pages.conftest import HOSTILE, some_entries, written
+
+
+def test_a_run_is_shown_and_nothing_of_a_report_runs(page: Any, tmp_path: Path) -> None:
+    page.goto(written(tmp_path))
+    assert page.locator("#top nav button").all_inner_texts() == ["Overview", "Reports"]
+    assert page.title() == "run · judger"
+    assert page.locator(".big").inner_text() == "0.39"  # mean of 2/3, -1/2 and 1; one has none
+    page.get_by_role("button", name="Reports").click()
+    page.locator(".item", has_text="evil").click()
+    page.locator(".row-main").click()
+    assert page.title() == "run · judger"
+    assert page.locator("#main img, #main script").count() == 0
+    assert HOSTILE in page.locator(".report").inner_text()
+    assert page.evaluate("document.scripts.length") == 2
+
+
+def test_a_criterion_lights_up_its_evidence_and_the_reverse(page: Any, tmp_path: Path) -> None:
+    page.goto(written(tmp_path) + "#/reports/sky")
+    page.locator(".row", has_text="sky is blue").locator(".row-main").click()
+    # Behind an emoji the offsets of code points and of UTF-16 part.
+    assert "".join(page.locator("mark.on").all_inner_texts()) == "The sky is blue."
+    page.locator("mark", has_text="Grass is green.").click()
+    assert page.locator(".row.on .statement").inner_text() == "Says that grass is green"
+    assert page.url.endswith("#/reports/sky/green")
+    page.reload()
+    assert page.locator("mark.on").all_inner_texts() == ["Grass is green."]
+
+
+def test_close_calls_come_first_and_the_bar_has_the_threshold(page: Any, tmp_path: Path) -> None:
+    page.goto(written(tmp_path) + "#/reports")
+    assert page.locator(".item .name").first.inner_text() == "sky"
+    first = page.locator(".row").first
+    assert first.locator(".statement").inner_text() == "Says that grass is green"
+    assert "close call" in first.inner_text()
+    told = first.locator(".bar").get_attribute("aria-label")
+    assert told == "fully 48%, partially 12%, not 40%; counts as met from 50% on"
+
+
+def test_modes_filters_keys_and_search_leave_what_fits(page: Any, tmp_path: Path) -> None:
+    page.goto(written(tmp_path) + "#/reports")
+
+    def names() -> list[str]:
+        return page.locator(".item .name").all_inner_texts()
+
+    page.locator("[data-mode=failures]").click()
+    assert names() == ["sky", "wrong"]
+    assert page.locator(".row").count() == 1  # of sky, the one that fails
+    page.keyboard.press("f")
+    assert names() == ["open"]
+    page.keyboard.press("f")
+    page.keyboard.press("f")
+    assert len(names()) == 1
+    assert names()[0].startswith("evil")
+    page.locator("[data-mode=all]").click()
+    page.keyboard.press("/")
+    page.keyboard.type("GRASS")
+    expect(page.locator(".item")).to_have_count(1)
+    page.locator("#search").fill("sky is (red|mauve)\\.")
+    page.locator("#regex").check()
+    expect(page.locator(".shown")).to_have_text("1 of 4 reports")
+    assert names() == ["wrong"]
+    page.locator("#search").fill("(sky")
+    expect(page.locator(".filters .fault")).to_contain_text("no pattern")
+    page.locator("#search").fill("(a+)+$")  # backtracks without an end on the last report
+    expect(page.locator(".filters .fault")).to_contain_text("too long")
+    assert page.evaluate("1 + 1") == 2
+    page.locator("#search").fill("")
+    expect(page.locator(".item")).to_have_count(4)
+    page.get_by_label("Axis").select_option("=style")
+    assert set(names()) == {"sky", "wrong"}
+
+
+def test_csv_and_jsonl_are_behind_a_button(page: Any, tmp_path: Path) -> None:
+    page.goto(written(tmp_path))
+    with page.expect_download() as found:
+        page.get_by_role("button", name="Download CSV").click()
+    rows = list(csv.DictReader(io.StringIO(Path(found.value.path()).read_text(encoding="utf-8"))))
+    assert len(rows) == 7
+    assert (rows[0]["criterion"], rows[0]["label"], float(rows[0]["p_full"])) == ("blue", "fully_satisfied", 0.6)
+    assert rows[5]["unscored"] == "not judgeable"
+    with page.expect_download() as found:
+        page.get_by_role("button", name="Download JSONL").click()
+    lines = [json.loads(line) for line in Path(found.value.path()).read_text(encoding="utf-8").split("\n")[:-1]]
+    assert lines == [json.loads(json.dumps(entry.to_json())) for entry in some_entries()]
+
+
+def test_two_runs_begin_where_they_differ(page: Any, tmp_path: Path) -> None:
+    others = some_entries()
+    wrong = others[1]
+    assert wrong.judgement is not None
+    other = some_entries()[0].judgement
+    assert other is not None
+    verdicts = (replace(other.verdicts[0], criterion_id="blue"), wrong.judgement.verdicts[1])
+    others[1] = replace(wrong, judgement=replace(wrong.judgement, verdicts=verdicts))
+    page.goto(written(tmp_path, against=Run(name="second", entries=others)))
+    assert "Beside second" in page.locator("#main").inner_text()
+    page.get_by_role("button", name="Reports").click()
+    assert page.locator(".item .name").first.inner_text() == "wrong"
+    assert page.locator(".row", has_text="sky is blue").locator(".moved").inner_text() == "→ fully"
+    page.locator("[data-mode=disagreeing]").click()
+    assert page.locator(".item .name").all_inner_texts() == ["wrong"]
+
+
+def test_labels_have_an_agreement_panel(page: Any, tmp_path: Path) -> None:
+    from judger.pages import write_page
+
+    first, second, *_ = some_entries()
+    criteria = [replace(one, label=Label.FULLY_SATISFIED) for one in first.case.criteria[:2]]
+    labelled = replace(first, case=replace(first.case, criteria=(*criteria, first.case.criteria[2])))
+    write_page(tmp_path / "agree.html", Run(name="agree", entries=[labelled, second]))
+    page.goto((tmp_path / "agree.html").as_uri() + "#/agreement")
+    assert page.locator(".confusion tbody tr").nth(2).locator("td").all_inner_texts() == ["1", "0", "1"]
+    assert page.locator(".offs li").count() == 1
+    page.locator(".offs button").click()
+    assert page.locator(".row.on .statement").inner_text() == "Says that grass is green"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_can_be_read_on_a_phone(browser: Any, tmp_path: Path, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    opened = context.new_page()
+    opened.goto(written(tmp_path))
+    is_narrow = "document.documentElement.scrollWidth <= innerWidth"
+    assert opened.evaluate(is_narrow)
+    opened.get_by_role("button", name="Reports").click()
+    assert opened.evaluate(is_narrow)
+    opened.locator(".item", has_text="sky").first.click()
+    opened.locator(".row", has_text="sky is blue").locator(".row-main").click()
+    opened.get_by_role("button", name="show in report").click()
+    assert opened.locator("mark.on").first.is_visible()
+    assert not opened.locator(".checklist").is_visible()
+    assert opened.evaluate(is_narrow)
+    dark = opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 27)"
+    assert dark is (scheme == "dark")
+    context.close()

@@ -1,0 +1,120 @@
+"""Runs out of files, and the commands that write pages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from judger.errors import InvalidFile
+from judger.http.parts import lines_of
+from judger.pages import Growing, load_run
+from judger.v1 import judger_pb2 as pb
+from tests.judger.cli.conftest import SCRIPTED, Run, case, run, write
+
+__all__ = ["run"]
+
+
+def data_of(path: Path) -> dict:
+    """The JSON in a page."""
+    text = path.read_text(encoding="utf-8")
+    return json.loads(text.split('id="data">', 1)[1].split("</script>", 1)[0])
+
+
+@pytest.fixture
+def judged(run: Run, tmp_path: Path) -> Path:
+    rows = [case("a", "[[fully]]", {"text": "[[unscored=too_long]]"}), case("b", "[[not]]", domain="d", system="s")]
+    out = tmp_path / "run.jsonl"
+    source = write(tmp_path / "cases.jsonl", *rows)
+    run("filter", source, "-o", out, "--min-reward", "-9", "--keep-unscored", "--evidence-text", *SCRIPTED)
+    return out
+
+
+def test_a_run_grows_is_torn_and_is_begun_anew(judged: Path, tmp_path: Path) -> None:
+    first, second = judged.read_bytes().splitlines(keepends=True)
+    path = tmp_path / "growing.jsonl"
+    path.write_bytes(first + second[:-9])
+    growing = Growing(path)
+    assert (growing.look(), growing.look()) == (1, 0)
+    with open(path, "ab") as file:
+        file.write(second[-9:] + b"{broken\n")
+    assert growing.look() == 1
+    assert [str(fault).split(": ")[0] for fault in growing.faults] == [f"{path}:3"]
+    assert [(entry.system, entry.domain) for entry in growing.run.entries] == [("", ""), ("s", "d")]
+    path.write_bytes(second)
+    growing.look()
+    assert (growing.epoch, [entry.key for entry in growing.run.entries]) == (1, ["s/b"])
+    path.write_bytes(first + b"{broken\n")
+    with pytest.raises(InvalidFile, match=":2"):
+        load_run(path)
+
+
+def test_a_folder_holds_a_system_a_file(judged: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    first = judged.read_bytes().splitlines(keepends=True)[0]
+    for name in ("x", "y"):
+        (folder / f"{name}.jsonl").write_bytes(first)
+    assert [entry.key for entry in load_run(folder).entries] == ["x/a", "y/a"]
+
+
+def test_judger_page_shows_runs_and_responses_beside_their_cases(run: Run, judged: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.html"
+    assert run("page", judged, "-o", out, "--against", judged).code == 0
+    data = data_of(out)
+    assert data["overview"]["unscored"] == {"too_long": 1}
+    assert data["against"]["paired"]["moves"] == {"same": 2, "unscored on a side": 1}
+    cases, responses = tmp_path / "cases.jsonl", tmp_path / "responses.jsonl"
+    run("score", cases, "-o", responses, *SCRIPTED)
+    assert run("page", responses, "--cases", cases, "-o", out).code == 0
+    assert [entry["id"] for entry in data_of(out)["entries"]] == ["a", "b"]
+    ran = run("page", responses, "-o", out)
+    assert (ran.code, "--cases" in ran.err) == (2, True)
+    ran = run("page", cases, "-o", cases)
+    assert (ran.code, "destroy" in ran.err) == (2, True)
+
+
+def test_score_agree_and_eval_write_the_page_beside_what_they_print(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "out.html"
+    rows = [case(str(i), {"text": f"{i} [[fully]]", "label": "fully_satisfied"}) for i in range(3)]
+    cases = write(tmp_path / "cases.jsonl", *rows)
+    assert run("score", cases, *SCRIPTED, "--json", "--html", out).code == 0
+    data = data_of(out)
+    assert (data["judge"]["engine"], data["overview"]["all"]["reward"]["value"]) == ("scripted", 1.0)
+    assert run("agree", cases, *SCRIPTED, "--json", "--resamples", "20", "--html", out).code == 0
+    assert data_of(out)["agreement"]["confusion"] == [[0, 0, 0], [0, 0, 0], [0, 0, 3]]
+    rubric = {"sample_id": "t", "prompt": "?", "domain": "Law", "rubrics": [{"criterion": "[[fully]]", "weight": 2}]}
+    rubrics = write(tmp_path / "rubrics.jsonl", rubric, rubric | {"sample_id": "u"})
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "t.md").write_text("A report.")
+    flags = ("--rubrics", rubrics, "--reports", tmp_path / "reports", "--html", out, "--json")
+    assert run("eval", "researchrubrics", *flags, *SCRIPTED).code == 0
+    data = data_of(out)
+    assert (data["entries"][0]["domain"], data["notes"]) == ("Law", ["reports: 1 task without a report left out: u"])
+    ran = run("score", cases, *SCRIPTED, "--against", cases)
+    assert (ran.code, "--html" in ran.err) == (2, True)
+
+
+async def test_the_parts_of_a_rubric_are_asked_once_each_and_make_the_whole() -> None:
+    from judger import wire
+    from judger.engines.scripted import ScriptedEngine
+    from judger.judge import Judge
+
+    judge = Judge(ScriptedEngine())
+    asked: list[str] = []
+
+    async def one(request: pb.JudgeRequest) -> pb.JudgeResponse:
+        asked.extend(criterion.id for criterion in request.criteria)
+        case_, options = wire.read_request(request)
+        return wire.write_response(await judge.judge(case_, options))
+
+    said = ("fully", "not", "partially", "fully", "fully")
+    request = pb.JudgeRequest(report="r", criteria=[pb.Criterion(text=f"{i} [[{w}]]") for i, w in enumerate(said)])
+    lines = [json.loads(line) async for line in lines_of(request, one)]
+    direct = json.loads(wire.to_json(await one(request)))
+    await judge.close()
+    assert [len(line["verdicts"]) for line in lines] == [1, 2, 2, 5]
+    assert asked[:5] == ["c1", "c2", "c3", "c4", "c5"]
+    assert lines[-1]["verdicts"] == direct["verdicts"] == [v for line in lines[:-1] for v in line["verdicts"]]
+    assert lines[-1]["reward"] == direct["reward"]

@@ -1,0 +1,20 @@
+"""The short form of `python -m tests.policy.fuzz`."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from tests.policy.fuzz.targets import TARGETS, attack
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_generated_input_does_more_than_be_refused(name):
+    logging.disable(logging.CRITICAL)
+    try:
+        found = attack(name, 150, seed=2)
+    finally:
+        logging.disable(logging.NOTSET)
+    assert [trace for _, trace in found.failures] == []

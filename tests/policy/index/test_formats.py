@@ -1,0 +1,70 @@
+"""Files of many kinds, and what is wrong with them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import zipfile
+
+import pytest
+
+from policy.cli import main
+from policy.index import formats
+from policy.index.parse import Unreadable
+from tests.policy.index.made import book, word
+
+
+def _texts(data, name):
+    return [(p.heading, p.text) for p in formats.read(data, name, "title").paragraphs]
+
+
+def test_tables_and_json_are_read_by_what_their_values_are_called():
+    assert _texts(b"place,range\nVoe,2.9\nSandwick,3.1\n", "a.csv") == [
+        ("", "- place: Voe; range: 2.9\n- place: Sandwick; range: 3.1")
+    ]
+    assert _texts(b"a\tb\n1\t2\n", "a.tsv") == [("", "- a: 1; b: 2")]
+    value = json.dumps({"tide": {"Voe": [2.9, None]}, "note": "high"}).encode()
+    assert _texts(value, "a.json") == [("", "- tide.Voe[0]: 2.9\n- note: high")]
+    assert len(_texts(b'{"a": 1}\n{"a": 2}\n', "a.jsonl")) == 2
+
+
+def test_restructured_text_has_its_headings():
+    text = b"Tides\n=====\n\nThey rise.\n\nNeap\n----\n\nThey rise less.\n"
+    assert _texts(text, "a.rst") == [("Tides", "They rise."), ("Neap", "They rise less.")]
+
+
+def test_books_word_documents_and_packed_files_are_read():
+    assert ("One", "The first page of the mill's book says when it was built.") in _texts(book(), "a.epub")
+    assert any("The mill grinds" in text for _, text in _texts(word("The mill grinds after high water."), "a.docx"))
+    assert _texts(gzip.compress(b"# A\n\nText.") * 1, "a.md.GZ") == [("A", "Text.")]
+
+
+def test_what_unpacks_to_more_than_a_file_may_have_is_refused(monkeypatch):
+    monkeypatch.setattr(formats, "MAX_BYTES", 10_000)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.html", b" " * 20_000)
+    for name, data in (("a.txt.gz", gzip.compress(b" " * 20_000)), ("a.epub", packed.getvalue())):
+        with pytest.raises(Unreadable, match="unpacks to more than 10,000 bytes"):
+            formats.read(data, name, "")
+
+
+def test_one_file_that_cannot_be_read_costs_itself_alone_and_is_named(tmp_path, capsys):
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "good.md").write_text("# Good\n\nText.")
+    for name in ("a.pdf", "b.docx", "c.epub", "d.json", "e.md.gz", "f.csv"):
+        (folder / name).write_bytes(b"\x00\xff%PDF-1.4 broken")
+    (folder / "g.png").write_bytes(b"x")
+    with open(os.path.join(os.fsencode(folder), b"caf\xe9.md"), "w") as file:
+        file.write("# Caf\n\nIts name is Latin-1.")
+    assert main(["index", str(folder), "--no-dense", "-o", str(tmp_path / "i.sqlite")]) == 0
+    shown = capsys.readouterr()
+    assert "2 passages (2 read" in shown.out
+    assert [line.split(":")[0] for line in shown.err.splitlines()] == [
+        *(f"skipped {name}" for name in ("a.pdf", "b.docx", "c.epub", "d.json", "e.md.gz", "f.csv")),
+        "left out, of kinds that are not read",
+    ]
+    assert shown.err.endswith("1 .png\n")

@@ -1,0 +1,157 @@
+"""The recipe of a small causal model as a reader, on a tiny random one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from judger.engines.mini.passage import Outline, Pages
+from judger.engines.mini.text import Ints
+from tests.judger.engines.generative import tiny
+from train.judge.cli import main
+from train.judge.draw.rubrics import Row
+from train.judge.small.fit import States, fit, read
+from train.judge.small.model import SmallReader, label_loss
+from train.judge.small.rows import PREFIX_TOKENS, Packed, pack, prefix_ids, ranked
+from train.judge.small.settings import Settings
+
+SETTINGS = Settings(
+    epochs=8, rows_per_step=1, learning_rate=2e-2, warmup=1, rank=4, frozen=1, save_every=5, measure_every=5
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(tiny.save(tmp_path_factory.mktemp("tiny") / "model"))
+
+
+def reader_of(folder: Path) -> SmallReader:
+    torch.manual_seed(0)
+    return SmallReader(folder, frozen=1, rank=4, dtype=torch.float32).eval()
+
+
+def packed(which: int = 0) -> Packed:
+    """Three criteria of different lengths on a prefix; a text of "wind" is met, every other is not."""
+    words = torch.Generator().manual_seed(which)
+    prefix = torch.randint(300, 1000, (20,), generator=words).tolist()
+    row = Packed(list(prefix), 20, [], [3 * which, 3 * which + 1, 3 * which + 2])
+    for k, label in enumerate((2, 0, 1)):
+        begin = len(row.ids)
+        row.ids += [400 + label] * (3 + k)
+        row.branches.append((begin, len(row.ids)))
+        row.labels.append(label)
+        row.negative.append(False)
+        row.weights.append(1.0)
+    return row
+
+
+def test_a_branch_reads_what_it_would_read_alone(folder: Path) -> None:
+    reader, row = reader_of(folder), packed()
+    together = reader(reader.lower(row), row)
+    for k, (begin, end) in enumerate(row.branches):
+        ids = row.ids[: row.prefix] + row.ids[begin:end]
+        alone = replace(row, ids=ids, branches=[(row.prefix, len(ids))])
+        lone = reader(reader.lower(alone), alone)
+        torch.testing.assert_close(together[k], lone[0], atol=1e-5, rtol=1e-4)
+
+
+def test_it_learns_and_an_interrupted_run_ends_as_one_that_was_not(folder: Path, tmp_path: Path) -> None:
+    rows = [packed(k) for k in range(3)]
+    ends = []
+    for name, stops in (("whole", False), ("broken", True)):
+        reader = reader_of(folder)
+        if stops:
+            with pytest.raises(KeyboardInterrupt):
+                fit(reader, States(reader, rows, tmp_path / name), SETTINGS, tmp_path / name, _interrupt)
+            reader = reader_of(folder)
+        states = States(reader, rows, tmp_path / name)
+        before = label_loss(torch.from_numpy(read(reader_of(folder), states, 9)), rows).item()
+        fit(reader, states, SETTINGS, tmp_path / name)
+        logs = read(reader, states, 9)
+        assert label_loss(torch.from_numpy(logs), rows).item() < 0.5 * before
+        ends.append(logs)
+    np.testing.assert_allclose(ends[0], ends[1], atol=1e-5)
+
+
+def _interrupt(step: int) -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_adapters_alone_are_kept_and_bring_the_same_reader_back(folder: Path, tmp_path: Path) -> None:
+    reader, row = reader_of(folder), packed()
+    with torch.no_grad():
+        for value in reader.trained.values():
+            value.copy_(torch.randn_like(value).bfloat16().float() * 0.1)
+            value.copy_(value.bfloat16().float())
+    reader.save(tmp_path / "a.safetensors")
+    again = reader_of(folder)
+    again.load(tmp_path / "a.safetensors")
+    torch.testing.assert_close(again(again.lower(row), row), reader(reader.lower(row), row))
+    assert not any("embed" in name for name in reader.trained)
+    other = SmallReader(folder, frozen=0, rank=4, dtype=torch.float32)
+    with pytest.raises(ValueError, match="another model or rank"):
+        other.load(tmp_path / "a.safetensors")
+
+
+def pages_of(text: str) -> Pages:
+    edges = [0, *(i + 1 for i, c in enumerate(text) if c == "\n")]
+    spans: Ints = np.array([(a, b - 1) for a, b in pairwise(edges)], np.int32)
+    return Pages(text, spans, Outline.of(text, spans[:, 0]), None, [])
+
+
+def test_every_criterions_best_passage_comes_first_under_its_heading_in_the_reports_order() -> None:
+    text = "# Costs\nWind is cheap.\nSolar is cheaper.\n# Risk\nThe grid may fail.\n"
+    pages, tokenizer = pages_of(text), tiny.tokenizer()
+    scores = [np.array(s, np.float32) for s in ([0.9, 0.1, 0.8, 0.0, 0.2], [0.0, 0.2, 0.1, 0.9, 0.8])]
+    assert ranked(pages, scores)[:2] == [2, 4], "no heading by itself"
+    shown = tokenizer.decode(prefix_ids("q", pages, scores, "", tokenizer))
+    assert shown.index("# Costs") < shown.index("Solar") < shown.index("# Risk") < shown.index("grid")
+    long = pages_of("\n".join(f"sentence {i} of many words here" for i in range(900)) + "\n")
+    assert len(prefix_ids("q", long, [np.arange(900, dtype=np.float32)] * 40, "", tokenizer)) <= PREFIX_TOKENS
+
+
+def test_a_packed_row_ends_each_criterion_with_its_cue() -> None:
+    pages, tokenizer = pages_of("Wind is cheap.\n"), tiny.tokenizer()
+    score = np.ones(1, np.float32)
+    rows = [
+        Row("States a cost", 2, False, "content", "t", pages, score),
+        Row("Lies", 0, True, "style", "t", pages, score),
+    ]
+    row = pack("q", pages, rows, [4, 7], tokenizer)
+    texts = [tokenizer.decode(row.ids[a:b]) for a, b in row.branches]
+    assert texts[0].endswith("Met (no, partly, yes):")
+    assert texts[1].startswith("\nFlaw: Lies")
+    assert (row.which, row.labels, row.negative) == ([4, 7], [2, 0], [False, True])
+    assert row.positions[row.ends].tolist() == [row.prefix + b - a - 1 for a, b in row.branches]
+
+
+def test_the_command_goes_from_cases_to_adapters_and_figures(folder: Path, tmp_path: Path) -> None:
+    for part, first, count in (("train", 0, 12), ("eval", 50, 4)):
+        (tmp_path / "data" / part).mkdir(parents=True)
+        with gzip.open(tmp_path / "data" / part / "toy.jsonl.gz", "wt") as file:
+            file.writelines(json.dumps(case(first + i)) + "\n" for i in range(count))
+    told = ["--engine", "small", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--workers", "1"]
+    assert main(told) == 2, "it needs a model"
+    told += ["--model", str(folder), "--small-epochs", "1", "--small-frozen", "1", "--small-rank", "2"]
+    assert main(told) == 0
+    figures = json.loads((tmp_path / "out" / "figures.json").read_text())
+    assert figures["eval/toy"]["all"]["n"] == 8
+    assert {"small", "mini", "both"} < set(figures["eval/toy"]["all"])
+    assert (tmp_path / "out" / "weights" / "adapter.safetensors").is_file()
+
+
+def case(i: int) -> dict[str, object]:
+    labels = ("fully_satisfied", "not_satisfied")
+    criteria = [
+        {"id": f"c{k}", "text": f"Names {thing}", "label": label, "meta": {"kind": "content"}}
+        for k, (thing, label) in enumerate(zip(("wind", "coal"), labels, strict=True))
+    ]
+    report = f"# Report {i}\n\nIt names wind and its cost of {i} euros. The market is calm."
+    return {"id": str(i), "query": "Which energy?", "report": report, "criteria": criteria, "meta": {"task": f"t{i}"}}

@@ -1,0 +1,26 @@
+"""The recipe's numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a small causal model is tuned. A step is `rows_per_step` reports with all their criteria."""
+
+    epochs: float = 2.0
+    rows_per_step: int = 2
+    learning_rate: float = 5e-4
+    head_rate: float = 2.0
+    """The head's rate, as a multiple."""
+    warmup: int = 15
+    weight_decay: float = 0.01
+    rank: int = 16
+    frozen: int = 20
+    """Layers from below that stay as they are."""
+    save_every: int = 30
+    measure_every: int = 120
+    """Steps between measurements, at checkpoints; the last one is always measured."""
+    log_every: int = 10
+    seed: int = 0
