@@ -9,7 +9,7 @@ PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-chec
 PROTOC_VENV := .venv-proto
 LLM := .llm
 
-.PHONY: demo picture test test-vllm test-llm test-verl test-integrations check bench soak fuzz fuzz-agent train-demo proto clean
+.PHONY: demo picture test test-vllm test-llm test-verl test-integrations check bench soak fuzz train-demo proto clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -93,9 +93,6 @@ $(VENV)/.fuzz: $(VENV)/.dev
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz
 	$(BIN)/python -m tests.policy.fuzz
-
-# Ten thousand generated pages, search replies, reports and patches for the agent; the tests run a short form.
-fuzz-agent: $(VENV)/.dev
 	$(BIN)/python -m tests.policy.generated
 
 # The whole training path on a CPU; again to go on. make train-demo ARGS="--short" takes minutes and learns little.

@@ -34,7 +34,8 @@ _TAGS = (
 _SPLICES = [
     b"\x00", b"\xff", b"\xed\xa0\xbd", b"<", b">", b"&#x110000;", b"&amp", b"<!--",
     b"-->", b"<![CDATA[", b"]]>", b"<?php",
-    b"<!DOCTYPE x [<!ENTITY a 'b'>]>", b"&a;", b'"', b"'", b"=", b"\xfe\xff", b"\xe2\x80\xae", b"<plaintext>", b"</html>",
+    b"<!DOCTYPE x [<!ENTITY a 'b'>]>",
+    b"&a;", b'"', b"'", b"=", b"\xfe\xff", b"\xe2\x80\xae", b"<plaintext>", b"</html>",
     b"<meta charset=utf-7>", b"\n---\n", b"```\n", b"|---|\n", b"===\n", b"{", b"[", b"null", b"1e999", b'"\\ud83d"',
 ]  # fmt: skip
 
@@ -89,10 +90,10 @@ def reports(number: int, seed: int) -> Iterator[Callable[[], str]]:
     sources.add(Source("mill#1", "</h3><script>x</script>", "javascript:x", "<img src=x onerror=y>"))
     sources.add(Source("a_b#2", "B", "https://a.org/?a=1&b=2", "Text."))
     pieces = [
-        "\\cite{mill#1}", "\\cite{a\\_b#2;mill}", "[mill#1]", "`", "``", "```\n", "~~~\n", "$", "$$\n", "\\(", "\\)", "\\[", "{",
-        "}", "\\frac{1}{2}",
-    "\\href{javascript:x}{y}", "**", "_", "![x](y.png)", "[x](javascript:y)", "<script>", "| a | b |\n",
-        "|---|---|\n", "# T\n", "> ", "- ", "\n\n", "\ue000", "\ue001", "&#x6A;", "word ", "\\", "$5 ", "1. ", "\t", "\u2028", "]", "[",
+        "\\cite{mill#1}", "\\cite{a\\_b#2;mill}", "[mill#1]", "`", "``", "```\n", "~~~\n", "$", "$$\n", "\\(", "\\)",
+        "\\[", "{", "}", "\\frac{1}{2}", "\\href{javascript:x}{y}", "**", "_", "![x](y.png)", "[x](javascript:y)",
+        "<script>", "| a | b |\n", "|---|---|\n", "# T\n", "> ", "- ", "\n\n", "\ue000", "\ue001", "&#x6A;", "word ",
+        "\\", "$5 ", "1. ", "\t", "\u2028", "]", "[",
     ]  # fmt: skip
     for _ in range(number):
         text = "".join(chance.choice(pieces) for _ in range(chance.randrange(1, 120)))

@@ -1,4 +1,4 @@
-"""Generated hostile inputs, in short: no crash, no stall, no damage. `make fuzz-agent` runs ten thousand of each."""
+"""Generated hostile inputs, in short: no crash, no stall, no damage. `make fuzz` runs ten thousand of each."""
 
 from __future__ import annotations
 

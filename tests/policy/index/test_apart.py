@@ -21,7 +21,8 @@ async def test_a_page_is_read_as_in_this_process_and_the_loop_goes_on():
             beats += 1
 
     beating = asyncio.create_task(beat())
-    page = "<!doctype html><html><title>Mühle</title><article><h1>Mill</h1><p>The wheel is of oak, and the mill grinds barley.</p></article>"
+    text = "<p>The wheel is of oak, and the mill grinds barley.</p>"
+    page = f"<!doctype html><html><title>Mühle</title><article><h1>Mill</h1>{text}</article>"
     data = page.encode("cp1252")
     document = await parse_apart(data, ".html", "x", "windows-1252", seconds=30, at_once=asyncio.Semaphore(1))
     beating.cancel()

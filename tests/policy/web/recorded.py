@@ -11,7 +11,8 @@ ATOM = b"""<?xml version="1.0" encoding="UTF-8"?><feed xmlns="http://www.w3.org/
 </summary></entry><entry><title>no id</title></entry></feed>"""
 IDS = b'{"header": {}, "esearchresult": {"count": "2", "idlist": ["123", "456", "x"]}}'
 ARTICLES = b"""<?xml version="1.0"?><!DOCTYPE PubmedArticleSet><PubmedArticleSet><PubmedArticle><MedlineCitation>
-<PMID>123</PMID><Article><ArticleTitle>Salt &amp; <i>cod</i></ArticleTitle><Abstract><AbstractText Label="AIM">To dry.</AbstractText>
+<PMID>123</PMID><Article><ArticleTitle>Salt &amp; <i>cod</i></ArticleTitle><Abstract>
+<AbstractText Label="AIM">To dry.</AbstractText>
 <AbstractText Label="RESULT">It dried <sup>2</sup>.</AbstractText></Abstract></Article></MedlineCitation>
 </PubmedArticle><PubmedArticle><MedlineCitation><PMID>456</PMID><Article><ArticleTitle>B</ArticleTitle></Article></MedlineCitation>
 </PubmedArticle></PubmedArticleSet>"""
