@@ -10,7 +10,7 @@ from pathlib import Path
 
 from policy.config import Settings
 from policy.episode import Episode
-from policy.index.dense import find_embedder, ranker
+from policy.index.dense import Embedder, find_embedder, ranker
 from policy.index.store import LocalIndex
 from policy.sandbox import walls
 from policy.tools.authority import Authority
@@ -75,7 +75,9 @@ async def open_shared(settings: Settings, *, search_key: str | None = None) -> A
     """The index, the search service, the web and the MCP servers that the settings ask for."""
     search = settings.search
     async with AsyncExitStack() as stack:
-        index = open_index(settings)
+        # One encoder for the index and for putting several answers in order.
+        embedder = find_embedder() if search.dense else None
+        index = open_index(settings, embedder)
         stack.callback(index.close)
         cache = DiskCache(search.cache, seconds=search.cache_seconds) if search.cache is not None else None
         provider: Provider = IndexProvider(index)
@@ -95,14 +97,12 @@ async def open_shared(settings: Settings, *, search_key: str | None = None) -> A
             from policy.tools.mcp import open_mcp
 
             tools.extend(await stack.enter_async_context(open_mcp(server)))
-        embedder = find_embedder() if search.dense else None
         rank = ranker(embedder) if embedder is not None else None
         yield Shared(index, provider, reader, Authority.load(search.authority), tuple(tools), rank)
 
 
-def open_index(settings: Settings) -> LocalIndex:
-    """The index that the settings name, or the bundled corpus."""
-    embedder = find_embedder() if settings.search.dense else None
+def open_index(settings: Settings, embedder: Embedder | None) -> LocalIndex:
+    """The index that the settings name, or the bundled corpus; searched by meaning too with an encoder."""
     if settings.search.index is not None:
         return LocalIndex.open(settings.search.index, embedder)
     with bundled_corpus() as folder:

@@ -127,8 +127,8 @@ def _mathematics(tex: str, options: dict[str, Any]) -> str:
     if len(tex) <= _MOST_TEX and not _ACTIVE.search(tex):
         try:
             return str(convert(tex, display=display))
-        except (Exception, RecursionError):  # noqa: BLE001  the library has no root for what it raises; shown as TeX
-            pass
+        except Exception:  # noqa: BLE001  the library has no root for what it raises
+            return f"<code>{html.escape(tex)}</code>"
     return f"<code>{html.escape(tex)}</code>"
 
 

@@ -68,8 +68,17 @@ def results(number: int, seed: int) -> Iterator[Callable[[], str]]:
     for _ in range(number):
         provider = chance.choice([*seeds, "ids"])
         data = _mutated(seeds.get(provider, IDS), chance)
-        if provider not in ("duckduckgo", "arxiv", "pubmed") and chance.random() < 0.5:
-            data = json.dumps(_value(chance, 4)).encode()
+        if provider in ("brave", "tavily", "searxng", "ids"):
+            # Most in the right envelope, so that what is read of a row meets them too.
+            odd = [_value(chance, 3) for _ in range(chance.randrange(5))]
+            envelope = {"web": {"results": odd}, "results": odd, "esearchresult": {"idlist": odd}}
+            match chance.randrange(5):
+                case 0:
+                    data = json.dumps(_value(chance, 4)).encode()
+                case 1 | 2 | 3:
+                    data = json.dumps(envelope).encode()
+        elif chance.random() < 0.5:
+            data = _spliced(seeds[provider], chance)
         yield lambda provider=provider, data=data: _reply(provider, data)
 
 
@@ -151,6 +160,23 @@ def _mutated(data: bytes, chance: random.Random) -> bytes:
             case 4:
                 changed[at:at] = chance.choice(_SPLICES) * chance.choice([1, 10, 500])
     return bytes(changed)
+
+
+def _spliced(data: bytes, chance: random.Random) -> bytes:
+    """The reply with its words changed, and its form kept."""
+    words = [
+        b"&lt;script&gt;",
+        b"&amp;#x0;",
+        b"http://[",
+        b"x" * 5000,
+        "\u202e水".encode(),
+        b"",
+        b"{}",
+        b"&#8238;",
+        b"../..",
+    ]
+    parts = re.split(rb"(?<=>)([^<>]+)(?=<)", data)
+    return b"".join(chance.choice(words) if n % 2 and chance.random() < 0.4 else part for n, part in enumerate(parts))
 
 
 def _soup(chance: random.Random) -> bytes:
