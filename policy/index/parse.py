@@ -10,7 +10,7 @@ from policy.errors import AgentError
 from policy.index.encoding import decode, is_binary
 from policy.index.markdown import Document, Paragraph, parse_markdown, split
 
-__all__ = ["SUFFIXES", "Document", "Paragraph", "Unreadable", "parse_bytes", "parse_html", "parse_markdown"]
+__all__ = ["SUFFIXES", "Document", "Paragraph", "Unreadable", "parse_bytes", "parse_html", "parse_markdown", "text"]
 
 SUFFIXES = frozenset({".md", ".markdown", ".html", ".htm", ".pdf", ".txt"})
 
@@ -27,28 +27,33 @@ def parse_bytes(data: bytes, suffix: str, fallback_title: str, charset: str = ""
     """The document in a file's bytes, by the file's suffix; `charset` is what a header says. Raises Unreadable."""
     if suffix == ".pdf":
         return _pdf(data, fallback_title)
+    words = text(data, charset)
+    if suffix in (".html", ".htm"):
+        return parse_html(words, fallback_title)
+    return parse_markdown(words, fallback_title)
+
+
+def text(data: bytes, charset: str = "") -> str:
+    """The text in a file's bytes, whatever its encoding. Raises Unreadable where there is none."""
     if is_binary(data):
         raise Unreadable("binary, not text")
-    text = decode(data, charset)
-    if suffix in (".html", ".htm"):
-        return parse_html(text, fallback_title)
-    return parse_markdown(text, fallback_title)
+    return decode(data, charset)
 
 
-def parse_html(text: str, fallback_title: str) -> Document:
+def parse_html(words: str, fallback_title: str) -> Document:
     """The main content of a page, without its navigation and scripts."""
     import trafilatura
 
-    page = trafilatura.load_html(text)
+    page = trafilatura.load_html(words)
     if page is None:
         raise Unreadable("no HTML in it")
     titles = page.xpath("//title/text()")
     title = " ".join(titles[0].split()) if titles else fallback_title
     body = trafilatura.extract(
-        text, output_format="markdown", include_tables=True, include_comments=False, favor_recall=True
+        words, output_format="markdown", include_tables=True, include_comments=False, favor_recall=True
     )
     if not body:
-        body = trafilatura.html2txt(text)
+        body = trafilatura.html2txt(words)
     return Document(title, parse_markdown(body or "", title).paragraphs)
 
 
