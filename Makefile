@@ -93,7 +93,6 @@ $(VENV)/.fuzz: $(VENV)/.dev
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz
 	$(BIN)/python -m tests.policy.fuzz
-	$(BIN)/python -m tests.policy.generated
 
 # The whole training path on a CPU; again to go on. make train-demo ARGS="--short" takes minutes and learns little.
 train-demo: $(VENV)/.dev

@@ -17,7 +17,7 @@ from importlib.resources import files
 from policy.errors import ToolError
 from policy.workspace.patch import apply, locate
 
-__all__ = ["check", "generated"]
+__all__ = ["Edit", "check", "generated"]
 
 _OPPOSITES = (
     "increased decreased|rose fell|more less|first last|before after|north south|east west|with without|never ever|"

@@ -173,11 +173,6 @@ def test_a_long_inexact_anchor_takes_no_minutes():
     assert text[place.start : place.end] == passage
 
 
-def test_generated_patches_do_no_silent_damage():
-    faults = [fault for edit in edits.generated(600, seed=1) if (fault := edits.check(edit))]
-    assert faults == []
-
-
 def test_generated_patches_that_say_the_same_are_mostly_found():
     same = [edit for edit in edits.generated(400, seed=2) if edit.is_same]
     found = sum(_is_found(edit) for edit in same)
