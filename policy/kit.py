@@ -37,18 +37,13 @@ class Kit:
     workspace: Workspace
     tools: Toolbox
     todo: Todo
+    opener: OpenTool
     missing: tuple[str, ...] = ()
-    seen: dict[str, str] = field(default_factory=dict)
-    """Where the keys lead that a search of the web has shown."""
 
     def take_up(self, episode: Episode) -> None:
-        """Bring the tools' own state to where a resumed episode stands."""
+        """Let the tools work for this episode, from where it stands."""
         self.todo.restore(episode.todo)
-        self.seen.update(
-            (source.key.rpartition("#")[0], source.location)
-            for source in episode.sources
-            if source.location.startswith(("http://", "https://"))
-        )
+        self.opener.sources = episode.sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +123,13 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
     """The kit of an episode whose workspace is `folder`."""
     async with AsyncExitStack() as stack:
         workspace, todo = Workspace(folder), Todo()
-        seen: dict[str, str] = {}
         search = SearchTool(
             shared.provider,
             order=shared.authority.order,
             max_results=settings.search.max_results,
-            seen=seen,
             rank=shared.rank,
         )
-        opener = OpenTool(shared.index, shared.reader, seen=seen)
+        opener = OpenTool(shared.index, shared.reader)
         own = (todo.todo, note, search.search, opener.open, FileTool(workspace).file)
         offered = [
             tool(function, only_reads=function.__name__ in _READERS)
@@ -154,4 +147,4 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
                 stack.push_async_callback(shell.aclose)
                 tools.append(tool(shell.shell))
         toolbox = Toolbox(tools, seconds=settings.agent.budget.tool_seconds)
-        yield Kit(workspace, toolbox, todo, tuple(missing), seen)
+        yield Kit(workspace, toolbox, todo, opener, tuple(missing))

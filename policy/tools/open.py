@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from policy.errors import ToolError
 from policy.index.store import LocalIndex, Passage
 from policy.index.tokens import query_terms
-from policy.sources import Source
+from policy.sources import Source, Sources
 from policy.tools.base import Result
 
 __all__ = ["OpenTool", "Reader"]
@@ -35,13 +35,13 @@ class OpenTool:
         *,
         max_targets: int = 6,
         max_chars: int = 12_000,
-        seen: Mapping[str, str] | None = None,
     ) -> None:
         self._index = index
         self._reader = reader
         self._max_targets = max_targets
         self._max_chars = max_chars
-        self._seen = {} if seen is None else seen
+        self.sources = Sources()
+        """What the episode has seen: there a key that a search of the web has shown has its address."""
 
     async def open(self, targets: list[str], goal: str = "") -> Result:
         """Read documents. Each paragraph is shown with the key to cite it by.
@@ -92,11 +92,11 @@ class OpenTool:
                 raise ToolError(f"The web is not available here, {document} cannot be opened. Use keys from `search`.")
             return await self._reader.read(document)
         passages = self._index.read(document) if self._index is not None else []
-        address = self._seen.get(document)
-        if not passages and address is not None:
+        shown = None if passages else self.sources.find(document)
+        if shown is not None and shown.location.startswith(("http://", "https://")):
             if self._reader is None:
                 raise ToolError(f"The web is not available: of {document} there is only what the search has shown.")
-            return await self._reader.read(address)
+            return await self._reader.read(shown.location)
         if not passages:
             raise ToolError(f"There is no document {document!r}. Use a key that `search` has shown.")
         return passages

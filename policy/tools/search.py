@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -63,7 +63,6 @@ class SearchTool:
         max_queries: int = 8,
         max_results: int = 20,
         snippet_chars: int = 600,
-        seen: MutableMapping[str, str] | None = None,
         rank: Rank | None = None,
     ) -> None:
         self._provider = provider
@@ -71,7 +70,6 @@ class SearchTool:
         self._max_queries = max_queries
         self._max_results = max_results
         self._snippet_chars = snippet_chars
-        self._seen = {} if seen is None else seen
         self._rank = rank
 
     async def search(self, queries: list[str], results: int = 5, together: bool = False) -> Result:
@@ -91,9 +89,6 @@ class SearchTool:
         answers = await asyncio.gather(*(self._ask(query, limit) for query in wanted))
         if all(isinstance(answer, ToolError) for answer in answers):
             raise ToolError("\n".join(str(answer) for answer in answers))
-        for answer in answers:
-            if not isinstance(answer, ToolError):
-                self._note(answer)
         parts: list[str] = []
         sources: dict[str, Source] = {}
         if together and len(wanted) > 1:
@@ -137,12 +132,6 @@ class SearchTool:
             scores = await asyncio.to_thread(self._rank, queries, texts)
         scored = [replace(one, score=score) for one, score in zip(found, scores, strict=True)]
         return self._order(sorted(scored, key=lambda one: -one.score))[:limit]
-
-    def _note(self, answer: Sequence[Found]) -> None:
-        """Where each key leads, for `open`."""
-        for found in answer:
-            if found.source.location.startswith(("http://", "https://")):
-                self._seen[found.source.key.rpartition("#")[0]] = found.source.location
 
     def _show(self, found: Found, is_shown: bool) -> str:
         source = found.source

@@ -13,11 +13,9 @@ _PIECES = [
     b"/Filter/FlateDecode", b"<think>", b"</think>", b"<tool_call>", b"</tool_call>", b"<table>" * 300, b"<div>" * 900,
     b"&#x0;", b"<!--", b"]]>", "\u2028\u202e".encode(), b",,,,\n" * 50, b"\"" * 7, b"=" * 80, b"#" * 400, b"\r",
     b" " * 5000,
-    b"\x00", b"\xff", b"\xed\xa0\xbd", b"<", b">", b"&#x110000;", b"&amp", b"<!--",
-    b"-->", b"<![CDATA[", b"]]>", b"<?php",
-    b"<!DOCTYPE x [<!ENTITY a 'b'>]>",
-    b"&a;", b'"', b"'", b"=", b"\xfe\xff", b"\xe2\x80\xae", b"<plaintext>", b"</html>",
-    b"<meta charset=utf-7>", b"\n---\n", b"```\n", b"|---|\n", b"===\n", b"{", b"[", b"null", b"1e999", b'"\\ud83d"',
+    b"\xff", b"<", b">", b"&#x110000;", b"&amp", b"-->", b"<![CDATA[", b"<?php", b"<!DOCTYPE x [<!ENTITY a 'b'>]>",
+    b"&a;", b'"', b"'", b"=", b"\xfe\xff", b"\xe2\x80\xae", b"<plaintext>", b"</html>", b"<meta charset=utf-7>",
+    b"\n---\n", b"```\n", b"|---|\n", b"===\n", b"{", b"[",
 ]  # fmt: skip
 _TAGS = (
     "div p table tr td ul li a b svg math script style template form select iframe h1 pre blockquote br html body"

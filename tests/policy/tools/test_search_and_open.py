@@ -93,12 +93,17 @@ async def test_what_a_hosted_search_has_shown_is_opened_by_its_key():
         async def read(self, address):
             return [Passage("a.org-p#1", "Page", address, "", "All of it.")]
 
-    seen = {}
-    await SearchTool(Hosted(_found("a.org-p", "mill", 1.0, "https://a.org/p")), seen=seen).search(["mill"])
+    shown = await SearchTool(Hosted(_found("a.org-p", "mill", 1.0, "https://a.org/p"))).search(["mill"])
+    opener, offline = OpenTool(None, Pages()), OpenTool(None)
+    with pytest.raises(ToolError, match="no document"):
+        await opener.open(["a.org-p"])
+    for source in shown.sources:
+        opener.sources.add(source)
+    offline.sources = opener.sources
     for target in ("a.org-p", "a.org-p#0", "a.org-p#1"):
-        assert "All of it." in (await OpenTool(None, Pages(), seen=seen).open([target])).text
+        assert "All of it." in (await opener.open([target])).text
     with pytest.raises(ToolError, match="only what the search has shown"):
-        await OpenTool(None, seen=seen).open(["a.org-p#0"])
+        await offline.open(["a.org-p#0"])
 
 
 async def test_several_queries_for_one_thing_have_one_ranked_answer():
