@@ -159,4 +159,5 @@ def split(heading: str, text: str, most: int = _MOST, *, keep: bool = False) -> 
                 pieces[-1] = f"{pieces[-1]} {part}"
             else:
                 pieces.append(part)
-    return [Paragraph(heading, piece) for piece in pieces]
+    # Of thousands of spaces some pieces have nothing else.
+    return [Paragraph(heading, piece) for piece in pieces if piece.strip()]

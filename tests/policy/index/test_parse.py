@@ -44,6 +44,11 @@ def test_the_title_is_that_of_the_front_matter(matter, title):
     assert [p.text for p in document.paragraphs] == ["text"]
 
 
+def test_thousands_of_spaces_are_no_paragraph():
+    texts = [p.text for p in parse_markdown(f"The mill{' ' * 5000}grinds.", "t").paragraphs]
+    assert [text.strip() for text in texts] == ["The mill", "grinds."]
+
+
 def test_front_matter_that_does_not_end_is_text():
     assert parse_markdown("---\ntitle: x", "given").title == "given"
 
