@@ -33,14 +33,17 @@ def kind(name: str) -> str:
     return PurePath(lower.removesuffix(".gz")).suffix
 
 
-def read(data: bytes, name: str, title: str) -> Document:
-    """The document in a file's bytes, by the file's name. Raises Unreadable, whatever is wrong with them."""
+def read(data: bytes, name: str, title: str, charset: str = "") -> Document:
+    """The document in a file's bytes, by the file's name; `charset` is what a header says.
+
+    Raises Unreadable, whatever is wrong with them, and MemoryError.
+    """
     try:
         if name.lower().endswith(".gz"):
             data, title = _unpack(data), PurePath(title).stem
         reader = _READERS.get(kind(name))
-        document = reader(data, title) if reader else parse.parse_bytes(data, kind(name), title)
-    except Unreadable:
+        document = reader(data, title) if reader else parse.parse_bytes(data, kind(name), title, charset)
+    except (Unreadable, MemoryError):
         raise
     except Exception as error:
         raise Unreadable(f"broken {kind(name)}: {type(error).__name__}: {str(error)[:200]}") from error

@@ -72,7 +72,7 @@ def _pdf(data: bytes, fallback_title: str) -> Document:
             if size > _MAX_PDF_CONTENT:
                 raise Unreadable(f"its pages unpack to more than {_MAX_PDF_CONTENT:,} bytes")
             pages.append(page.extract_text())
-    except Unreadable:
+    except (Unreadable, MemoryError):
         raise
     except Exception as error:  # pypdf leaks whatever a broken file makes it meet
         raise Unreadable(f"broken PDF: {error}") from error

@@ -109,8 +109,6 @@ class WebReader:
             )
         except parse.Unreadable as error:
             raise ToolError(f"{address} cannot be read: {error}. Try another source.") from error
-        if not document.paragraphs:
-            raise ToolError(f"{address} has no text in it. Try another source.")
         key = page_key(page.address)
         return [
             Passage(f"{key}#{number}", document.title, page.address, paragraph.heading, paragraph.text)
