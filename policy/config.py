@@ -218,5 +218,9 @@ def check_settings(data: object, where: str) -> Settings:
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        faults = (f"{where}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        faults = (
+            f"{where}: {'.'.join(map(str, e['loc']))}: "
+            + ("there is no such setting" if e["type"] == "extra_forbidden" else e["msg"])
+            for e in error.errors()
+        )
         raise ConfigError("\n".join(faults)) from error
