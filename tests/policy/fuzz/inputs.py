@@ -31,7 +31,7 @@ _OF_REPORTS = [
 def mutated(data: bytes, chance: random.Random) -> bytes:
     """The bytes with one to twelve places changed: noise, cut, doubled, or with a hostile piece put in or in place."""
     changed = bytearray(data)
-    for _ in range(chance.randint(1, 12)):
+    for _ in range(chance.choice((1, 1, 2, 4, 8, 12))):  # what is broken in one place gets furthest
         at = chance.randrange(len(changed) + 1)
         until = min(len(changed), at + chance.choice((1, 2, 8, 64, 300)))
         match chance.randrange(6):
