@@ -20,7 +20,8 @@ _TEX = (
     rf"{_SPACE}\\{{1,2}}(?:cite[a-z]{{0,12}}|autocite|parencite|textcite|footcite)\*?(?:\[[^\[\]{{}}\n]{{0,200}}\]){{0,2}}"
     r"\{([^{}]{0,2000})\}"
 )
-_BRACKET = rf"{_SPACE}[\[【]([^\[\]【】\n]{{1,400}}#[^\[\]【】\n]{{1,400}})[\]】](?!\()"
+# Up to the first #, and then without a way back: else a bracket full of them is tried from each.
+_BRACKET = rf"{_SPACE}[\[【]([^\[\]【】\n#]{{1,400}}#[^\[\]【】\n]{{1,800}}+)[\]】](?!\()"
 _CITATION = re.compile(f"{_TEX}|{_BRACKET}")
 _BETWEEN = re.compile(r"[,;，；、]")
 _ESCAPED = re.compile(r"\\([_#&%~$-])")

@@ -105,18 +105,19 @@ def _dollars(text: str) -> str:
 
 
 def _delimited(part: str) -> str:
+    """No formula goes on in another paragraph."""
+    return "\n\n".join(map(_paragraph, part.split("\n\n")))
+
+
+def _paragraph(text: str) -> str:
     for left, right, mark in (("\\(", "\\)", "$"), ("\\[", "\\]", "$$")):
         done: list[str] = []
-        rest = part
-        while left in rest:
-            before, _, behind = rest.partition(left)
-            inner, closed, rest_of_it = behind.partition(right)
-            if not closed or "\n\n" in inner:
-                break
-            done += [before, mark, inner.strip(), mark]
-            rest = rest_of_it
-        part = "".join([*done, rest])
-    return part
+        at = 0
+        while (start := text.find(left, at)) >= 0 and (end := text.find(right, start + 2)) >= 0:
+            done += [text[at:start], mark, text[start + 2 : end].strip(), mark]
+            at = end + 2
+        text = "".join([*done, text[at:]])
+    return text
 
 
 def _mathematics(tex: str, options: dict[str, Any]) -> str:

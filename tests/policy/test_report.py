@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -120,6 +121,20 @@ def test_the_page_says_what_was_asked_when_and_of_whom(sources):
     page = to_html(resolve("R \\cite{ghost#9}", sources), "T", facts=facts)
     for shown in ("Why &lt;b&gt;?", "2026-11-29", "qwen", "forced (30 turns)", "<code>ghost#9</code>"):
         assert shown in page
+
+
+def test_a_formula_that_does_not_end_costs_its_paragraph(sources):
+    page = to_html(resolve("An open \\( and\n\nthen \\(x^2\\) and\n\n\\[ y\n\\]", sources), "T")
+    assert page.count("<math") == 2
+
+
+def test_brackets_full_of_what_keys_have_take_no_seconds(sources):
+    text = ("[a" + "#" * 800) * 500
+    start = time.process_time()
+    assert resolve(text, sources).text == text
+    assert time.process_time() - start < 0.5
+    many = "; ".join(["mill#1"] * 90)
+    assert "[" not in resolve(f"[{many}]", sources).text
 
 
 def test_mathematics_is_shown_as_such_and_money_is_not(sources):
