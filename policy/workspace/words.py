@@ -49,7 +49,7 @@ class Token:
 
     @property
     def is_idle(self) -> bool:
-        return self.word in _IDLE or self.word.lower() in ("the", "a", "an")
+        return self.word.lower() in _IDLE
 
 
 def tokens(text: str) -> list[Token]:
