@@ -63,7 +63,7 @@ def test_a_file_that_takes_too_long_costs_itself_alone():
 
 @pytest.fixture
 def little_memory(monkeypatch):
-    script = "from policy.index import apart; apart._MEMORY = 250 * 2**20; apart._main()"
+    script = "from policy.index import apart; apart._MEMORY = 500 * 2**20; apart._main()"
     monkeypatch.setattr(apart, "_COMMAND", (sys.executable, "-P", "-c", script))
 
 
