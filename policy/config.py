@@ -104,8 +104,8 @@ class ContextConfig(_Frozen):
 class SearchConfig(_Frozen):
     """Where `search` looks."""
 
-    provider: Literal["local", "brave", "tavily", "searxng"] = "local"
-    """The local index, or a hosted service."""
+    provider: Literal["local", "brave", "tavily", "searxng", "duckduckgo", "arxiv", "pubmed"] = "local"
+    """The local index, or a hosted service; the last four need no key."""
     index: Path | None = None
     """The index made by `judger-agent index`; the bundled corpus without it."""
     dense: bool = True
@@ -180,7 +180,7 @@ class AgentConfig(_Frozen):
     """What the model is told that today is; nothing where empty. The commands `run` and `rollouts` fill it in."""
     system_prompt: Path | None = None
     """A text file instead of the built-in instructions."""
-    tools: tuple[Literal["todo", "search", "open", "file"], ...] = ("todo", "search", "open", "file")
+    tools: tuple[Literal["todo", "note", "search", "open", "file"], ...] = ("todo", "note", "search", "open", "file")
     """Which of these are offered; the shell and MCP servers have their own settings."""
 
 
@@ -218,5 +218,9 @@ def check_settings(data: object, where: str) -> Settings:
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        faults = (f"{where}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        faults = (
+            f"{where}: {'.'.join(map(str, e['loc']))}: "
+            + ("there is no such setting" if e["type"] == "extra_forbidden" else e["msg"])
+            for e in error.errors()
+        )
         raise ConfigError("\n".join(faults)) from error

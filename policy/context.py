@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from policy.index.tokens import query_terms
 from policy.model import Message
 from policy.sources import Sources
+from policy.whole import loads
 
 __all__ = ["clean", "compaction", "estimate_tokens", "shorten"]
 
@@ -22,6 +23,7 @@ _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u20
 _STRUCTURE = re.compile(
     r"<(?=\|[\w▁-]{1,40}\|>|｜|/?(?:tool_call|tool_response|tool_calls|tools|think|function_calls?|s)>)", re.IGNORECASE
 )
+_KEY = re.compile(r"[\w.-]{1,90}#\d{1,6}")
 _SCAN_CHARS = 200_000
 
 
@@ -72,15 +74,18 @@ def shorten(text: str, focus: str, handle: str, most: int) -> str:
 def compaction(
     messages: Sequence[Message], keep_from: int, todo: str, sources: Sources, files: Sequence[str], most: int
 ) -> Message:
-    """One message that stands for `messages[2:keep_from]`: the plan, the sources, the files, and what was done."""
+    """One message that stands for `messages[2:keep_from]`: plan, findings, sources, files, and what was done."""
     parts = [
         "[To save room, earlier turns were taken out of this conversation. The question above still stands. "
         "What is left of them:]"
     ]
     if todo:
         parts.append(f"Your plan:\n{todo}")
+    if learned := _findings(messages, keep_from, sources):
+        # The latest are listed first where there is not room for all.
+        parts.append(_listed("What you have learned, the latest first:", learned[::-1], most * 3 // 8))
     if len(sources):
-        parts.append(_listed("Sources seen, by the key to cite or open them by:", _source_lines(sources), most // 2))
+        parts.append(_listed("Sources seen, by the key to cite or open them by:", _source_lines(sources), most // 4))
     if files:
         parts.append(_listed("Files in your workspace:", list(files), most // 8))
     done = [line for message in messages[2:keep_from] if (line := _deed(message))]
@@ -95,6 +100,50 @@ def compaction(
         room -= len(line)
     parts.append("What you did, in order:\n" + "\n".join(reversed(kept)))
     return {"role": "user", "content": "\n\n".join(parts)}
+
+
+def _findings(messages: Sequence[Message], keep_from: int, sources: Sources) -> list[str]:
+    """What the model noted, and what it said of a source by its key, in order, each once."""
+    found: dict[str, None] = {}
+    for number, message in enumerate(messages[2:], 2):
+        if message["role"] != "assistant":
+            continue
+        answers = _answers(messages, number)
+        for call in message.get("tool_calls") or ():
+            # Those that were refused were told so.
+            if call["function"]["name"] == "note" and answers.get(call["id"], "").startswith("Noted"):
+                found.update(dict.fromkeys(f"- {one}" for one in _noted(call["function"]["arguments"])))
+        if number < keep_from:
+            said = f"{message.get('reasoning_content') or ''}\n{message.get('content') or ''}"
+            for sentence in re.split(r"(?<=[.!?。！？])\s+|\n", said[:20_000]):
+                keys = _KEY.findall(sentence)
+                if keys and len(sentence) <= 600 and any(sources.get(key) is not None for key in keys):
+                    found.setdefault(f"- {sentence.strip()}")
+    return list(found)
+
+
+def _answers(messages: Sequence[Message], number: int) -> dict[str, str]:
+    """What came of the calls of one reply, by their ids, which other turns may use again."""
+    answers = {}
+    for message in messages[number + 1 :]:
+        if message["role"] == "assistant":
+            break
+        if message["role"] == "tool":
+            answers[message["tool_call_id"]] = str(message.get("content"))
+    return answers
+
+
+def _noted(arguments: str) -> list[str]:
+    try:
+        read = loads(arguments)
+    except ValueError:
+        return []
+    findings = read.get("findings") if isinstance(read, dict) else None
+    if isinstance(findings, str):
+        return [findings]
+    return (
+        [one.strip() for one in findings if isinstance(one, str) and one.strip()] if isinstance(findings, list) else []
+    )
 
 
 def _source_lines(sources: Sources) -> list[str]:

@@ -40,6 +40,10 @@ def script(tools: Collection[str], missing: Sequence[str] = ()) -> list[Completi
             thought="Search results are leads. I read the three documents whole, the diary as the witness.",
         ),
         calls(
+            (
+                "note",
+                {"findings": ["Forty-one people drowned [skerrow-flood-1822#1]", "Rebuilt [skerrow-tidal-mill#2]"]},
+            ),
             ("file", {"command": "write", "path": "report.md", "text": draft}),
             todo(3),
             thought="I have what there is. I draft in a file, so that I can correct single places.",

@@ -10,14 +10,15 @@ from pathlib import Path
 
 from policy.config import Settings
 from policy.episode import Episode
-from policy.index.dense import find_embedder
+from policy.index.dense import Embedder, find_embedder, ranker
 from policy.index.store import LocalIndex
 from policy.sandbox import walls
 from policy.tools.authority import Authority
 from policy.tools.base import Tool, Toolbox, tool
 from policy.tools.file import FileTool
+from policy.tools.notes import note
 from policy.tools.open import OpenTool, Reader
-from policy.tools.search import IndexProvider, Provider, SearchTool
+from policy.tools.search import IndexProvider, Provider, Rank, SearchTool
 from policy.tools.shell import ShellTool
 from policy.tools.todo import Todo
 from policy.web.cache import DiskCache
@@ -36,11 +37,13 @@ class Kit:
     workspace: Workspace
     tools: Toolbox
     todo: Todo
+    opener: OpenTool
     missing: tuple[str, ...] = ()
 
     def take_up(self, episode: Episode) -> None:
-        """Bring the tools' own state to where a resumed episode stands."""
+        """Let the tools work for this episode, from where it stands."""
         self.todo.restore(episode.todo)
+        self.opener.sources = episode.sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class Shared:
     authority: Authority = field(default_factory=lambda: Authority(()))
     tools: tuple[Tool, ...] = ()
     """Those of MCP servers."""
+    rank: Rank | None = None
+    """Orders what several queries have found; without it their own orders are put together."""
 
     @classmethod
     def local(cls, index: LocalIndex) -> Shared:
@@ -65,7 +70,9 @@ async def open_shared(settings: Settings, *, search_key: str | None = None) -> A
     """The index, the search service, the web and the MCP servers that the settings ask for."""
     search = settings.search
     async with AsyncExitStack() as stack:
-        index = open_index(settings)
+        # One encoder for the index and for putting several answers in order.
+        embedder = find_embedder() if search.dense else None
+        index = open_index(settings, embedder)
         stack.callback(index.close)
         cache = DiskCache(search.cache, seconds=search.cache_seconds) if search.cache is not None else None
         provider: Provider = IndexProvider(index)
@@ -85,12 +92,12 @@ async def open_shared(settings: Settings, *, search_key: str | None = None) -> A
             from policy.tools.mcp import open_mcp
 
             tools.extend(await stack.enter_async_context(open_mcp(server)))
-        yield Shared(index, provider, reader, Authority.load(search.authority), tuple(tools))
+        rank = ranker(embedder) if embedder is not None else None
+        yield Shared(index, provider, reader, Authority.load(search.authority), tuple(tools), rank)
 
 
-def open_index(settings: Settings) -> LocalIndex:
-    """The index that the settings name, or the bundled corpus."""
-    embedder = find_embedder() if settings.search.dense else None
+def open_index(settings: Settings, embedder: Embedder | None) -> LocalIndex:
+    """The index that the settings name, or the bundled corpus; searched by meaning too with an encoder."""
     if settings.search.index is not None:
         return LocalIndex.open(settings.search.index, embedder)
     with bundled_corpus() as folder:
@@ -116,8 +123,14 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
     """The kit of an episode whose workspace is `folder`."""
     async with AsyncExitStack() as stack:
         workspace, todo = Workspace(folder), Todo()
-        search = SearchTool(shared.provider, order=shared.authority.order, max_results=settings.search.max_results)
-        own = (todo.todo, search.search, OpenTool(shared.index, shared.reader).open, FileTool(workspace).file)
+        search = SearchTool(
+            shared.provider,
+            order=shared.authority.order,
+            max_results=settings.search.max_results,
+            rank=shared.rank,
+        )
+        opener = OpenTool(shared.index, shared.reader)
+        own = (todo.todo, note, search.search, opener.open, FileTool(workspace).file)
         offered = [
             tool(function, only_reads=function.__name__ in _READERS)
             for function in own
@@ -134,4 +147,4 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
                 stack.push_async_callback(shell.aclose)
                 tools.append(tool(shell.shell))
         toolbox = Toolbox(tools, seconds=settings.agent.budget.tool_seconds)
-        yield Kit(workspace, toolbox, todo, tuple(missing))
+        yield Kit(workspace, toolbox, todo, opener, tuple(missing))

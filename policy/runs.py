@@ -8,13 +8,15 @@ import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from policy import report, trajectory
+from policy import page, report, trajectory
 from policy.agent import Agent
 from policy.config import Settings
 from policy.episode import Episode
+from policy.errors import ToolError
 from policy.events import Event, Started
 from policy.kit import Kit, Shared, open_kit, system_prompt
 from policy.model import Model
+from policy.workspace.files import Workspace
 
 __all__ = ["Run", "run_episode", "write_report"]
 
@@ -97,7 +99,21 @@ def write_report(run: Run, episode: Episode, checklist: report.Checklist | None 
     if episode.finished is None or not episode.finished.report:
         return []
     resolved = report.resolve(episode.finished.report, episode.sources)
-    markdown, page = run.folder / "report.md", run.folder / "report.html"
+    started, workspace = episode.started, Workspace(run.workspace)
+    facts = page.Facts(
+        question=episode.query,
+        model=started.model if started else "",
+        date=time.strftime("%Y-%m-%d", time.gmtime(started.time)) if started and started.time else "",
+        status=" ".join(filter(None, (episode.status, episode.finished.reason and f"({episode.finished.reason})"))),
+    )
+
+    def image(path: str) -> bytes | None:
+        try:
+            return workspace.read_bytes(path)
+        except ToolError:
+            return None
+
+    markdown, paper = run.folder / "report.md", run.folder / "report.html"
     markdown.write_text(report.to_markdown(resolved, checklist), encoding="utf-8")
-    page.write_text(report.to_html(resolved, episode.query, checklist), encoding="utf-8")
-    return [markdown, page]
+    paper.write_text(page.to_html(resolved, episode.query, checklist, facts=facts, image=image), encoding="utf-8")
+    return [markdown, paper]

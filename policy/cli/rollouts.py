@@ -85,8 +85,9 @@ async def _run(arguments: argparse.Namespace) -> int:
             on_record=on_record,
         )
         await rollouts.run(tasks)
-    counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items())) or "nothing was missing"
-    print(f"{arguments.out}: {counts}", file=sys.stderr)
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
+    if counts or not rollouts.left_open:
+        print(f"{arguments.out}: {counts or 'nothing was missing'}", file=sys.stderr)
     if rollouts.left_open:
         print(f"{rollouts.left_open} are left open: the model was away; run the same command again", file=sys.stderr)
         return AWAY

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from policy.errors import ConfigError
 from policy.index import formats, parse
+from policy.index.apart import FileReader
 from policy.index.dense import Embedder
 from policy.index.fusion import add_vectors
 from policy.index.tokens import segment
@@ -31,6 +32,8 @@ CREATE TABLE encoder (name TEXT);
 PRAGMA user_version = 2;
 """
 VERSION = 2
+_SECONDS = 300.0
+"""Of one file: two thousand pages of a PDF take less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,8 @@ def build(
             database.executescript(SCHEMA)
         elif version != VERSION:
             raise ConfigError(f"{path}: there is another database in this file")
-        with database:
-            done = update(database, folder, on_file)
+        with database, FileReader(seconds=_SECONDS) as reader:
+            done = update(database, folder, on_file, reader.read)
             if embedder is not None:
                 add_vectors(database, embedder, {})
             return done
@@ -78,7 +81,13 @@ def build(
         database.close()
 
 
-def update(database: sqlite3.Connection, folder: Path, on_file: Callable[[Path], None] = lambda _: None) -> Indexed:
+def update(
+    database: sqlite3.Connection,
+    folder: Path,
+    on_file: Callable[[Path], None] = lambda _: None,
+    read: Callable[[bytes, str, str], parse.Document] = formats.read,
+) -> Indexed:
+    """Bring an index to what is in a folder. `read` is a stranger's files' own process, or this one."""
     rows = database.execute("SELECT id, location, digest FROM documents")
     known = {where: (row, digest) for row, where, digest in rows}
     taken = {key for (key,) in database.execute("SELECT key FROM documents")}
@@ -101,7 +110,7 @@ def update(database: sqlite3.Connection, folder: Path, on_file: Callable[[Path],
             if old == digest:
                 unchanged += 1
                 continue
-            document = formats.read(data, file.name, parse.title_of(file))
+            document = read(data, file.name, parse.title_of(file))
         except (parse.Unreadable, OSError) as error:
             skipped.append((where, str(error)))
             if row is not None:  # what it used to say is no longer there

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["Embedder", "MiniLM", "digest", "embed_all", "find_embedder", "load_known", "save_known"]
+__all__ = ["Embedder", "MiniLM", "digest", "embed_all", "find_embedder", "load_known", "ranker", "save_known"]
 
 _BATCH = 32
 _MAX_TOKENS = 256
@@ -89,6 +89,19 @@ def embed_all(texts: Sequence[str], embedder: Embedder, known: Mapping[str, Any]
     fresh = dict(zip(map(digest, missing), embedder(missing), strict=True)) if missing else {}
     rows = [known[key] if (key := digest(text)) in known else fresh[key] for text in texts]
     return np.asarray(rows, dtype=np.float16).reshape(len(texts), embedder.width)
+
+
+def ranker(embedder: Embedder) -> Callable[[Sequence[str], Sequence[str]], list[float]]:
+    """How near each text is to the nearest of the queries, cosine."""
+
+    def rank(queries: Sequence[str], texts: Sequence[str]) -> list[float]:
+        import numpy as np
+
+        asked = np.concatenate([embedder([query]) for query in queries])
+        near: list[float] = (embedder(texts) @ asked.T).max(axis=1).tolist()
+        return near
+
+    return rank
 
 
 def load_known(path: Path, embedder: Embedder) -> dict[str, Any]:

@@ -33,14 +33,17 @@ def kind(name: str) -> str:
     return PurePath(lower.removesuffix(".gz")).suffix
 
 
-def read(data: bytes, name: str, title: str) -> Document:
-    """The document in a file's bytes, by the file's name. Raises Unreadable, whatever is wrong with them."""
+def read(data: bytes, name: str, title: str, charset: str = "") -> Document:
+    """The document in a file's bytes, by the file's name; `charset` is what a header says.
+
+    Raises Unreadable, whatever is wrong with them, and MemoryError.
+    """
     try:
         if name.lower().endswith(".gz"):
             data, title = _unpack(data), PurePath(title).stem
         reader = _READERS.get(kind(name))
-        document = reader(data, title) if reader else parse.parse_bytes(data, kind(name), title)
-    except Unreadable:
+        document = reader(data, title) if reader else parse.parse_bytes(data, kind(name), title, charset)
+    except (Unreadable, MemoryError):
         raise
     except Exception as error:
         raise Unreadable(f"broken {kind(name)}: {type(error).__name__}: {str(error)[:200]}") from error
@@ -63,19 +66,6 @@ def _unpack(data: bytes) -> bytes:
     return out
 
 
-def _text(data: bytes) -> str:
-    """The text of a file, in the encoding that plain text is read in."""
-    if b"\0" in data[:8192]:
-        raise Unreadable("binary, not text")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        from charset_normalizer import from_bytes
-
-        best = from_bytes(data[:200_000]).best()
-        return data.decode(best.encoding if best else "latin-1", errors="replace")
-
-
 def _grouped(lines: Iterator[str]) -> str:
     """The lines as Markdown, some of them to the paragraph."""
     parts: list[str] = []
@@ -90,7 +80,7 @@ def _grouped(lines: Iterator[str]) -> str:
 
 
 def _table(data: bytes, title: str, delimiter: str = ",") -> Document:
-    rows = csv.reader(io.StringIO(_text(data), newline=""), delimiter=delimiter)
+    rows = csv.reader(io.StringIO(parse.text(data), newline=""), delimiter=delimiter)
     head = next(rows, [])
 
     def lines() -> Iterator[str]:
@@ -105,7 +95,7 @@ def _table(data: bytes, title: str, delimiter: str = ",") -> Document:
 
 
 def _json(data: bytes, title: str) -> Document:
-    text = _text(data)
+    text = parse.text(data)
     try:
         values = [loads(text)]
     except ValueError:  # lines of JSON
@@ -129,7 +119,7 @@ def _leaves(value: Any, where: str) -> Iterator[str]:
 
 def _rst(data: bytes, title: str) -> Document:
     """Its headings as Markdown's; their levels are the order in which their underlines first appear."""
-    lines = _text(data).splitlines()
+    lines = parse.text(data).splitlines()
     levels: list[str] = []
     out: list[str] = []
     for line in lines:
@@ -162,7 +152,7 @@ def _book(data: bytes, title: str) -> Document:
     with _archive(data) as book:
         for name in book.namelist():
             if name.lower().endswith((".xhtml", ".html", ".htm")):
-                page = parse.parse_html(_text(book.read(name)), title)
+                page = parse.parse_html(parse.text(book.read(name)), title)
                 paragraphs += [
                     parse.Paragraph(paragraph.heading or page.title, paragraph.text) for paragraph in page.paragraphs
                 ]

@@ -46,10 +46,15 @@ class Dense:
         share = cjk_share(query)
         best = max(lexical.values(), default=0.0) or 1.0
         similarity = self._matrix @ self._embedder([query])[0] if share < 1 else [0.0] * len(self._keys)
-        return {
+        scores = {
             key: (1 - share) * float(cosine) + (LEXICAL + share) * lexical.get(key, 0.0) / best
             for key, cosine in zip(self._keys, similarity, strict=True)
         }
+        # A passage without a vector was added without the encoder: it is taken to mean as much as its words say.
+        nearest = max(map(float, similarity), default=1.0) if share < 1 else 0.0
+        for key, words in lexical.items():
+            scores.setdefault(key, ((1 - share) * nearest + LEXICAL + share) * words / best)
+        return scores
 
 
 def cjk_share(query: str) -> float:

@@ -23,13 +23,13 @@ class Authority:
 
     @classmethod
     def load(cls, path: Path | None) -> Authority:
-        """The list in a file, or the one that comes with the package."""
+        """The list in a file, or the one of the package. What stands behind a tab (kind, languages) is for readers."""
         try:
-            source = files("policy").joinpath("prompts/authority.txt") if path is None else path
+            source = files("policy").joinpath("prompts/authority.tsv") if path is None else path
             lines = source.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"search.authority: {error}") from error
-        return cls([entry for line in lines if (entry := line.partition("#")[0].strip())])
+        return cls([entry for line in lines if (entry := line.partition("#")[0].partition("\t")[0].strip())])
 
     def has(self, location: str) -> bool:
         """Whether a path or an address is on the list."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Sequence
 from typing import Protocol
 
 from policy.errors import ToolError
 from policy.index.store import LocalIndex, Passage
-from policy.sources import Source
+from policy.index.tokens import query_terms
+from policy.sources import Source, Sources
 from policy.tools.base import Result
 
 __all__ = ["OpenTool", "Reader"]
@@ -27,19 +29,27 @@ class OpenTool:
     """Documents of the index and, with a reader, pages of the web."""
 
     def __init__(
-        self, index: LocalIndex | None, reader: Reader | None = None, *, max_targets: int = 6, max_chars: int = 12_000
+        self,
+        index: LocalIndex | None,
+        reader: Reader | None = None,
+        *,
+        max_targets: int = 6,
+        max_chars: int = 12_000,
     ) -> None:
         self._index = index
         self._reader = reader
         self._max_targets = max_targets
         self._max_chars = max_chars
+        self.sources = Sources()
+        """What the episode has seen: there a key that a search of the web has shown has its address."""
 
-    async def open(self, targets: list[str]) -> Result:
+    async def open(self, targets: list[str], goal: str = "") -> Result:
         """Read documents. Each paragraph is shown with the key to cite it by.
 
         Args:
             targets: Up to six keys from `search`, such as "tidal-mill" for a whole document, "tidal-mill#3" for one
                 paragraph, "tidal-mill#3-9" for several; or web addresses, where the web is available.
+            goal: What you want to know; of a long document the paragraphs that have most to do with it are shown.
         """
         wanted = list(dict.fromkeys(target.strip() for target in targets if target.strip()))
         if not wanted:
@@ -56,7 +66,7 @@ class OpenTool:
             if isinstance(answer, ToolError):
                 parts.append(f"# {target}\n{answer}")
                 continue
-            text, shown = _show(answer, room, _document(target))
+            text, shown = _show(answer, room, _document(target), goal)
             parts.append(text)
             sources.extend(Source(p.key, p.title, p.location, p.text) for p in shown)
         return Result("\n\n".join(parts), tuple(sources))
@@ -71,6 +81,8 @@ class OpenTool:
             return passages
         first = int(found.group(2))
         last = int(found.group(3) or first)
+        if (first, last) == (0, 0):
+            return passages  # a search has shown a snippet of it, which is none of its paragraphs
         chosen = [p for p in passages if first <= int(p.key.rpartition("#")[2]) <= last]
         return chosen or ToolError(f"{document} has {len(passages)} paragraphs; {first} to {last} are none of them.")
 
@@ -80,6 +92,11 @@ class OpenTool:
                 raise ToolError(f"The web is not available here, {document} cannot be opened. Use keys from `search`.")
             return await self._reader.read(document)
         passages = self._index.read(document) if self._index is not None else []
+        shown = None if passages else self.sources.find(document)
+        if shown is not None and shown.location.startswith(("http://", "https://")):
+            if self._reader is None:
+                raise ToolError(f"The web is not available: of {document} there is only what the search has shown.")
+            return await self._reader.read(shown.location)
         if not passages:
             raise ToolError(f"There is no document {document!r}. Use a key that `search` has shown.")
         return passages
@@ -91,19 +108,37 @@ def _document(target: str) -> str:
     return found.group(1) if found else target
 
 
-def _show(passages: Sequence[Passage], room: int, document: str) -> tuple[str, list[Passage]]:
+def _show(passages: Sequence[Passage], room: int, document: str, goal: str = "") -> tuple[str, list[Passage]]:
     """The passages as text, as many as there is room for, and those shown."""
     lines = [f"# {passages[0].title} ({passages[0].location})"]
+    shown = list(passages)
+    if goal.strip() and sum(len(p.text) for p in passages) > room // 2:
+        shown = _chosen(passages, goal, room // 2)
+        lines.append(f"The {len(shown)} of its {len(passages)} paragraphs that have most to do with the goal:")
     heading = ""
-    for count, passage in enumerate(passages):
+    for count, passage in enumerate(shown):
         if count and room < len(passage.text):
-            number = passage.key.rpartition("#")[2]
-            end = passages[-1].key.rpartition("#")[2]
-            lines.append(f'{len(passages) - count} more paragraphs: open "{document}#{number}-{end}".')
-            return "\n\n".join(lines), list(passages[:count])
+            number, end = passage.key.rpartition("#")[2], shown[-1].key.rpartition("#")[2]
+            lines.append(f'{len(shown) - count} more paragraphs: open "{document}#{number}-{end}".')
+            return "\n\n".join(lines), shown[:count]
         if passage.heading != heading:
             heading = passage.heading
             lines.append(f"## {heading}")
         lines.append(f"[{passage.key}] {passage.text}")
         room -= len(passage.text)
-    return "\n\n".join(lines), list(passages)
+    return "\n\n".join(lines), shown
+
+
+def _chosen(passages: Sequence[Passage], goal: str, room: int) -> list[Passage]:
+    """The paragraphs with most of the goal's words, rare words counting more, in the document's order."""
+    terms = set(query_terms(goal))
+    having = [terms.intersection(query_terms(f"{p.heading} {p.text}"[:4000])) for p in passages]
+    weight = {term: math.log(1 + len(passages) / sum(term in one for one in having)) for one in having for term in one}
+    order = sorted(range(len(passages)), key=lambda n: (-sum(weight[term] for term in having[n]), n))
+    chosen: list[int] = []
+    for number in order:
+        if chosen and (not having[number] or len(passages[number].text) > room):
+            break
+        chosen.append(number)
+        room -= len(passages[number].text)
+    return [passages[number] for number in sorted(chosen)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ipaddress
+import os
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,6 +21,7 @@ import httpx
 from policy.config import FetchConfig
 from policy.errors import ToolError
 from policy.index import parse
+from policy.index.apart import parse_apart
 from policy.index.store import Passage
 from policy.web.body import ACCEPTED, UnreadableBody, read_body
 from policy.web.cache import DiskCache
@@ -35,11 +37,12 @@ _TYPES = {"text/html": ".html", "application/xhtml+xml": ".html", "application/p
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What came of an address: the one it ended at, the media type, the bytes."""
+    """What came of an address: the one it ended at, the media type, the bytes, and the encoding the header names."""
 
     address: str
     media_type: str
     data: bytes
+    charset: str = ""
 
 
 def is_public(address: str) -> bool:
@@ -76,6 +79,7 @@ class WebReader:
     ) -> None:
         self._config, self._cache = config, cache
         self._resolver, self._is_allowed = resolver, is_allowed
+        self._processes = asyncio.Semaphore(max(2, os.cpu_count() or 2))
         # No proxy and no .netrc out of the environment: both would carry requests past the checks.
         # No connection is used twice: it is kept by its address, and another name there has another certificate.
         self._client = httpx.AsyncClient(
@@ -90,16 +94,21 @@ class WebReader:
         """The passages of a page, keyed by its host and path. Raises ToolError that says what to do instead."""
         page = await self.fetch(address)
         suffix = _TYPES.get(page.media_type, ".txt" if page.media_type.startswith("text/") else "")
+        if page.media_type.startswith(("image/", "audio/", "video/")):
+            raise ToolError(
+                f"{address} is {page.media_type}: pictures and sound are not read here, for no model for them is at "
+                "hand. Look for a text that describes it."
+            )
         if not suffix:
             raise ToolError(
                 f"{address} is {page.media_type or 'of no known type'}, which is not read. Try another source."
             )
         try:
-            document = await asyncio.to_thread(parse.parse_bytes, page.data, suffix, page.address)
+            document = await parse_apart(
+                page.data, suffix, page.address, page.charset, seconds=self._config.seconds, at_once=self._processes
+            )
         except parse.Unreadable as error:
             raise ToolError(f"{address} cannot be read: {error}. Try another source.") from error
-        if not document.paragraphs:
-            raise ToolError(f"{address} has no text in it. Try another source.")
         key = page_key(page.address)
         return [
             Passage(f"{key}#{number}", document.title, page.address, paragraph.heading, paragraph.text)
@@ -109,7 +118,7 @@ class WebReader:
     async def fetch(self, address: str) -> Page:
         """The page at an address, from the cache where it was fetched of late."""
         if self._cache is not None and (kept := self._cache.get("page", address)) is not None:
-            return Page(kept["address"], kept["media_type"], bytes.fromhex(kept["data"]))
+            return Page(kept["address"], kept["media_type"], bytes.fromhex(kept["data"]), kept.get("charset", ""))
         try:
             async with asyncio.timeout(self._config.seconds):
                 page = await self._follow(address)
@@ -117,6 +126,7 @@ class WebReader:
             raise ToolError(f"{address} took more than {self._config.seconds:g} s. Try another source.") from error
         if self._cache is not None:
             kept = {"address": page.address, "media_type": page.media_type, "data": page.data.hex()}
+            kept["charset"] = page.charset
             self._cache.put("page", address, kept)
         return page
 
@@ -165,8 +175,9 @@ class WebReader:
             data = await read_body(response, self._config.max_bytes)
         except UnreadableBody as error:
             raise ToolError(f"{address} is not read: {error}. Try another source.") from error
-        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return Page(address, media_type, data)
+        media_type, _, parameters = response.headers.get("content-type", "").partition(";")
+        charset = re.search(r"charset=[\"']?([\w:.-]{1,40})", parameters, re.IGNORECASE)
+        return Page(address, media_type.strip().lower(), data, charset.group(1).lower() if charset else "")
 
     async def _checked(self, host: str, port: int) -> str:
         try:
@@ -183,9 +194,18 @@ class WebReader:
 
 
 def page_key(address: str) -> str:
-    """A key that is safe inside \\cite{}, from host and path; what these leave out of the address is in a digest."""
+    """A key that is safe inside \\cite{} and that no other address has.
+
+    It is host and path where nothing but these is in the address, and they can be read back from the key; else a digest
+    of the address follows. Raises ValueError where the address is none.
+    """
     parts = urlsplit(address)
-    base = re.sub(r"[^\w.]+", "-", f"{parts.hostname}{parts.path}").strip("-.")
-    if not parts.query and len(base) <= 80:
+    whole = f"{parts.hostname or ''}{parts.path}"
+    base = re.sub(r"[^\w.]+", "-", whole).strip("-.")
+    is_plain = parts.scheme == "https" and parts.netloc == parts.hostname and "." in parts.netloc and not parts.query
+    # Of a slash alone comes a dash: /a/b and /a-b are two pages.
+    is_read_back = base == whole.removesuffix("/").replace("/", "-") and "-" not in whole
+    if is_plain and is_read_back and len(base) <= 80 and (not whole.endswith("/") or parts.path == "/"):
         return base
-    return f"{base[:70]}-{hashlib.sha256(address.encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(address.partition("#")[0].encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{base[:70]}-{digest}".lstrip("-")

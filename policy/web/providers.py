@@ -1,10 +1,9 @@
-"""Hosted search services behind `policy.tools.search.Provider`: Brave, Tavily, and any SearXNG instance."""
+"""Search services behind `policy.tools.search.Provider`: with a key Brave and Tavily, without one SearXNG, DuckDuckGo,
+arXiv and PubMed. What they answer is read in `policy.web.replies`."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,15 +14,19 @@ from policy.config import SearchConfig
 from policy.errors import ConfigError, ToolError
 from policy.sources import Source
 from policy.tools.search import Found
+from policy.web import replies
 from policy.web.body import ACCEPTED, read_body
 from policy.web.cache import DiskCache
-from policy.web.fetch import page_key
-from policy.whole import whole
 
 __all__ = ["HostedProvider"]
 
-_BRAVE = "https://api.search.brave.com"
-_TAVILY = "https://api.tavily.com"
+_HOSTS = {
+    "brave": "https://api.search.brave.com",
+    "tavily": "https://api.tavily.com",
+    "duckduckgo": "https://html.duckduckgo.com",
+    "arxiv": "https://export.arxiv.org",
+    "pubmed": "https://eutils.ncbi.nlm.nih.gov",
+}
 _SECONDS = 20.0
 _MAX_BYTES = 8 * 2**20
 """Of one answer: twenty results have a thousandth of it."""
@@ -38,61 +41,77 @@ class HostedProvider:
         if config.provider == "searxng" and not config.base_url:
             raise ConfigError("search.base_url: the address of the SearXNG instance is missing")
         self._config, self._key, self._cache = config, api_key or "", cache
-        self._client = httpx.AsyncClient(timeout=_SECONDS, trust_env=False, headers={"accept-encoding": ACCEPTED})
+        self._base = (config.base_url or _HOSTS.get(config.provider, "")).rstrip("/")
+        headers = {"accept-encoding": ACCEPTED, "user-agent": "judger-agent"}
+        self._client = httpx.AsyncClient(timeout=_SECONDS, trust_env=False, headers=headers)
 
     async def search(self, query: str, limit: int) -> Sequence[Found]:
         question = f"{self._config.provider}\0{self._config.base_url}\0{limit}\0{query}"
-        rows = self._cache.get("search", question) if self._cache is not None else None
-        if rows is None:
-            rows = [asdict(source) for source in await self._ask(query, limit)]
+        sources = _kept(self._cache.get("search", question)) if self._cache is not None else None
+        if sources is None:
+            sources = await self._ask(query, limit)
             if self._cache is not None:
-                self._cache.put("search", question, rows)
-        return [Found(Source(**row), score=1.0 - 0.03 * place) for place, row in enumerate(rows)]
+                self._cache.put("search", question, [asdict(source) for source in sources])
+        return [Found(source, score=1.0 - 0.03 * place) for place, source in enumerate(sources)]
 
     async def _ask(self, query: str, limit: int) -> list[Source]:
         try:
             async with asyncio.timeout(_SECONDS):
-                response = await self._client.send(self._request(query, limit), stream=True)
-                try:
-                    response.raise_for_status()
-                    data = whole(json.loads(await read_body(response, _MAX_BYTES)))
-                finally:
-                    await response.aclose()
+                data = await self._send(self._request(query, limit))
+                if self._config.provider == "pubmed":
+                    ids = replies.pubmed_ids(data)
+                    data = await self._send(self._abstracts(ids)) if ids else b""
+            # Hostile answers may take their time to be read, and the loop has other episodes.
+            return (await asyncio.to_thread(replies.read, self._config.provider, data))[:limit]
         except httpx.HTTPStatusError as error:
             status = error.response.status_code
             hint = "Wait, or send fewer queries." if status == 429 else "Work with what you have."
             raise ToolError(f"The search service answers with status {status}. {hint}") from error
-        except (httpx.HTTPError, ValueError, TimeoutError, RecursionError) as error:
+        except replies.BadReply as error:
+            raise ToolError(f"The search service failed: {error}. Work with what you have.") from error
+        except (httpx.HTTPError, ValueError, TimeoutError) as error:
             raise ToolError(f"The search service failed: {type(error).__name__}. Work with what you have.") from error
-        return [source for row in self._rows(data)[:limit] if (source := _source(row)) is not None]
+
+    async def _send(self, request: httpx.Request) -> bytes:
+        response = await self._client.send(request, stream=True)
+        try:
+            response.raise_for_status()
+            return await read_body(response, _MAX_BYTES)
+        finally:
+            await response.aclose()
 
     def _request(self, query: str, limit: int) -> httpx.Request:
-        base = (self._config.base_url or "").rstrip("/")
         match self._config.provider:
             case "brave":
-                address = f"{base or _BRAVE}/res/v1/web/search"
                 headers = {"x-subscription-token": self._key, "accept": "application/json"}
-                return self._client.build_request("GET", address, params={"q": query, "count": limit}, headers=headers)
+                return self._get("/res/v1/web/search", {"q": query, "count": limit}, headers)
             case "tavily":
                 headers = {"authorization": f"Bearer {self._key}"}
                 body = {"query": query, "max_results": limit}
-                return self._client.build_request("POST", f"{base or _TAVILY}/search", json=body, headers=headers)
+                return self._client.build_request("POST", f"{self._base}/search", json=body, headers=headers)
+            case "duckduckgo":
+                return self._get("/html/", {"q": query})
+            case "arxiv":
+                return self._get("/api/query", {"search_query": f"all:{query}", "max_results": limit})
+            case "pubmed":
+                found = {"db": "pubmed", "retmode": "json", "term": query, "retmax": limit, "sort": "relevance"}
+                return self._get("/entrez/eutils/esearch.fcgi", found)
             case _:
-                return self._client.build_request("GET", f"{base}/search", params={"q": query, "format": "json"})
+                return self._get("/search", {"q": query, "format": "json"})
 
-    def _rows(self, data: Any) -> list[Any]:
-        if self._config.provider == "brave" and isinstance(data, dict):
-            data = data.get("web")
-        found = data.get("results") if isinstance(data, dict) else None
-        return found if isinstance(found, list) else []
+    def _abstracts(self, ids: Sequence[str]) -> httpx.Request:
+        return self._get("/entrez/eutils/efetch.fcgi", {"db": "pubmed", "retmode": "xml", "id": ",".join(ids)})
+
+    def _get(self, path: str, parameters: dict[str, Any], headers: dict[str, str] | None = None) -> httpx.Request:
+        return self._client.build_request("GET", f"{self._base}{path}", params=parameters, headers=headers)
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
 
-def _source(row: Any) -> Source | None:
-    if not isinstance(row, dict) or not isinstance(row.get("url"), str):
+def _kept(rows: Any) -> list[Source] | None:
+    """What the cache holds; None where it is no answer of ours."""
+    fields = {"key", "title", "location", "text"}
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and set(row) == fields for row in rows):
         return None
-    text = row.get("description") or row.get("content") or ""
-    title = row.get("title") or row["url"]
-    return Source(f"{page_key(row['url'])}#0", str(title), row["url"], re.sub(r"</?\w+>", "", str(text)))
+    return [Source(**{name: str(value) for name, value in row.items()}) for row in rows]

@@ -50,6 +50,18 @@ class Workspace:
 
     def read(self, path: str, *, errors: Literal["replace", "strict"] = "replace") -> str:
         """The text of a file. Refuses what is too large, binary or not a regular file, and if strict, not UTF-8."""
+        data = self.read_bytes(path)
+        if b"\0" in data[:8192]:
+            raise ToolError(f"{path} is a binary file of {len(data):,} bytes; only text is read.")
+        try:
+            return data.decode("utf-8", errors=errors)
+        except UnicodeDecodeError as error:
+            raise ToolError(
+                f"{path} is not UTF-8 (byte {error.start:,}); what is written back would not be it."
+            ) from error
+
+    def read_bytes(self, path: str) -> bytes:
+        """What a file holds. Refuses what is too large or not a regular file."""
         with self._parent(path) as (folder, name):
             try:
                 # Non-blocking: opening a pipe without a writer would hang.
@@ -63,14 +75,7 @@ class Workspace:
                 data = file.read(self._max_bytes + 1)
         if len(data) > self._max_bytes:
             raise ToolError(f"{path} is larger than {self._max_bytes:,} bytes, the most that is read.")
-        if b"\0" in data[:8192]:
-            raise ToolError(f"{path} is a binary file of {len(data):,} bytes; only text is read.")
-        try:
-            return data.decode("utf-8", errors=errors)
-        except UnicodeDecodeError as error:
-            raise ToolError(
-                f"{path} is not UTF-8 (byte {error.start:,}); what is written back would not be it."
-            ) from error
+        return data
 
     def write(self, path: str, text: str) -> None:
         """Write a file, whole or not at all; missing folders are made."""

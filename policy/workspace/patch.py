@@ -1,40 +1,46 @@
 """Find the one place in a text that an anchor means, and edit there. Pure; no files.
 
 The paper's patch (arXiv 2512.20491, section 5): the model sends the changed fragment with a little context, not the
-file. The steps, first that answers wins: the exact text; the same words with other whitespace; a start and an end
-around `...`; the closest passage by edit distance. Every step refuses two candidates, and the last also refuses a
-passage whose numbers differ from the anchor's: a near match with another number is another statement.
+file. The steps, first that answers wins: the exact text; the same with other white space; a start and an end around
+`...`; the same words, but for a few slips of spelling. Every step refuses two candidates. Words, numbers, signs and
+Chinese characters must be the anchor's: a passage that is only like it says something else (`policy.workspace.words`).
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from rapidfuzz import fuzz
 
 from policy.errors import ToolError
+from policy.workspace.words import Token, is_slip, tokens
 
 __all__ = ["Place", "apply", "locate"]
 
 _ELISION = re.compile(r"\[\.\.\.\]|\.\.\.|…")
 _SPACE = re.compile(r"\s++")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_LONG = 600
-"""Characters of an anchor beyond which its two ends are fitted one after the other."""
-_PROBE = 64
-"""Characters that rapidfuzz looks for in a text in linear time; what is longer costs its length squared on top."""
-_MOST_PROBES = 12
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_MOST_ELIDED = 6_000
+"""Characters that `...` may stand for."""
+_MOST_LINES = 40
+"""Lines with something in them that it may stand for: more is a part of the report, not a passage."""
 _LONGEST = 10_000
-"""Characters of an anchor that is fitted as a whole: it takes their number squared."""
+"""Characters of an anchor that is compared word by word."""
+_MOST_SLIPS = 3
+_MOST_STEPS = 2_000_000
+"""Words compared before the anchor is called too common."""
+_PROBE = 64
+"""Characters that rapidfuzz looks for in a text in linear time."""
 _FAINT = 60.0
-"""A piece of the anchor that is less alike than this tells nothing of where the rest stands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Characters `text[start:end]`, and how alike they are to the anchor, 0 to 100."""
+    """Characters `text[start:end]`, and which share of the anchor's words stands there as it was sent, 0 to 100."""
 
     start: int
     end: int
@@ -42,31 +48,46 @@ class Place:
 
 
 def apply(text: str, place: Place, new: str, position: Literal["replace", "before", "after"]) -> str:
-    """The text with `new` in, before or after the place. Insertions get a separator where neither side has one."""
+    """The text with `new` in, before or after the place, with the text's own line ends.
+
+    Insertions get a separator where neither side has one.
+    """
+    ending = _ending(text, place.start)
+    new = _LINE_END.sub(ending, new)
     match position:
         case "replace":
             return text[: place.start] + new + text[place.end :]
         case "before":
-            at_line_start = place.start == 0 or text[place.start - 1] == "\n"
-            gap = "" if new[-1:].isspace() else "\n\n" if at_line_start else " "
+            at_line_start = place.start == 0 or text[place.start - 1] in "\r\n"
+            gap = "" if new[-1:].isspace() else ending * 2 if at_line_start else " "
             return text[: place.start] + new + gap + text[place.start :]
         case "after":
-            at_line_end = text[place.end : place.end + 1] in ("", "\n")
-            gap = "" if new[:1].isspace() or text[place.end - 1].isspace() else "\n\n" if at_line_end else " "
+            at_line_end = text[place.end : place.end + 1] in ("", "\r", "\n")
+            gap = "" if new[:1].isspace() or text[place.end - 1].isspace() else ending * 2 if at_line_end else " "
             return text[: place.end] + gap + new + text[place.end :]
 
 
-def locate(text: str, anchor: str, *, min_score: float = 86.0, margin: float = 6.0) -> Place:
+def _ending(text: str, at: int) -> str:
+    """How lines end where something is put."""
+    found = _LINE_END.search(text, at) or _LINE_END.search(text)
+    return found.group() if found else "\n"
+
+
+def locate(text: str, anchor: str) -> Place:
     """The place that `anchor` means. Raises ToolError where there is none, or more than one."""
     if not anchor.strip():
         raise ToolError("The anchor is empty; copy the text to be changed from the file.")
-    found = _exact(text, anchor) or _exact(text, anchor.strip()) or _spaced(text, anchor)
-    if found is None:
-        parts = [part.strip() for part in _ELISION.split(anchor)]
-        if len(parts) == 2 and all(len(part) >= 8 for part in parts):
-            return _between(text, parts[0], parts[1], min_score, margin)
-        found = _fuzzy(text, anchor.strip(), min_score, margin)
-    return found
+    found = _as_sent(text, anchor)
+    if found is not None:
+        return found
+    parts = [part.strip() for part in _ELISION.split(anchor)]
+    if len(parts) == 2 and all(len(part) >= 8 for part in parts):
+        return _between(text, parts[0], parts[1])
+    return _by_words(text, anchor.strip())
+
+
+def _as_sent(text: str, anchor: str) -> Place | None:
+    return _exact(text, anchor) or _exact(text, anchor.strip()) or _spaced(text, anchor)
 
 
 def _exact(text: str, anchor: str) -> Place | None:
@@ -80,7 +101,7 @@ def _exact(text: str, anchor: str) -> Place | None:
 
 
 def _spaced(text: str, anchor: str) -> Place | None:
-    """The anchor's words with any white space between them."""
+    """The anchor with any white space where it has some."""
     # Both are searched with single spaces: a pattern for it takes the length of the text times that of the anchor.
     flat, words = _SPACE.sub(" ", text), " ".join(anchor.split())
     start = flat.find(words)
@@ -106,110 +127,143 @@ def _unflat(text: str, places: tuple[int, int, int]) -> list[int]:
     return found
 
 
-def _between(text: str, head: str, tail: str, min_score: float, margin: float) -> Place:
-    first = locate(text, head, min_score=min_score, margin=margin)
-    # The nearest end after the start is meant, so only its own paragraphs are searched, the nearest first.
-    at = text.find(tail, first.end)
+def _between(text: str, head: str, tail: str) -> Place:
+    first = _as_sent(text, head) or _by_words(text, head)
+    window = text[first.end : first.end + _MOST_ELIDED]
+    at = window.find(tail)  # the nearest end after the start is meant
     if at >= 0:
-        return Place(first.start, at + len(tail), first.score)
-    for stop in [m.start() for m in re.finditer(r"\n\s*\n|\Z", text[first.end :])][:3]:
+        last = Place(at, at + len(tail))
+    else:
         try:
-            last = locate(text[first.end : first.end + stop], tail, min_score=min_score, margin=margin)
-        except ToolError:
-            continue
-        return Place(first.start, first.end + last.end, min(first.score, last.score))
-    raise ToolError(f"The anchor's start is in line {_line(text, first.start)}, but no end like {tail[:60]!r} follows.")
+            last = _by_words(window, tail)
+        except ToolError as error:
+            raise ToolError(
+                f"The anchor's start is in line {_line(text, first.start)}, but no end like {tail[:60]!r} follows "
+                f"within {_MOST_ELIDED:,} characters. Change a longer part in several patches. Nothing was changed."
+            ) from error
+    lines = sum(1 for line in _LINE_END.split(window[: last.end]) if line.strip())
+    if lines > _MOST_LINES:
+        raise ToolError(
+            f"The anchor's ends are {lines} lines apart; `...` stands for {_MOST_LINES} at most. Change a longer part "
+            "in several patches. Nothing was changed."
+        )
+    return Place(first.start, first.end + last.end, min(first.score, last.score))
 
 
-def _fuzzy(text: str, anchor: str, min_score: float, margin: float) -> Place:
-    if len(anchor) < 16:
-        raise ToolError(f"{anchor!r} is not in the file, and is too short for an inexact match. Copy more of it.")
+def _by_words(text: str, anchor: str) -> Place:
     if len(anchor) > _LONGEST:
         raise ToolError(
             f"The anchor is not in the file as it is, and its {len(anchor):,} characters are too many for an inexact "
             "match. Send its first words, ` ... `, and its last words. Nothing was changed."
         )
-    best = _closest(text, anchor)
-    if not best.score:
-        raise ToolError("The anchor is not in the file, nor anything like it. Read the file and copy from it.")
-    if best.score < min_score:
-        near = text[best.start : best.end]
+    every, sent = tokens(text), tokens(anchor)
+    words, wanted = [t for t in every if not t.is_idle], [t for t in sent if not t.is_idle]
+    if not wanted:
+        raise ToolError(f"{anchor!r} is not in the file. Read the file and copy from it. Nothing was changed.")
+    found: list[tuple[int, int, int]] = []
+    for candidate in _candidates(words, wanted):
+        if candidate[:2] not in [one[:2] for one in found]:
+            found.append(candidate)
+        if len(found) == 2:
+            raise _ambiguous(text, words[found[0][0]].start, words[found[1][0]].start)
+    if not found:
+        raise _missing(text, anchor)
+    first, last, slips = found[0]
+    if slips and len(anchor) < 16:
+        raise ToolError(f"{anchor!r} is not in the file, and is too short for an inexact match. Copy more of it.")
+    inner = {token.start: number for number, token in enumerate(every)}
+    start = _edge(every, inner[words[first].start], sent, sent.index(wanted[0]), -1)
+    end = _edge(every, inner[words[last].start], sent, sent.index(wanted[-1]), 1)
+    if start is None or end is None:
         raise ToolError(
-            f"The anchor is not in the file. The closest passage, line {_line(text, best.start)}, is only "
-            f"{best.score:.0f}% alike: {near[:200]!r}. Read the file and copy from it. Nothing was changed."
+            f"The passage in line {_line(text, words[first].start)} begins or ends otherwise: "
+            f"{text[max(0, words[first].start - 8) : words[last].end + 8][:300]!r}. Copy it as it is. "
+            "Nothing was changed."
         )
-    if _NUMBER.findall(anchor) != _NUMBER.findall(text[best.start : best.end]):
-        raise ToolError(
-            f"The closest passage, line {_line(text, best.start)}, has other numbers: "
-            f"{text[best.start : best.end][:300]!r}. Copy it as it is. Nothing was changed."
-        )
-    # Blanked, so that the runner-up cannot overlap it.
-    rest = text[: best.start] + "\n" * (best.end - best.start) + text[best.end :]
-    second = _closest(rest, anchor)
-    if second.score > best.score - margin:
-        raise _ambiguous(text, best.start, second.start)
-    return best
+    place = Place(every[start].start, every[end].end, 100.0 * (1 - slips / len(wanted)))
+    for mark in "*_`":
+        if text.count(mark, place.start, place.end) % 2:
+            raise ToolError(f"The passage in line {_line(text, place.start)} is cut within {mark}. Copy it as it is.")
+    return place
 
 
-def _closest(text: str, anchor: str) -> Place:
-    """The passage most like the anchor; a score of 0 where nothing is like any of it."""
-    found = _roughly(text, anchor)
-    if found is None:
-        return Place(0, 0, 0.0)
-    # The window has the anchor's length; a passage with words more or less has not. Try the word edges around it.
-    reach = min(16 + len(anchor) // 8, 96)  # all pairs of edges are tried: a long anchor must not take minutes
-    words = [m.span() for m in re.finditer(r"\w+|[^\w\s]", text[max(0, found.start - reach) : found.end + reach])]
-    offset = max(0, found.start - reach)
-    starts = [s + offset for s, _ in words if abs(s + offset - found.start) <= reach]
-    ends = [e + offset for _, e in words if abs(e + offset - found.end) <= reach]
-    spans = [(s, e) for s in starts for e in ends if s < e]
-    if not spans:
-        return found
-    if len(anchor) > _LONG:
-        # One edge after the other: all pairs of a page-long anchor take half a minute.
-        before = [s for s in starts if s < found.end] or [found.start]
-        _, _, start = max((fuzz.ratio(anchor, text[s : found.end]), -s, s) for s in before)
-        spans = [(start, e) for e in ends if start < e]
-    score, start, end = max((fuzz.ratio(anchor, text[s:e]), s, e) for s, e in spans)
-    # A text without words near has no edges to take; otherwise whole words are worth a little likeness.
-    return found if found.score > score + 2 else Place(start, end, score)
+def _candidates(words: Sequence[Token], wanted: Sequence[Token]) -> Iterator[tuple[int, int, int]]:
+    """(first word, last word, slips) of every passage that has the words."""
+    where: dict[str, list[int]] = {token.word: [] for token in wanted}
+    for number, token in enumerate(words):
+        if token.word in where:
+            where[token.word].append(number)
+    once = Counter(token.word for token in wanted)
+    most = min(_MOST_SLIPS, (len(wanted) - 1) // 3)
+    # Each slip takes up to two of the anchor's words, so that of so many others one is in the passage as it is.
+    rarest = sorted(range(len(wanted)), key=lambda n: (len(where[wanted[n].word]), once[wanted[n].word]))[
+        : 2 * most + 1
+    ]
+    steps = 0
+    for pivot in rarest:
+        for at in where[wanted[pivot].word]:
+            back = _walk(words, wanted, at - 1, pivot - 1, -1, most)
+            forth = None if back is None else _walk(words, wanted, at + 1, pivot + 1, 1, most - back[1])
+            steps += 1 if back is None else 2 * len(wanted)
+            if steps > _MOST_STEPS:
+                raise ToolError("The anchor's words are too common here to tell places apart. Add rarer words to it.")
+            if back is not None and forth is not None:
+                yield back[0], forth[0], back[1] + forth[1]
 
 
-def _roughly(text: str, anchor: str) -> Place | None:
-    """Where the passage most like the anchor is, give or take some characters."""
-    if len(anchor) <= _PROBE:
-        return _aligned(text, anchor, 0, len(text))
-    # Where pieces of the anchor are, and there the whole of it. Of a passage that is like it, some piece is at least
-    # as much alike as the whole.
-    step = max(_PROBE, (len(anchor) - _PROBE) // (_MOST_PROBES - 1))
-    offsets = [*range(0, len(anchor) - _PROBE, step), len(anchor) - _PROBE]
-    reach = len(anchor) // 6 + 32
-    tried: list[int] = []
-    best: Place | None = None
-    for offset in offsets:
-        piece = _aligned(text, anchor[offset : offset + _PROBE], 0, len(text))
-        if piece is None or any(abs(piece.start - offset - other) < reach // 4 for other in tried):
-            continue
-        tried.append(piece.start - offset)
-        near = piece.start - offset
-        head = _aligned(text, anchor[:_PROBE], near - reach, near + _PROBE + reach)
-        tail = _aligned(text, anchor[-_PROBE:], near + len(anchor) - _PROBE - reach, near + len(anchor) + reach)
-        start = max(0, near) if head is None else head.start
-        end = min(len(text), near + len(anchor)) if tail is None else tail.end
-        score = fuzz.ratio(anchor, text[start:end]) if start < end else 0.0
-        if start < end and (best is None or score > best.score):
-            best = Place(start, end, score)
-    return best
+def _walk(
+    words: Sequence[Token], wanted: Sequence[Token], at: int, number: int, way: int, most: int
+) -> tuple[int, int] | None:
+    """(the last word reached, slips) of going one way through passage and anchor together; None where they part."""
+    slips = 0
+    while 0 <= number < len(wanted):
+        if not 0 <= at < len(words):
+            return None
+        here, sent = words[at].word, wanted[number].word
+        if here != sent:
+            slips += 1
+            if slips > most:
+                return None
+            if _joined(wanted, number, way) == here:
+                number += way
+            elif _joined(words, at, way) == sent:
+                at += way
+            elif not is_slip(sent, here):
+                return None
+        at, number = at + way, number + way
+    return at - way, slips
 
 
-def _aligned(text: str, piece: str, start: int, end: int) -> Place | None:
-    """The part of `text[start:end]` most like a short piece; None where none is much alike."""
-    start = max(0, start)
-    found = fuzz.partial_ratio_alignment(piece, text[start : max(start, end)], score_cutoff=_FAINT)
-    # Of a text shorter than the piece, the text is looked for in the piece.
-    if found is None or found.dest_end <= found.dest_start:
-        return None
-    return Place(start + found.dest_start, start + found.dest_end, found.score)
+def _joined(row: Sequence[Token], at: int, way: int) -> str:
+    """Two neighbours as one word (over night, overnight); empty where they are no words, of which one is long."""
+    if not 0 <= at + way < len(row):
+        return ""
+    left, right = sorted((at, at + way))
+    one, other = row[left].word, row[right].word
+    return one + other if one.isalpha() and other.isalpha() and one.isascii() and min(len(one), len(other)) > 2 else ""
+
+
+def _edge(every: Sequence[Token], at: int, sent: Sequence[Token], number: int, way: int) -> int | None:
+    """Where the passage ends, with the idle words and marks that the anchor has there; None where it has others."""
+    while 0 <= number + way < len(sent):
+        number, at = number + way, at + way
+        if not 0 <= at < len(every) or every[at].word != sent[number].word:
+            return None
+    return at
+
+
+def _missing(text: str, anchor: str) -> ToolError:
+    """What to tell of an anchor that is nowhere: the passage that is most like its beginning."""
+    near = fuzz.partial_ratio_alignment(anchor[:_PROBE], text, score_cutoff=_FAINT)
+    if len(anchor) < 16:
+        return ToolError(f"{anchor!r} is not in the file, and is too short for an inexact match. Copy more of it.")
+    if near is None or near.dest_end <= near.dest_start:
+        return ToolError("The anchor is not in the file, nor anything like it. Read the file and copy from it.")
+    shown = text[near.dest_start : near.dest_start + min(max(len(anchor) + 20, _PROBE), 300)]
+    return ToolError(
+        f"The anchor is not in the file: the closest passage, line {_line(text, near.dest_start)}, has other words, "
+        f"other numbers or other signs: {shown!r}. Copy it as it is. Nothing was changed."
+    )
 
 
 def _ambiguous(text: str, first: int, second: int) -> ToolError:

@@ -43,7 +43,7 @@ def script(seed: int) -> list[Completion]:
 
 async def measure(episodes: int, concurrency: int) -> dict[str, float]:
     settings = Settings(search=SearchConfig(dense=False))
-    shared = Shared.local(open_index(settings))
+    shared = Shared.local(open_index(settings, None))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out.jsonl")
         make = lambda episode, kit: ScriptedModel(script(episode.turns))  # noqa: E731

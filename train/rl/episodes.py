@@ -162,6 +162,7 @@ class Episodes:
         async with open_kit(self._settings, folder, self._shared) as kit:
             tools = self._cache.of(kit.tools)
             episode = Episode()
+            kit.take_up(episode)
             episode.apply(
                 Started(
                     id=f"{order.task.id}/{order.number}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,14 @@ from policy import trajectory
 from policy.cli import main
 
 DEMO = ["run", "--demo", "--pace", "0"]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The folder of a finished run, to be read."""
+    out = tmp_path_factory.mktemp("demo") / "run"
+    assert main([*DEMO, "--quiet", "-o", str(out)]) == 0
+    return out
 
 
 def test_the_demo_uses_every_tool_and_writes_the_report_in_three_forms(tmp_path, capsys):
@@ -36,21 +45,19 @@ def test_the_demo_uses_every_tool_and_writes_the_report_in_three_forms(tmp_path,
     assert "Search results are leads" in shown.err
 
 
-def test_a_demo_cut_short_is_resumed_to_the_same_report(tmp_path):
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert main([*DEMO, "--quiet", "-o", str(whole)]) == 0
-    lines = (whole / "journal.jsonl").read_bytes().splitlines(keepends=True)
+def test_a_demo_cut_short_is_resumed_to_the_same_report(demo, tmp_path):
+    cut = tmp_path / "cut"
+    lines = (demo / "journal.jsonl").read_bytes().splitlines(keepends=True)
     cut.mkdir()
     (cut / "journal.jsonl").write_bytes(b"".join(lines[:9]) + lines[9][:30])
     assert main([*DEMO, "--quiet", "--resume", str(cut)]) == 0
-    assert (cut / "report.md").read_text() == (whole / "report.md").read_text()
+    assert (cut / "report.md").read_text() == (demo / "report.md").read_text()
     assert main([*DEMO, "--quiet", "--resume", str(cut)]) == 0
     assert len(list(trajectory.read_records(cut / "trajectory.jsonl"))) == 1
 
 
-def test_a_recorded_episode_is_replayed_to_the_same_report(tmp_path):
-    out, again = tmp_path / "run", tmp_path / "again"
-    main([*DEMO, "--quiet", "-o", str(out)])
+def test_a_recorded_episode_is_replayed_to_the_same_report(demo, tmp_path):
+    out, again = demo, tmp_path / "again"
     (record,) = trajectory.read_records(out / "trajectory.jsonl")
     assert main(["replay", str(out / "trajectory.jsonl"), "-o", str(again)]) == 0
     assert (again / record["id"] / "report.html").read_text() == (out / "report.html").read_text()
@@ -116,9 +123,8 @@ def test_a_faulty_rubric_is_refused_before_anything_runs(tmp_path, capsys):
     assert "weight" in capsys.readouterr().err
 
 
-def test_a_run_killed_between_its_end_and_its_record_gets_the_record_on_resuming(tmp_path):
-    out = tmp_path / "run"
-    assert main([*DEMO, "--quiet", "-o", str(out)]) == 0
+def test_a_run_killed_between_its_end_and_its_record_gets_the_record_on_resuming(demo, tmp_path):
+    out = shutil.copytree(demo, tmp_path / "run")
     (record,) = trajectory.read_records(out / "trajectory.jsonl")
     (out / "trajectory.jsonl").unlink()
     assert main([*DEMO, "--quiet", "--resume", str(out)]) == 0
@@ -196,19 +202,17 @@ def test_ctrl_c_prints_a_command_that_goes_on(tmp_path):
     assert "put up in 1825" in (out / "report.md").read_text()
 
 
-def test_two_processes_do_not_write_one_run(tmp_path, capsys):
-    out = tmp_path / "run"
-    assert main([*DEMO, "--quiet", "-o", str(out)]) == 0
+def test_two_processes_do_not_write_one_run(demo, tmp_path, capsys):
+    out = shutil.copytree(demo, tmp_path / "run")
     with trajectory.Journal(out / "journal.jsonl"):
         assert main(["run", "--resume", str(out), "--quiet", "--pace", "0"]) == 1
     assert "another process is at work on it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["../../x", "/tmp/judger-x", "a/b", "..", "", "task/0", "x" * 400, ".hidden"])
-def test_a_replayed_report_is_written_within_its_folder_whatever_the_id(tmp_path, name):
-    out, again = tmp_path / "run", tmp_path / "deep" / "deep" / "again"
-    main([*DEMO, "--quiet", "-o", str(out)])
-    (record,) = trajectory.read_records(out / "trajectory.jsonl")
+def test_a_replayed_report_is_written_within_its_folder_whatever_the_id(demo, tmp_path, name):
+    again = tmp_path / "deep" / "deep" / "again"
+    (record,) = trajectory.read_records(demo / "trajectory.jsonl")
     before = {path for path in tmp_path.rglob("*")}
     trajectory.write(tmp_path / "odd.jsonl", [{**record, "id": name}])
     assert main(["replay", str(tmp_path / "odd.jsonl"), "-o", str(again)]) == 0

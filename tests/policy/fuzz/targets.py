@@ -5,54 +5,36 @@ from __future__ import annotations
 import gzip
 import json
 import random
-import time
-import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
 from policy.episode import Episode
 from policy.events import Replied, Started
 from policy.index import formats
-from policy.index.parse import Unreadable
+from policy.index.parse import Unreadable, parse_bytes
 from policy.model import Completion, ToolCall
 from policy.models import reply
 from policy.models.limits import too_long
+from policy.page import to_html
+from policy.report import resolve, to_markdown
+from policy.sources import Source, Sources
 from policy.trajectory import record_of, sequences
+from policy.web import replies
 from policy.whole import loads
+from tests.policy.fuzz.attack import Target
+from tests.policy.fuzz.inputs import mutated, report, soup, spliced, value
 from tests.policy.index.made import book, pdf, word
+from tests.policy.web.recorded import ARTICLES, ATOM, DUCK, IDS
+from tests.policy.workspace import edits
 
-__all__ = ["TARGETS", "Found", "attack"]
-
-_PIECES = [
-    b"\0", b"\xff\xfe", b"\xed\xa0\xbd", b'"\\ud83d"', b"[" * 3000, b'{"a":' * 3000, b"(" * 500, b"<<" * 500, b"null",
-    b"1e999", b"99999999999999999999", b"NaN", b"-1", b"stream\n", b"endobj", b"/Kids[3 0 R 3 0 R]", b"/Parent 4 0 R",
-    b"/Filter/FlateDecode", b"<think>", b"</think>", b"<tool_call>", b"</tool_call>", b"<table>" * 300, b"<div>" * 900,
-    b"&#x0;", b"<!--", b"]]>", "\u2028\u202e".encode(), b",,,,\n" * 50, b"\"" * 7, b"=" * 80, b"#" * 400, b"\r",
-    b" " * 5000,
-]  # fmt: skip
+__all__ = ["TARGETS"]
 
 
-def _mutated(seed: bytes, rng: random.Random) -> bytes:
-    """The bytes with one to eight places changed: flipped, cut, doubled, or with a hostile piece put in."""
-    data = bytearray(seed)
-    for _ in range(rng.randint(1, 8)):
-        at = rng.randrange(len(data) + 1)
-        until = min(len(data), at + rng.choice((1, 2, 8, 64, 512)))
-        match rng.randrange(5):
-            case 0:
-                data[at:until] = bytes(rng.randrange(256) for _ in range(until - at))
-            case 1:
-                del data[at:until]
-            case 2:
-                data[at:at] = data[at:until] * rng.randint(1, 4)
-            case 3:
-                data[at:at] = rng.choice(_PIECES)
-            case 4:
-                data[at:until] = rng.choice(_PIECES)
-    return bytes(data)
-
-
-def _file(data: bytes, name: str) -> None:
+def _file(given: tuple[bytes, str]) -> None:
+    data, name = given
     try:
         document = formats.read(data, name, "title")
     except Unreadable as error:
@@ -61,7 +43,16 @@ def _file(data: bytes, name: str) -> None:
     assert document.paragraphs
 
 
-def _reply(data: bytes, _: str) -> None:
+def _page(given: tuple[bytes, str, str]) -> None:
+    data, suffix, charset = given
+    try:
+        document = parse_bytes(data, suffix, "given", charset)
+    except Unreadable:
+        return
+    assert all(one.text.strip() for one in document.paragraphs), "an empty paragraph"
+
+
+def _reply(data: bytes) -> None:
     try:
         completion = reply.read(data, id_prefix="call")
     except reply.NoReply as error:
@@ -70,7 +61,7 @@ def _reply(data: bytes, _: str) -> None:
     _recorded(completion)
 
 
-def _arguments(data: bytes, _: str) -> None:
+def _arguments(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     too_long(400, text)
     _recorded(Completion(tool_calls=(ToolCall("c", text[:30], text),), content=text, thought=text))
@@ -95,53 +86,111 @@ _HERMES = '<think>hm</think>words <tool_call>{"name": "todo", "arguments": {"ite
 _PAGE = b"<html><head><title>T</title></head><body><h1>Mill</h1><p>The mill grinds after high water.</p></body></html>"
 _TABLE = b'place,range\nVoe,2.9\n"Sand\nwick",3.1\n'
 
-TARGETS: dict[str, tuple[Callable[[bytes, str], None], list[tuple[bytes, str]]]] = {
-    "pdfs": (_file, [(pdf("The mill grinds after high water."), "a.pdf")]),
-    "files": (
-        _file,
-        [
+
+def _results(given: tuple[str, bytes]) -> None:
+    provider, data = given
+    try:
+        found = replies.pubmed_ids(data) if provider == "ids" else replies.read(provider, data)
+    except replies.BadReply:
+        return
+    for source in found:
+        if isinstance(source, Source):
+            assert re.fullmatch(r"[^{}\\,;#\s]+#0", source.key), f"a key that can't be cited: {source.key!r}"
+
+
+@cache
+def _sources() -> Sources:
+    sources = Sources()
+    sources.add(Source("mill#1", "</h3><script>x</script>", "javascript:x", "<img src=x onerror=y>"))
+    sources.add(Source("a_b#2", "B", "https://a.org/?a=1&b=2", "Text."))
+    return sources
+
+
+def _report(text: str) -> None:
+    resolved = resolve(text, _sources())
+    to_markdown(resolved)
+    page = to_html(resolved, "T")
+    active = re.search(r"<(?:script|img|iframe|object)\b|<[^>]*\s(?:on\w+|style)=|href=\"javascript", page.lower())
+    assert active is None, f"something active: {active.group()!r}"
+
+
+def _patch(edit: edits.Edit) -> None:
+    fault = edits.check(edit)
+    assert not fault, fault
+
+
+def _mutations(*seeds: Any) -> Callable[[int, int], Iterator[Any]]:
+    """Each seed in its turn, mutated; of a tuple the first part, the bytes."""
+
+    def inputs(number: int, seed: int) -> Iterator[Any]:
+        chance = random.Random(seed)
+        for turn in range(number):
+            good = seeds[turn % len(seeds)]
+            yield mutated(good, chance) if isinstance(good, bytes) else (mutated(good[0], chance), *good[1:])
+
+    return inputs
+
+
+def _pages(number: int, seed: int) -> Iterator[tuple[bytes, str, str]]:
+    chance = random.Random(seed)
+    corpus = files("policy").joinpath("corpus/science")
+    seeds = [corpus.joinpath(name).read_bytes() for name in ("fiddle.html", "tides.md", "lichens.txt")]
+    charsets = ["", "utf-8", "utf-16", "latin-1", "gb2312", "nonsense", "idna", "punycode", "utf-7"]
+    for _ in range(number):
+        data = soup(chance) if chance.random() < 0.4 else mutated(chance.choice(seeds), chance)
+        yield data, chance.choice([".html"] * 5 + [".md", ".txt"]), chance.choice(charsets)
+
+
+def _answers(number: int, seed: int) -> Iterator[tuple[str, bytes]]:
+    chance = random.Random(seed)
+    rows = [{"title": "A", "url": "https://a.org/x", "description": "About <b>mills</b>", "content": "About mills"}]
+    plain = json.dumps({"web": {"results": rows}, "results": rows}).encode()
+    marked = {"duckduckgo": DUCK, "arxiv": ATOM, "pubmed": ARTICLES}
+    seeds = {"brave": plain, "tavily": plain, "searxng": plain, "ids": IDS, **marked}
+    for _ in range(number):
+        provider = chance.choice([*seeds])
+        data = mutated(seeds[provider], chance)
+        if provider in marked:
+            if chance.random() < 0.5:
+                data = spliced(seeds[provider], chance)
+        else:
+            # Most in the right envelope, so that what is read of a row meets them too.
+            odd = [value(chance, 3) for _ in range(chance.randrange(5))]
+            envelope = {"web": {"results": odd}, "results": odd, "esearchresult": {"idlist": odd}}
+            match chance.randrange(5):
+                case 0:
+                    data = json.dumps(value(chance, 4)).encode()
+                case 1 | 2 | 3:
+                    data = json.dumps(envelope).encode()
+        yield provider, data
+
+
+def _reports(number: int, seed: int) -> Iterator[str]:
+    chance = random.Random(seed)
+    return (report(chance) for _ in range(number))
+
+
+TARGETS = {
+    "pdfs": Target(_mutations((pdf("The mill grinds after high water."), "a.pdf")), _file),
+    "files": Target(
+        _mutations(
             (_PAGE, "a.html"), (b"---\ntitle: T\n---\n# Mill\n\nText.\n\n```\n# no\n```\n", "a.md"), (_TABLE, "a.csv"),
             (b'{"tide": {"Voe": [2.9, null]}, "note": "high"}', "a.json"), (b"Mill\n====\n\nText.\n", "a.rst"),
             (word("The mill."), "a.docx"), (book(), "a.epub"), (gzip.compress(b"# A\n\nText."), "a.md.gz"),
-        ],
+        ),
+        _file,
     ),
-    "replies": (
+    "pages": Target(_pages, _page, seconds=1),
+    "results": Target(_answers, _results, seconds=1),
+    "replies": Target(
+        _mutations(
+            _completion({"role": "assistant", "content": None, "tool_calls": [_CALL]}),
+            _completion({"role": "assistant", "content": _HERMES}),
+            _completion({"role": "assistant", "content": [{"type": "text", "text": "a"}], "reasoning": "b"}),
+        ),
         _reply,
-        [
-            (_completion({"role": "assistant", "content": None, "tool_calls": [_CALL]}), ""),
-            (_completion({"role": "assistant", "content": _HERMES}), ""),
-            (_completion({"role": "assistant", "content": [{"type": "text", "text": "a"}], "reasoning": "b"}), ""),
-        ],
     ),
-    "arguments": (_arguments, [(b'{"items": ["a", {"b": [1, 2]}]}', ""), (_HERMES.encode(), "")]),
+    "arguments": Target(_mutations(b'{"items": ["a", {"b": [1, 2]}]}', _HERMES.encode()), _arguments),
+    "reports": Target(_reports, _report, seconds=1),
+    "patches": Target(edits.generated, _patch, seconds=1),
 }  # fmt: skip
-
-
-@dataclass
-class Found:
-    """What an attack has found."""
-
-    inputs: int = 0
-    slowest: float = 0.0
-    failures: list[tuple[bytes, str]] = field(default_factory=list)
-
-    def figures(self) -> dict[str, float]:
-        return {"inputs": self.inputs, "failures": len(self.failures), "slowest_seconds": round(self.slowest, 3)}
-
-
-def attack(name: str, inputs: int, seed: int) -> Found:
-    """Gives a target that many inputs, and finds those that it does not bear."""
-    target, seeds = TARGETS[name]
-    rng = random.Random(f"{name} {seed}")
-    found = Found()
-    for number in range(inputs):
-        data, kind = seeds[number % len(seeds)]
-        data = _mutated(data, rng)
-        start = time.perf_counter()
-        try:
-            target(data, kind)
-        except Exception:  # noqa: BLE001 - each is a finding, kept with its trace
-            found.failures.append((data, traceback.format_exc()))
-        found.slowest = max(found.slowest, time.perf_counter() - start)
-        found.inputs += 1
-    return found

@@ -114,3 +114,24 @@ def test_nine_in_ten_paraphrased_questions_find_their_paragraph_among_the_first_
     found = agent_search.ranks(index.search)
     assert agent_search.recall(found, 5) >= 0.9
     assert agent_search.recall(found, 5) > agent_search.recall(agent_search.ranks(index.candidates), 5)
+
+
+def test_a_document_added_without_the_encoder_is_found_by_its_words(tmp_path):
+    class Lengths:
+        name, width = "lengths", 2
+
+        def __call__(self, texts):
+            import numpy as np
+
+            return np.asarray([[1.0, 0.0] for _ in texts], dtype=np.float32)
+
+    folder, out = tmp_path / "docs", tmp_path / "i.sqlite"
+    folder.mkdir()
+    (folder / "a.md").write_text("The mill grinds barley.")
+    build(out, folder, embedder=Lengths())
+    (folder / "b.md").write_text("A dragon guards the quarry.")
+    build(out, folder)
+    index = LocalIndex.open(out, Lengths())
+    assert [hit.passage.key for hit in index.search("dragon quarry", 1)] == ["b#1"]
+    assert {hit.passage.key for hit in index.search("barley", 5)} == {"a#1"}
+    index.close()

@@ -30,6 +30,14 @@ def test_tables_and_json_are_read_by_what_their_values_are_called():
     assert len(_texts(b'{"a": 1}\n{"a": 2}\n', "a.jsonl")) == 2
 
 
+def test_tables_books_and_all_else_are_in_any_encoding_that_plain_text_may_be_in():
+    table = "Ort,Höhe\nVoe,2.9\n"
+    for encoding in ("utf-8-sig", "utf-16", "cp1252"):
+        assert _texts(table.encode(encoding), "a.csv") == [("", "- Ort: Voe; Höhe: 2.9")]
+    with pytest.raises(Unreadable, match="binary"):
+        formats.read(b"a,b\n\0,1\n", "a.csv", "")
+
+
 def test_restructured_text_has_its_headings():
     text = b"Tides\n=====\n\nThey rise.\n\nNeap\n----\n\nThey rise less.\n"
     assert _texts(text, "a.rst") == [("Tides", "They rise."), ("Neap", "They rise less.")]

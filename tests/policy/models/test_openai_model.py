@@ -8,7 +8,7 @@ import pytest
 
 from policy.config import ModelConfig
 from policy.errors import ConfigError, ContextFull, ModelAway, ModelError
-from policy.models import open_model
+from policy.models import open_model, openai
 
 TOOLS = [{"type": "function", "function": {"name": "search", "description": "", "parameters": {"type": "object"}}}]
 
@@ -101,7 +101,8 @@ def test_a_model_without_a_name_is_refused_before_any_request():
         (b'{"choices": [{"message": null}]}', "without a message"),
     ],
 )
-async def test_what_is_no_reply_is_asked_again_and_then_the_model_is_away(loopback, body, says):
+async def test_what_is_no_reply_is_asked_again_and_then_the_model_is_away(loopback, body, says, monkeypatch):
+    monkeypatch.setattr(openai, "_PAUSES", (0.02, 0.05))
     answers = [body, body, json.dumps(_reply(content="good")).encode()]
     for patience, outcome in ((20, None), (0, says)):
         left = iter(answers)

@@ -38,9 +38,28 @@ def test_files_are_written_listed_and_read_by_ranges(file):
         file("read", "notes/a.md", first_line=101)
 
 
-def test_a_single_endless_line_is_cut_with_a_note(file):
-    file("write", "a.txt", "x" * 9000)
-    assert "line cut here: 9,000 characters" in file("read", "a.txt")
+def test_a_single_endless_line_is_read_by_columns(file):
+    file("write", "a.txt", "".join(chr(97 + n % 26) for n in range(450)) + "\nend")
+    shown, column = "", 1
+    while column:
+        note, _, part = file("read", "a.txt", first_column=column).partition("\n")
+        shown += part
+        column = int(note.rpartition("first_column=")[2]) if "first_column=" in note else 0
+    assert shown == "".join(chr(97 + n % 26) for n in range(450))
+    assert note.endswith("go on with first_line=2")
+    with pytest.raises(ToolError, match="451 is none of them"):
+        file("read", "a.txt", first_column=451)
+
+
+def test_words_are_found_in_one_file_or_in_all(file):
+    file("write", "a.txt", "One\nThe MILL (of Voe)\nTwo")
+    file("write", "b/c.txt", "x" * 5000 + "mill (of voe)")
+    one = file("grep", "a.txt", "mill (of")
+    assert one == "1 lines hold 'mill (of', 1 are shown.\na.txt:2: The MILL (of Voe)"
+    every = file("grep", ".", "mill (of")
+    assert "a.txt:2: The MILL" in every
+    assert "b/c.txt:1, character 5,001: xxx" in every
+    assert file("grep", ".", "nowhere").startswith("0 lines")
 
 
 @pytest.mark.parametrize(

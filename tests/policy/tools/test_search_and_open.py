@@ -7,9 +7,11 @@ import re
 import pytest
 
 from policy.errors import ToolError
-from policy.index.store import LocalIndex
+from policy.index.store import LocalIndex, Passage
+from policy.sources import Source
+from policy.tools.authority import Authority
 from policy.tools.open import OpenTool
-from policy.tools.search import IndexProvider, SearchTool
+from policy.tools.search import Found, IndexProvider, SearchTool
 
 
 @pytest.fixture
@@ -60,7 +62,6 @@ async def test_one_bad_target_does_not_spoil_the_batch_but_only_bad_ones_are_an_
 
 
 async def test_the_rest_of_a_page_is_opened_by_its_address(tmp_path):
-    from policy.index.store import Passage
 
     class Pages:
         async def read(self, address):
@@ -71,3 +72,64 @@ async def test_the_rest_of_a_page_is_opened_by_its_address(tmp_path):
     again = re.search(r'open "(https://a.org/p#\d+-4)"', shown)
     assert again is not None
     assert "[a.org-p#4]" in (await tool.open([again.group(1)])).text + (await tool.open(["https://a.org/p#4"])).text
+
+
+class Hosted:
+    """Answers every query with the same results."""
+
+    def __init__(self, *found):
+        self.found = found
+
+    async def search(self, query, limit):
+        return [one for one in self.found if query in one.source.text][:limit]
+
+
+def _found(key, text, score, location=""):
+    return Found(Source(f"{key}#0", key, location or f"https://{key}", text), score=score)
+
+
+async def test_what_a_hosted_search_has_shown_is_opened_by_its_key():
+    class Pages:
+        async def read(self, address):
+            return [Passage("a.org-p#1", "Page", address, "", "All of it.")]
+
+    shown = await SearchTool(Hosted(_found("a.org-p", "mill", 1.0, "https://a.org/p"))).search(["mill"])
+    opener, offline = OpenTool(None, Pages()), OpenTool(None)
+    with pytest.raises(ToolError, match="no document"):
+        await opener.open(["a.org-p"])
+    for source in shown.sources:
+        opener.sources.add(source)
+    offline.sources = opener.sources
+    for target in ("a.org-p", "a.org-p#0", "a.org-p#1"):
+        assert "All of it." in (await opener.open([target])).text
+    with pytest.raises(ToolError, match="only what the search has shown"):
+        await offline.open(["a.org-p#0"])
+
+
+async def test_several_queries_for_one_thing_have_one_ranked_answer():
+    provider = Hosted(*(_found(f"d{n}.org", "mill wheel" if n % 3 else "mill", 1 - n / 20) for n in range(9)))
+    fused = await SearchTool(provider).search(["mill", "wheel"], results=4, together=True)
+    assert [source.key[:2] for source in fused.sources] == ["d1", "d2", "d4", "d5"]  # both queries find these
+    ranked = SearchTool(provider, rank=lambda queries, texts: [float(int(text[1])) for text in texts])
+    best = await ranked.search(["mill", "wheel"], results=3, together=True)
+    assert [source.key for source in best.sources] == ["d8.org#0", "d7.org#0", "d5.org#0"]
+    assert best.text.count("[d") == 3
+
+
+async def test_a_source_of_authority_below_the_cut_is_raised_above_it():
+    found = [_found(f"d{n}.com", "mill", 1.0) for n in range(5)] + [_found("x.edu", "mill", 0.99)]
+    result = await SearchTool(Hosted(*found), order=Authority(["edu"]).order).search(["mill"], results=5)
+    assert result.sources[0].key == "x.edu#0"
+    assert len(result.sources) == 5
+
+
+async def test_a_goal_shows_the_paragraphs_of_a_long_document_that_have_to_do_with_it(tmp_path):
+    texts = [f"Paragraph {n} speaks of the weather. " * 8 for n in range(60)]
+    texts[40] += "The wheel was renewed in 1899."
+    (tmp_path / "long.md").write_text("\n\n".join(texts))
+    tool = OpenTool(LocalIndex.in_memory(tmp_path), max_chars=4000)
+    assert "1899" not in (await tool.open(["long"])).text
+    result = await tool.open(["long"], goal="When was the wheel renewed?")
+    assert "[long#41]" in result.text
+    assert "of its 60 paragraphs" in result.text
+    assert len(result.text) < 4000

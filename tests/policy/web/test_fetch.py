@@ -269,6 +269,14 @@ def test_addresses_that_differ_have_keys_that_differ():
         "https://a.org/p",
         "https://a.org/p?id=1",
         "https://a.org/p?id=2",
+        "http://a.org/p",
+        "https://a.org:8443/p",
+        "https://a.org/p/",
+        "https://a.org//p",
+        *(f"https://a.org/{path}" for path in ("a/b", "a-b", "a_b", "a/b/", "a//b", "a.b", "a%2Fb", "A/b", "a b")),
+        "https://a-b.org/c",
+        "https://x.a/b.org/c",
+        "https://x.a-b.org/c",
         *(f"https://a.org/{'x' * 90}{n}" for n in "ab"),
     ]
     keys = [page_key(address) for address in addresses]
