@@ -3,8 +3,8 @@
 The first line of standard input is the job: {"system", "url", "model", "warm_up", "cases", "rounds", "at_once",
 "max_tokens", "patience"}, the last in seconds for a request, null for the library's own. Any other line starts the next
 round. Out comes {"ready": true}, after each round {"round": N}, and a line for each report: {"id", "round", "seconds",
-"verdicts": [true, false or null], "failed": [whether the judge failed there], "value", "error"}. A verdict is null where
-the library has none; `value` is the report's number.
+"verdicts": [true, false or null], "failed": [whether the judge failed there], "value", "error"}. A verdict is null
+where the library has none; `value` is the report's number.
 """
 
 import asyncio
