@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ def working(pythons: Pythons, job: dict[str, Any], threads: int) -> Iterator[Wor
         stdout=subprocess.PIPE,
         stderr=None if "-v" in sys.argv else subprocess.DEVNULL,
         text=True,
+        start_new_session=True,
         env={
             **os.environ,
             "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
@@ -107,8 +109,11 @@ def working(pythons: Pythons, job: dict[str, Any], threads: int) -> Iterator[Wor
             worker.read()
             yield worker
         finally:
-            process.terminate()
+            assert process.stdin is not None
+            process.stdin.close()  # it ends by itself
             try:
-                process.wait(30)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
+            with suppress(ProcessLookupError):  # of its engine's processes, none is left behind
+                os.killpg(process.pid, signal.SIGKILL)
