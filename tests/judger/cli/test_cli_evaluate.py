@@ -99,6 +99,18 @@ def test_a_refused_task_is_named_with_its_reason_and_is_no_zero(run, tmp_path, r
     assert f"1 task left out, refused: t3 ({why})" in " ".join(ran.out.split())
 
 
+def test_a_cascade_scores_a_benchmark_and_goes_on_where_it_was(run, tmp_path, rubrics, reports):
+    cascade, kept = tmp_path / "cascade.toml", tmp_path / "run.jsonl"
+    cascade.write_text('margin = 0.1\n[[first]]\nengine = "scripted"\n[[second]]\nengine = "scripted"\n')
+    flags = ["--rubrics", rubrics, "--reports", reports, "--engine", "cascade", "--cascade", cascade, "-o", kept]
+    (line,) = run("eval", "researchrubrics", *flags, "--json").lines
+    assert line["judge_id"].startswith("cascade-")
+    assert line["tasks"] == result(run, rubrics, reports)["tasks"]
+    before = kept.read_text()
+    assert run("eval", "researchrubrics", *flags, "--json").lines == [line]
+    assert kept.read_text() == before
+
+
 def test_the_table_has_all_axes_and_domains(run, rubrics, reports):
     ran = run("eval", "researchrubrics", "--rubrics", rubrics, "--reports", reports, *SCRIPTED)
     assert ran.code == 0
