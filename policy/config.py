@@ -46,8 +46,12 @@ class ModelConfig(_Frozen):
     """Sampling temperature; the endpoint's own default without it. 0 is greedy."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     """Nucleus sampling; off without it."""
+    stream: bool = True
+    """Ask for a reply piece by piece where someone watches it being written; off for endpoints that do it badly."""
     timeout: float = Field(default=600, gt=0)
     """Seconds for one reply."""
+    stall: float = Field(default=120, gt=0)
+    """Seconds for which a reply that has begun may stand still."""
     patience: float = Field(default=600, ge=0)
     """Seconds for which a request is repeated that fails for a passing reason: an outage, overload, a reply that is
     none. Then the episode is left as it stands, to be resumed."""
