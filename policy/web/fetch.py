@@ -20,7 +20,7 @@ import httpx
 
 from policy.config import FetchConfig
 from policy.errors import ToolError
-from policy.index import parse
+from policy.index import formats, parse
 from policy.index.apart import parse_apart
 from policy.index.store import Passage
 from policy.web.body import ACCEPTED, UnreadableBody, read_body
@@ -32,7 +32,20 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 # Prefixes of NAT64, which hide an IPv4 address that the network behind them would dial.
 _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
-_TYPES = {"text/html": ".html", "application/xhtml+xml": ".html", "application/pdf": ".pdf"}
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+_TYPES = {
+    "text/html": ".html",
+    "application/xhtml+xml": ".html",
+    "application/pdf": ".pdf",
+    "application/epub+zip": ".epub",
+    "application/json": ".json",
+    "text/csv": ".csv",
+    f"{_OFFICE}.wordprocessingml.document": ".docx",
+    f"{_OFFICE}.presentationml.presentation": ".pptx",
+    f"{_OFFICE}.spreadsheetml.sheet": ".xlsx",
+}
+_UNTOLD = ("", "application/octet-stream", "binary/octet-stream", "application/zip", "application/x-zip-compressed")
+"""Types that say nothing of what is in a file; then the end of its address does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,14 @@ class Page:
     media_type: str
     data: bytes
     charset: str = ""
+
+
+def _suffix(page: Page) -> str:
+    """What says how a page is read; empty where it is not."""
+    if page.media_type in _UNTOLD:
+        end = formats.kind(urlsplit(page.address).path)
+        return end if end in _TYPES.values() else ""
+    return _TYPES.get(page.media_type, ".txt" if page.media_type.startswith("text/") else "")
 
 
 def is_public(address: str) -> bool:
@@ -93,7 +114,7 @@ class WebReader:
     async def read(self, address: str) -> list[Passage]:
         """The passages of a page, keyed by its host and path. Raises ToolError that says what to do instead."""
         page = await self.fetch(address)
-        suffix = _TYPES.get(page.media_type, ".txt" if page.media_type.startswith("text/") else "")
+        suffix = _suffix(page)
         if page.media_type.startswith(("image/", "audio/", "video/")):
             raise ToolError(
                 f"{address} is {page.media_type}: pictures and sound are not read here, for no model for them is at "

@@ -15,6 +15,7 @@ from policy.config import FetchConfig
 from policy.errors import ToolError
 from policy.web.cache import DiskCache
 from policy.web.fetch import WebReader, is_public, page_key
+from tests.policy.index.made import book, sheets, slides
 
 HTML = b"<html><head><title>Mill</title></head><body><p>The mill grinds barley by tide.</p></body></html>"
 
@@ -178,6 +179,21 @@ async def test_a_page_that_never_ends_is_given_up(web):
         with pytest.raises(ToolError, match=r"took more than 0\.5 s"):
             await web(seconds=0.5).read(f"http://open.test:{port}/")
         await left.wait()
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "path"),
+    [
+        (slides, "application/vnd.openxmlformats-officedocument.presentationml.presentation", "/download?id=7"),
+        (sheets, "application/octet-stream", "/data/Catch.XLSX"),
+        (book, "application/zip", "/book.epub"),
+    ],
+)
+async def test_documents_of_the_web_are_read_by_what_they_are(web, loopback, make, kind, path):
+    data = make()
+    server = loopback(lambda _: (200, {"content-type": kind}, data), host="127.0.0.2")
+    passages = await web(seconds=60).read(f"http://open.test:{server.port}{path}")
+    assert any("Voe" in p.text or "mill" in p.text for p in passages)
 
 
 @pytest.mark.parametrize(
