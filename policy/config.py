@@ -99,6 +99,9 @@ class ContextConfig(_Frozen):
     """Share of `tokens` at which the history is compacted."""
     keep_turns: int = Field(default=4, ge=1)
     """Latest turns that a compaction leaves as they are."""
+    summary: Literal["extract", "model"] = "extract"
+    """Who says what was done in the turns that a compaction takes out: extracts of them, or the model in its own words,
+    which costs a reply. Findings, plan, sources and files are kept either way."""
     observation_chars: int = Field(default=8_000, ge=200)
     """A longer observation is stored in the workspace, and a summary with its path enters the context."""
     summary_chars: int = Field(default=2_400, ge=100)

@@ -112,7 +112,8 @@ class LiveView:
                 return [_line("✗" if event.is_error else "=", first, style, 240), _line(" ", size, "dim italic")]
             case Compacted():
                 count = event.keep_from - 2
-                return [_line("~", f"history compacted: {count} messages became a summary", "magenta")]
+                how = ", written by the model" if event.written else ""
+                return [_line("~", f"history compacted: {count} messages became a summary{how}", "magenta")]
             case Finished():
                 style = {"done": "bold green", "forced": "bold yellow", "failed": "bold red"}[event.status]
                 reason = f": {event.reason}" if event.reason else ""
