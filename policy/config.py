@@ -22,6 +22,7 @@ __all__ = [
     "SearchConfig",
     "Settings",
     "ShellConfig",
+    "SpeechConfig",
     "check_settings",
     "load_settings",
 ]
@@ -69,6 +70,21 @@ class ModelConfig(_Frozen):
     """Where transformers runs."""
     dtype: str = "auto"
     """The precision transformers loads."""
+
+
+class SpeechConfig(_Frozen):
+    """A model that writes down speech."""
+
+    name: str = ""
+    """The endpoint's name for it."""
+    base_url: str | None = None
+    """The address of an OpenAI-compatible endpoint with /audio/transcriptions."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """The environment variable that the command line reads the key from."""
+    language: str = ""
+    """What is spoken, such as `en`; found out by the model without it."""
+    timeout: float = Field(default=120, gt=0)
+    """Seconds for one recording."""
 
 
 class BudgetConfig(_Frozen):
@@ -196,6 +212,13 @@ class Settings(_Frozen):
 
     model: ModelConfig = ModelConfig()
     """The chat model."""
+    reader: ModelConfig | None = None
+    """A chat model that picks, of a long document, the paragraphs which `open` shows for a goal; without it they are
+    ranked by words."""
+    vision: ModelConfig | None = None
+    """A chat model that sees pictures. With it there is the tool `describe_image`."""
+    speech: SpeechConfig | None = None
+    """A model that writes down speech. With it there is the tool `transcribe`."""
     agent: AgentConfig = AgentConfig()
     """The loop."""
     search: SearchConfig = SearchConfig()

@@ -143,8 +143,7 @@ async def _run(arguments: argparse.Namespace, run: Run) -> int:
         raise ConfigError(f"{run.folder}: nothing has happened in this run yet; give its QUERY and another folder")
     view = LiveView(settings.agent.budget)
     make_model = _maker(settings, arguments.pace if is_demo else None, None if arguments.quiet else view)
-    key = os.environ.get(settings.search.api_key_env)
-    async with open_shared(settings, search_key=key) as shared:
+    async with open_shared(settings, key=os.environ.get) as shared:
         with nullcontext() if arguments.quiet else view:
             listeners = [] if arguments.quiet else [view]
             notify = view.note if not arguments.quiet else _to_stderr

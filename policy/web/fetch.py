@@ -12,7 +12,7 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
@@ -87,7 +87,8 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 class WebReader:
     """Fetches an address and reads it as passages. A `policy.tools.open.Reader`.
 
-    `resolver` and `is_allowed` are given by tests, which have only loopback addresses.
+    `tools` are those to name for what is no text: {"image": "describe_image"}. `resolver` and `is_allowed` are given by
+    tests, which have only loopback addresses.
     """
 
     def __init__(
@@ -97,8 +98,10 @@ class WebReader:
         cache: DiskCache | None = None,
         resolver: Resolver = resolve,
         is_allowed: Callable[[str], bool] = is_public,
+        tools: Mapping[str, str] | None = None,
     ) -> None:
         self._config, self._cache = config, cache
+        self._tools = tools or {}
         self._resolver, self._is_allowed = resolver, is_allowed
         self._processes = asyncio.Semaphore(max(2, os.cpu_count() or 2))
         # No proxy and no .netrc out of the environment: both would carry requests past the checks.
@@ -116,9 +119,12 @@ class WebReader:
         page = await self.fetch(address)
         suffix = _suffix(page)
         if page.media_type.startswith(("image/", "audio/", "video/")):
+            tool = self._tools.get(page.media_type.partition("/")[0])
             raise ToolError(
-                f"{address} is {page.media_type}: pictures and sound are not read here, for no model for them is at "
-                "hand. Look for a text that describes it."
+                f"{address} is {page.media_type}, which `open` does not read. Use `{tool}`."
+                if tool
+                else f"{address} is {page.media_type}, and no model for that is configured. Look for a text that "
+                "describes it."
             )
         if not suffix:
             raise ToolError(
