@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -248,9 +248,14 @@ def check_settings(data: object, where: str) -> Settings:
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        faults = (
-            f"{where}: {'.'.join(map(str, e['loc']))}: "
-            + ("there is no such setting" if e["type"] == "extra_forbidden" else e["msg"])
-            for e in error.errors()
-        )
-        raise ConfigError("\n".join(faults)) from error
+        raise ConfigError("\n".join(f"{where}: {_fault(fault)}" for fault in error.errors())) from error
+
+
+_RETIRED = {"model.max_retries": "it is now `model.patience`, in seconds"}
+
+
+def _fault(error: Any) -> str:
+    name = ".".join(map(str, error["loc"]))
+    if error["type"] != "extra_forbidden":
+        return f"{name}: {error['msg']}"
+    return f"{name}: there is no such setting" + (f"; {_RETIRED[name]}" if name in _RETIRED else "")
