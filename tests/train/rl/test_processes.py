@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,20 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
+from judger.client import connect
 from tests.train.processes import together
 from tests.train.shapes import random_model
 from train.cli import main
 from train.precision import load
 from train.rl.batch import Experience
 from train.rl.checkpoint import load_optimizer, optimizer_state
-from train.rl.config import RLSettings
+from train.rl.config import RLSettings, load_rl_settings
 from train.rl.parallel import make_accelerator, whole_state
 from train.rl.ppo.critic import Critic
 from train.rl.ppo.learner import Learner
+from train.rl.ppo.train import train_ppo
+from train.rl.reward import JudgeLost, Rewards
+from train.rl.setup import load_inputs
 from train.rl.tokens import Sequence
 
 from .conftest import Tiny, make_tokenizer
@@ -92,16 +97,51 @@ def test_two_processes_learn_what_one_does(sharded: bool, model_folder: Path):
         torch.testing.assert_close(value, weights[name], atol=1e-5, rtol=0)
 
 
-def run(argv: list[str]) -> int:
-    return main(argv)
-
-
 def test_a_run_of_two_processes_has_the_curve_of_one(files: Path, tiny: Tiny, judge: str):  # noqa: F811
     """Real episodes, judged: dealt to two processes they are the same ones."""
     # Cool enough that some episodes earn something: where none does, rounding is all there is to learn from.
     (files / "rl.toml").write_text((files / "rl.toml").read_text().replace("temperature = 1.5", "temperature = 1.1"))
     argv = [*arguments(files, tiny, judge, "two", steps="2"), "--algo", "ppo"]
-    assert together(run, argv) == [0, 0]
+    assert together(main, argv) == [0, 0]
     assert main([*arguments(files, tiny, judge, "one", steps="2"), "--algo", "ppo"]) == 0
     assert equal(curve(files / "two"), curve(files / "one"))
     AutoModelForCausalLM.from_pretrained(files / "two/model")
+
+
+@pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp2"])
+def test_grpo_in_two_processes_has_the_rewards_of_one_and_writes_a_whole_model(
+    sharded: bool,
+    files: Path,  # noqa: F811
+    tiny: Tiny,
+    judge: str,  # noqa: F811
+):
+    text = (files / "rl.toml").read_text().replace("temperature = 1.5", "temperature = 1.1")
+    (files / "rl.toml").write_text(text.replace("tasks_per_step = 3", "tasks_per_step = 2"))
+    argv = [*arguments(files, tiny, judge, "two", steps="2"), "--algo", "grpo"]
+    assert together(main, argv, sharded=sharded) == [0, 0]
+    assert main([*arguments(files, tiny, judge, "one", steps="2"), "--algo", "grpo"]) == 0
+    for two, one in zip(curve(files / "two"), curve(files / "one"), strict=True):
+        for name in ("episodes", "reward", "kl_token", "sampled_tokens"):
+            assert two[name] == pytest.approx(one[name], abs=1e-4), name
+        assert two["gap"] < 1e-4
+    found = AutoModelForCausalLM.from_pretrained(files / "two/model").state_dict()
+    for name, value in AutoModelForCausalLM.from_pretrained(files / "one/model").state_dict().items():
+        torch.testing.assert_close(found[name], value, atol=1e-4, rtol=0)
+
+
+def lose_a_judge(folder: str, model: str, judge: str) -> str:  # noqa: F811
+    """The second process asks where nobody is."""
+    files, here = Path(folder), judge if os.environ["RANK"] == "0" else "127.0.0.1:1"  # noqa: F811
+    inputs = load_inputs(model, files / "tasks.jsonl", files / "settings.json")
+    settings = load_rl_settings(files / "rl.toml")
+    try:
+        train_ppo(inputs, settings, files / "run", Rewards(connect(here, max_attempts=1), wait=0.5), cpu=True)
+    except JudgeLost as error:
+        return str(error)
+    return ""
+
+
+def test_a_judge_lost_by_one_process_ends_both(files: Path, tiny: Tiny, judge: str):  # noqa: F811
+    first, second = together(lose_a_judge, str(files), str(tiny.folder), judge)
+    assert "127.0.0.1:1" in second
+    assert first == f"process 1: {second}"
