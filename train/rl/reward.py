@@ -57,6 +57,14 @@ class Rewards:
         """A batch: `async with rewards.open() as judging`."""
         return Judging(self)
 
+    @staticmethod
+    def settled(judged: list[Judged]) -> list[Judged]:
+        """Rewards that follow from a batch as a whole, be it several processes': what a judge that reads others of it
+        could not read."""
+        if not any(one.judgement and one.value is not None for one in judged):
+            return judged
+        return [replace(one, value=0.0, fault=FOREIGN) if _is_foreign(one) else one for one in judged]
+
     async def wait_for(self, what: str) -> None:
         """Returns once a judge serves. Raises JudgeLost."""
         try:
@@ -108,10 +116,7 @@ class Judging:
         self._queue.put_nowait(None)
         await self._task
         self.seconds_alone = time.perf_counter() - started
-        judged = [self._judged(position) for position in sorted(self._rollouts)]
-        if not any(one.judgement and one.value is not None for one in judged):
-            return judged
-        return [replace(one, value=0.0, fault=FOREIGN) if _is_foreign(one) else one for one in judged]
+        return self._rewards.settled([self._judged(position) for position in sorted(self._rollouts)])
 
     async def _run(self) -> None:
         failures = 0
