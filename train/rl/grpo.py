@@ -20,7 +20,6 @@ from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from judger.errors import JudgerError
-from policy.kit import open_shared
 from train.rl.checkpoint import write_folder
 from train.rl.collect import Batch, collect, figures, orders_of, tasks_of
 from train.rl.config import RLSettings
@@ -174,7 +173,7 @@ class _Hook(TrainerCallback):
         self._sampler = Sampler(
             model, self._inputs.tokenizer, temperature=settings.temperature, turn_tokens=settings.turn_tokens
         )
-        shared = await self._stack.enter_async_context(open_shared(self._inputs.settings))
+        shared = await self._stack.enter_async_context(self._inputs.open_shared())
         return Episodes(self._inputs.settings, shared, self._sampler)
 
 

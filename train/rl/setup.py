@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from judger.engines.find import check_model
 from judger.errors import InvalidRequest
 from policy.config import Settings, load_settings
 from policy.errors import ConfigError
+from policy.kit import Shared, open_shared
 from policy.rollouts import Task, read_tasks
 from train.rl.config import RLSettings
 from train.rl.template import check_template
@@ -26,15 +30,29 @@ class Inputs:
     tokenizer: Any
     tasks: list[Task]
     settings: Settings
+    search_key: str | None = field(default=None, repr=False)
+    """Of the search service that the settings name."""
+
+    def open_shared(self) -> AbstractAsyncContextManager[Shared]:
+        """What all episodes share: the index or the search service, the web, MCP servers."""
+        return open_shared(self.settings, search_key=self.search_key)
 
 
-def load_inputs(model: str, tasks: Path, settings: Path | None) -> Inputs:
-    """Raises ConfigError with every fault of the first thing that is wrong."""
+def load_inputs(model: str, tasks: Path, settings: Path | None, environ: Mapping[str, str] | None = None) -> Inputs:
+    """Raises ConfigError with every fault of the first thing that is wrong.
+
+    `environ` holds the search service's key under the name that the settings give.
+    """
     checked = read_rl_tasks(tasks)
     agent = load_settings(settings)
+    key = (environ or {}).get(agent.search.api_key_env)
+    if agent.search.provider != "local":
+        from policy.web.providers import check_search
+
+        check_search(agent.search, key)
     if agent.search.index is not None and not agent.search.index.is_file():
         raise ConfigError(f"{settings}: search.index: there is no file {agent.search.index}")
-    return Inputs(model, load_tokenizer(model), checked, agent)
+    return Inputs(model, load_tokenizer(model), checked, agent, key)
 
 
 def read_rl_tasks(path: Path) -> list[Task]:
@@ -92,13 +110,19 @@ def load_model(model: str, dtype: str) -> Any:
         raise ConfigError(f"--model {model}: cannot be loaded: {str(error).splitlines()[0]}") from error
 
 
-def check_same_run(out: Path, inputs: Inputs, tasks: Path, settings: RLSettings, algo: str) -> None:
-    """Note what a run is started with; refuse to go on with another. More steps alone are no other run."""
+def check_same_run(
+    out: Path, inputs: Inputs, tasks: Path, settings: RLSettings, algo: str, *, judge_id: str = ""
+) -> None:
+    """Note what a run is started with; refuse to go on with another. More steps alone are no other run.
+
+    The tasks are what the file holds, whatever it is called, and the judge is who it says it is, wherever it runs.
+    """
     path = out / "settings.json"
     given = {
         "algo": algo,
         "model": inputs.model,
-        "tasks": str(tasks),
+        "tasks": hashlib.sha256(tasks.read_bytes()).hexdigest(),
+        "judge_id": judge_id,
         "agent": inputs.settings.model_dump(mode="json"),
         **settings.model_dump(mode="json"),
     }

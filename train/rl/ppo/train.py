@@ -22,7 +22,6 @@ from torch import nn
 
 from judger.errors import JudgerError
 from policy.errors import ConfigError
-from policy.kit import open_shared
 from policy.rollouts import Task
 from train.rl.checkpoint import (
     Checkpoints,
@@ -142,7 +141,7 @@ async def _steps(run: _Run, out: Path, rewards: Rewards, done: int) -> None:
     with Recorder(folder, step=done, steps=settings.steps) as recorder:
         rewards.say = recorder.say
         try:
-            async with open_shared(inputs.settings) as shared:
+            async with inputs.open_shared() as shared:
                 episodes = Episodes(inputs.settings, shared, sampler)
                 for step in range(done, settings.steps):
                     recorder.write(step + 1, await _step(run, episodes, rewards, step))
