@@ -117,7 +117,7 @@ class OpenAIModel:
         # The body is read here: the library takes anything for a reply, and ends on some of it with errors of its own.
         raw = await self._client.chat.completions.with_raw_response.create(**request)
         self._replies += 1
-        return read(raw.http_response.content, id_prefix=f"call_{self._replies}")
+        return read(raw.http_response.content, id_prefix=f"call_{self._replies}", tools=request.get("tools", ()))
 
     def _request(
         self, messages: Sequence[Message], tools: Sequence[Schema], max_tokens: int, use_tools: bool

@@ -7,9 +7,10 @@ Endpoints that do not parse their model's words send thoughts and calls as text:
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from policy.model import Completion, ToolCall
+from policy.model import Completion, Schema, ToolCall
 from policy.models import hermes
 from policy.whole import loads
 
@@ -20,7 +21,7 @@ class NoReply(Exception):
     """The body is no completion. The same request may get one."""
 
 
-def read(body: bytes, *, id_prefix: str) -> Completion:
+def read(body: bytes, *, id_prefix: str, tools: Sequence[Schema] = ()) -> Completion:
     """The completion in a body. Raises NoReply that says what is there instead."""
     try:
         data = loads(body)
@@ -42,7 +43,7 @@ def read(body: bytes, *, id_prefix: str) -> Completion:
     # vLLM says `reasoning`, others `reasoning_content`.
     thought = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
     if not calls and any(mark in content for mark in ("<think>", "</think>", "<tool_call>")):
-        content, inner, calls, more = hermes.parse(content, id_prefix=id_prefix)
+        content, inner, calls, more = hermes.parse(content, id_prefix=id_prefix, tools=tools)
         thought, faults = "\n".join(filter(None, (thought, inner))), (*faults, *more)
     finish: Literal["stop", "length", "tool_calls"] = "tool_calls" if calls else "stop"
     if choice.get("finish_reason") == "length":

@@ -17,6 +17,7 @@ from judger.types import Case, Criterion
 from policy.config import Settings
 from policy.errors import ConfigError
 from policy.rollouts import Task
+from tests.train.rl.conftest import make_tokenizer
 from train.access import JudgeAccess
 from train.cli import build_parser
 from train.rl.config import RLSettings
@@ -28,13 +29,21 @@ from train.verl.reward import compute_score
 CASE = Case(id="a", query="", report="A report.", criteria=(Criterion(id="c", text="[[fully]]"),))
 
 
-async def test_a_judge_behind_a_token_and_tls_is_reached_by_plain_values(tmp_path: Path):
-    cert, key, tokens, mine = (tmp_path / name for name in ("cert.pem", "key.pem", "tokens.toml", "token"))
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate of this machine's, and its key."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
          "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", key, "-out", cert],
         check=True, capture_output=True,
     )  # fmt: skip
+    return cert, key
+
+
+async def test_a_judge_behind_a_token_and_tls_is_reached_by_plain_values(tmp_path: Path, pair: tuple[Path, Path]):
+    cert, key = pair
+    tokens, mine = tmp_path / "tokens.toml", tmp_path / "token"
     token, table = new_token("trainer")
     tokens.write_text(table)
     mine.write_text(token + "\n")
@@ -86,7 +95,7 @@ async def test_a_judge_that_is_replaced_in_mid_run_stops_it(scripted_server: Run
 def test_a_run_goes_on_with_its_own_judge_and_tasks_alone(tmp_path: Path):
     tasks = tmp_path / "tasks.jsonl"
     tasks.write_text('{"id": "1"}\n')
-    inputs = Inputs("model", None, [], Settings())
+    inputs = Inputs("model", make_tokenizer(), [], Settings())
 
     def check(judge_id: str) -> None:
         check_same_run(tmp_path / "run", inputs, tasks, RLSettings(), "ppo", judge_id=judge_id)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from train.access import JudgeAccess, add_access_flags
+from train.templates import add_template_flags
 
 STOPPED = 3
 """The judge was lost; the state is saved."""
@@ -44,6 +45,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="a folder or hub name, with the chat template")
+    add_template_flags(parser)
     parser.add_argument(
         "--tasks", type=Path, required=True, metavar="TASKS.jsonl", help="id, query and criteria a line"
     )
@@ -142,7 +144,14 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _inputs(options: argparse.Namespace) -> Any:
     from train.rl.setup import load_inputs
 
-    return load_inputs(options.model, options.tasks, options.settings, os.environ)
+    return load_inputs(
+        options.model,
+        options.tasks,
+        options.settings,
+        os.environ,
+        chat_template=options.chat_template,
+        eos_token=options.eos_token,
+    )
 
 
 def _rewards(options: argparse.Namespace) -> tuple[Any, str]:

@@ -17,7 +17,7 @@ from policy.errors import ConfigError
 from policy.kit import Shared, open_shared
 from policy.rollouts import Task, read_tasks
 from train.rl.config import RLSettings
-from train.rl.template import check_template
+from train.templates import check_template, take_up
 
 __all__ = ["Inputs", "check_same_run", "load_inputs", "load_model", "read_rl_tasks"]
 
@@ -38,7 +38,15 @@ class Inputs:
         return open_shared(self.settings, search_key=self.search_key)
 
 
-def load_inputs(model: str, tasks: Path, settings: Path | None, environ: Mapping[str, str] | None = None) -> Inputs:
+def load_inputs(
+    model: str,
+    tasks: Path,
+    settings: Path | None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    chat_template: str | None = None,
+    eos_token: str | None = None,
+) -> Inputs:
     """Raises ConfigError with every fault of the first thing that is wrong.
 
     `environ` holds the search service's key under the name that the settings give.
@@ -52,7 +60,7 @@ def load_inputs(model: str, tasks: Path, settings: Path | None, environ: Mapping
         check_search(agent.search, key)
     if agent.search.index is not None and not agent.search.index.is_file():
         raise ConfigError(f"{settings}: search.index: there is no file {agent.search.index}")
-    return Inputs(model, load_tokenizer(model), checked, agent, key)
+    return Inputs(model, load_tokenizer(model, chat_template, eos_token), checked, agent, key)
 
 
 def read_rl_tasks(path: Path) -> list[Task]:
@@ -77,7 +85,7 @@ def read_rl_tasks(path: Path) -> list[Task]:
     return tasks
 
 
-def load_tokenizer(model: str) -> Any:
+def load_tokenizer(model: str, chat_template: str | None = None, eos_token: str | None = None) -> Any:
     """The tokenizer of a model folder or hub name, its template fit for the agent. Raises ConfigError."""
     from transformers import AutoTokenizer
 
@@ -88,6 +96,7 @@ def load_tokenizer(model: str) -> Any:
         raise ConfigError(f"--model {model}: no tokenizer can be loaded: {error.reason}") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"--model {model}: no tokenizer can be loaded: {str(error).splitlines()[0]}") from error
+    take_up(tokenizer, chat_template, eos_token)
     if tokenizer.eos_token is None:
         raise ConfigError(f"--model {model}: the tokenizer has no eos token")
     if tokenizer.pad_token is None:
@@ -121,7 +130,8 @@ def check_same_run(
     given = {
         "algo": algo,
         "model": inputs.model,
-        "tasks": hashlib.sha256(tasks.read_bytes()).hexdigest(),
+        "template": _digest(f"{inputs.tokenizer.eos_token}\0{inputs.tokenizer.chat_template}".encode()),
+        "tasks": _digest(tasks.read_bytes()),
         "judge_id": judge_id,
         "agent": inputs.settings.model_dump(mode="json"),
         **settings.model_dump(mode="json"),
@@ -135,3 +145,7 @@ def check_same_run(
             )
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(given, indent=1) + "\n", encoding="utf-8")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
