@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,4 +103,6 @@ def finished(out: Path) -> dict[str, Any] | None:
 def write_settings(out: Path, settings: dict[str, object]) -> None:
     """Beside the run, so that the same command goes on with it and another is refused."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "settings.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    part = out / f".settings.json.{os.getpid()}"  # each process of a run writes the same
+    part.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    part.replace(out / "settings.json")

@@ -13,7 +13,7 @@ from train.access import JudgeAccess, add_access_flags
 from train.templates import add_template_flags
 
 STOPPED = 3
-"""The judge was lost; the state is saved."""
+"""The judge was lost, or the run left its bounds; the state is saved."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +79,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     from judger.errors import JudgerError
     from train.rl.config import load_rl_settings
+    from train.rl.gap import GapExceeded
     from train.rl.reward import JudgeLost
     from train.rl.setup import check_same_run
 
@@ -96,7 +97,7 @@ def _train(options: argparse.Namespace) -> int:
             from train.rl.grpo import train_grpo
 
             model = train_grpo(inputs, settings, options.out, rewards, cpu=options.cpu)
-    except (JudgeLost, JudgerError) as error:
+    except (JudgeLost, JudgerError, GapExceeded) as error:
         print(f"judger-train rl: stopped, the state is saved in {options.out}: {error}", file=sys.stderr)
         return STOPPED
     print(f"model: {model}   figures: {options.out / 'metrics.jsonl'}   logs: tensorboard --logdir {options.out}/runs")
@@ -115,7 +116,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from train.rl.setup import load_model
 
     rewards.options = OPTIONS
-    model = load_model(options.model, "auto").to(options.device).eval()
+    model = load_model(options.model, "auto").to(options.device).eval()  # in its own precision: nothing is learned
     try:
         with tqdm(total=len(inputs.tasks) * options.samples, unit="episode", dynamic_ncols=True) as bar:
             outcome, judged = evaluate(

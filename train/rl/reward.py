@@ -58,6 +58,19 @@ class Rewards:
         """A batch: `async with rewards.open() as judging`."""
         return Judging(self)
 
+    def settled(self, judged: list[Judged]) -> list[Judged]:
+        """Rewards that follow from a batch as a whole, be it several processes': those of reports that a judge which
+        reads others of it could not read."""
+        if not any(one.judgement and one.value is not None for one in judged):
+            return judged  # tasks and judge do not fit each other
+        return [self._read_at_worst(one) for one in judged]
+
+    def _read_at_worst(self, judged: Judged) -> Judged:
+        if judged.value is not None or judged.judgement is None:
+            return judged
+        value = at_worst(judged.judgement, judged.rollout.order.task.criteria, self.options.mapping)
+        return judged if value is None else replace(judged, value=value, fault="unread", is_unread=True)
+
     async def wait_for(self, what: str) -> None:
         """Returns once a judge serves. Raises JudgeLost."""
         try:
@@ -109,10 +122,7 @@ class Judging:
         self._queue.put_nowait(None)
         await self._task
         self.seconds_alone = time.perf_counter() - started
-        judged = [self._judged(position) for position in sorted(self._rollouts)]
-        if not any(one.judgement and one.value is not None for one in judged):
-            return judged  # tasks and judge do not fit each other
-        return [self._read_at_worst(one) for one in judged]
+        return self._rewards.settled([self._judged(position) for position in sorted(self._rollouts)])
 
     async def _run(self) -> None:
         failures = 0
@@ -158,13 +168,6 @@ class Judging:
         assert answer is not None  # the stream has ended: each report has its answer
         fault = f"{type(answer).__name__}: {answer}"
         return Judged(rollout, least, None, fault, True) if is_refused(answer) else Judged(rollout, None, None, fault)
-
-    def _read_at_worst(self, judged: Judged) -> Judged:
-        if judged.value is not None or judged.judgement is None:
-            return judged
-        criteria, mapping = judged.rollout.order.task.criteria, self._rewards.options.mapping
-        value = at_worst(judged.judgement, criteria, mapping)
-        return judged if value is None else replace(judged, value=value, fault="unread", is_unread=True)
 
 
 def by_role(judged: Judged) -> dict[str, float]:

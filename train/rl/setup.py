@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from policy.rollouts import Task, read_tasks
 from train.rl.config import RLSettings
 from train.templates import check_template, take_up
 
-__all__ = ["Inputs", "check_same_run", "load_inputs", "load_model", "read_rl_tasks"]
+__all__ = ["Inputs", "check_same_run", "load_inputs", "load_model", "read_rl_tasks", "write_reference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +106,34 @@ def load_tokenizer(model: str, chat_template: str | None = None, eos_token: str 
     return tokenizer
 
 
-def load_model(model: str, dtype: str) -> Any:
-    """The causal model. Raises ConfigError where it can't be loaded, or lacks plain attention."""
-    from transformers import AutoConfig, AutoModelForCausalLM
+def load_model(model: str, dtype: Any = None, attention: str = "sdpa") -> Any:
+    """The causal model, float32 to be learned. Raises ConfigError where it can't be loaded or lacks plain attention."""
+    from transformers import AutoConfig
+
+    from train.precision import load
 
     try:
         config = AutoConfig.from_pretrained(model)
         kinds = set(getattr(config.get_text_config(decoder=True), "layer_types", None) or ["full_attention"])
         if kinds != {"full_attention"}:
             raise ConfigError(f"--model {model}: layers of kind {', '.join(sorted(kinds))}; only full attention works")
-        return AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
-    except (OSError, ValueError) as error:
+        return load(model, dtype=dtype, attention=attention)
+    except (OSError, ValueError, ImportError) as error:
         raise ConfigError(f"--model {model}: cannot be loaded: {str(error).splitlines()[0]}") from error
+
+
+def write_reference(inputs: Inputs, folder: Path) -> None:
+    """The model that a run begins with, in its own precision."""
+    from train.precision import own_dtype, save
+    from train.rl.checkpoint import write_folder
+
+    begin, dtype = load_model(inputs.model), own_dtype(inputs.model)
+
+    def fill(part: Path) -> None:
+        save(begin, part, dtype=dtype)
+        inputs.tokenizer.save_pretrained(part)
+
+    write_folder(folder, fill)
 
 
 def check_same_run(
@@ -144,7 +161,9 @@ def check_same_run(
                 f"{out}: holds a run with other settings ({', '.join(other)}); give it a folder of its own"
             )
     out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(given, indent=1) + "\n", encoding="utf-8")
+    part = path.with_name(f".{path.name}.{os.getpid()}")  # each process of a run writes the same
+    part.write_text(json.dumps(given, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
 
 
 def _digest(data: bytes) -> str:
