@@ -161,7 +161,11 @@ class OpenAIModel:
                 self._client.chat.completions.with_streaming_response.create(**request) as raw,
             ):
                 return await stream.read(
-                    raw.iter_bytes(), self._observer, stall=self._config.stall, id_prefix=f"call_{self._replies}"
+                    raw.iter_bytes(),
+                    self._observer,
+                    stall=self._config.stall,
+                    id_prefix=f"call_{self._replies}",
+                    tools=request.get("tools", ()),
                 )
         except TimeoutError as error:
             raise NoReply(f"no whole reply within {self._config.timeout:g} s") from error

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policy.model import Completion, Observer, Piece
+from policy.model import Completion, Observer, Piece, Schema
 from policy.models import reply
 from policy.models.reply import NoReply
 from policy.whole import loads
@@ -26,7 +26,14 @@ _BEFORE = b"\xef\xbb\xbf \t\r\n"
 _STREAM = re.compile(rb"(?:data|event|id|retry|error)?:")
 
 
-async def read(chunks: AsyncIterator[bytes], observer: Observer | None, *, stall: float, id_prefix: str) -> Completion:
+async def read(
+    chunks: AsyncIterator[bytes],
+    observer: Observer | None,
+    *,
+    stall: float,
+    id_prefix: str,
+    tools: Sequence[Schema] = (),
+) -> Completion:
     """The completion in a body that comes in chunks: a stream, or one JSON where the endpoint does not stream.
 
     `stall` is how many seconds may pass without a chunk once there was one. Raises NoReply, also where the stream
@@ -40,11 +47,11 @@ async def read(chunks: AsyncIterator[bytes], observer: Observer | None, *, stall
             break
     # What the header calls it is not to be relied on.
     if not _STREAM.match(head.lstrip(_BEFORE)):
-        return reply.read(head + b"".join([chunk async for chunk in received]), id_prefix=id_prefix)
+        return reply.read(head + b"".join([chunk async for chunk in received]), id_prefix=id_prefix, tools=tools)
     body = _Body(observer)
     async for kind, data in _events(_behind(head, received)):
         body.add(kind, data)
-    return reply.completion(body.whole(), id_prefix=id_prefix)
+    return reply.completion(body.whole(), id_prefix=id_prefix, tools=tools)
 
 
 async def _bounded(chunks: AsyncIterator[bytes], stall: float) -> AsyncIterator[bytes]:
