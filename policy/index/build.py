@@ -20,7 +20,8 @@ from policy.whole import whole_text
 
 __all__ = ["SCHEMA", "VERSION", "Indexed", "build", "update"]
 
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE documents (id INTEGER PRIMARY KEY, key TEXT UNIQUE, location TEXT UNIQUE, title TEXT, digest TEXT);
 CREATE TABLE passages (
     id INTEGER PRIMARY KEY, document INTEGER REFERENCES documents, number INTEGER, heading TEXT, text TEXT
@@ -30,7 +31,9 @@ CREATE VIRTUAL TABLE words USING fts5(text, heading, title, tokenize = "porter u
 CREATE TABLE vectors (passage INTEGER PRIMARY KEY REFERENCES passages, vector BLOB);
 CREATE TABLE encoder (name TEXT);
 PRAGMA user_version = 2;
-""" + links.SCHEMA
+"""
+    + links.SCHEMA
+)
 VERSION = 2
 _SECONDS = 300.0
 """Of one file: two thousand pages of a PDF take less."""

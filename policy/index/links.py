@@ -1,6 +1,6 @@
 """The links between documents: where a passage refers to another document, and in which words.
 
-    source document, passage number -> target (an address, or a path from the folder), words of the link
+source document, passage number -> target (an address, or a path from the folder), words of the link
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CREATE INDEX links_to ON links (target);
 _LINK = re.compile(r"(?<!!)\[([^\[\]\n]{1,200})\]\(([^()\s]{1,500})\)")
 """Markdown's inline link; not an image."""
 MAX_APART = 1000
-"""Of a page's links that no passage spells out, how many different ones are looked for: each costs a look at all of it."""
+"""Of a page's links that no passage spells out, how many different ones are looked for: each costs a look at it all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import threading
 import weakref
@@ -127,6 +128,11 @@ class LocalIndex:
     def documents(self) -> list[tuple[str, str, str]]:
         """(key, title, location) of every document, in the order in which they were read."""
         return [tuple(row) for row in self._rows("SELECT key, title, location FROM documents ORDER BY id", ())]
+
+    def digest(self) -> str:
+        """Sixteen hex digits that stand for the files it was made of."""
+        rows = self._rows("SELECT location, digest FROM documents ORDER BY location", ())
+        return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
 
     def links(self) -> list[Link]:
         """The links between its documents, in their order; those that lead out of it are left out.
