@@ -15,9 +15,12 @@ from train.synth import graph as graphs
 from train.synth.checker import Checker
 from train.synth.clues import Clues
 from train.synth.corpus import IndexCorpus
+from train.synth.duplicates import near_duplicates
 from train.synth.export import export
+from train.synth.planning import Planning
 from train.synth.plot import draw_funnels
 from train.synth.ports import Capability, Ports
+from train.synth.reading import ActiveReading
 from train.synth.rows import Rows
 from train.synth.subgraphs import Subgraphs
 from train.synth.walks import Walks
@@ -27,7 +30,8 @@ from train.tasks.funnel import Funnel
 
 __all__ = ["CAPABILITIES", "Plan", "build", "make_ports"]
 
-CAPABILITIES = ("subgraphs", "walks")
+CAPABILITIES = ("subgraphs", "walks", "planning", "reading")
+NEAR_DUPLICATE = "near-duplicate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,8 @@ def capabilities(ports: Ports, only: Sequence[str]) -> list[Capability]:
     made: dict[str, Callable[[], Capability]] = {
         "subgraphs": lambda: Subgraphs(ports, clues),
         "walks": lambda: Walks(ports, clues),
+        "planning": lambda: Planning(ports),
+        "reading": lambda: ActiveReading(ports, clues),
     }
     return [made[name]() for name in CAPABILITIES if name in only]
 
@@ -99,7 +105,14 @@ async def build(
         rows = Rows(plan.out / "rows", capability.name, capability.filters, provenance)
         await work(capability, rows, plan.count, concurrency=plan.concurrency, progress=progress)
         every.append(rows)
-    counts = export([row for rows in every for row in rows], plan.out)
+    kept = [row for rows in every for row in rows]
+    near = near_duplicates((f"{row['kind']} {row['id']}", _said(row)) for row in kept)
+    for rows in every:
+        rows.funnel.expect(NEAR_DUPLICATE)
+        for row in rows:
+            if other := near.get(f"{row['kind']} {row['id']}"):
+                rows.funnel.drop(NEAR_DUPLICATE, f"{row['id']} of {other}")
+    counts = export([row for row in kept if f"{row['kind']} {row['id']}" not in near], plan.out)
     funnels = [rows.funnel for rows in every]
     written = {funnel.name: funnel.as_dict() for funnel in funnels}
     (plan.out / "funnel.json").write_text(
@@ -107,3 +120,10 @@ async def build(
     )
     draw_funnels(funnels, plan.out / "funnel.png")
     return funnels, counts
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    """What must not be said twice: the task where there is one, else the text or the conversation."""
+    if row.get("task"):
+        return str(row["task"]["query"])
+    return str(row.get("text") or "\n".join(message["content"] or "" for message in row["messages"][1:]))

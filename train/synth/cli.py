@@ -41,6 +41,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument("--seed", type=int, default=0, metavar="N")
         command.add_argument("--concurrency", type=int, default=8, metavar="N", help="at once (default: 8)")
         command.add_argument("--date", default="", metavar="YYYY-MM-DD", help="what the agent takes for today")
+    clean = commands.add_parser("clean", help="clean records of `judger-agent rollouts` for fine-tuning")
+    clean.add_argument("records", type=Path, nargs="+", metavar="RECORDS.jsonl")
+    clean.add_argument("-o", "--out", type=Path, required=True, metavar="DIR")
+    clean.add_argument(
+        "--answers", type=Path, metavar="TASKS.jsonl", help='tasks with an "answer" the report has to end in'
+    )
+    clean.add_argument("--min-reward", type=float, metavar="X", help="least reward by the judge")
+    clean.add_argument("--recovered", type=float, default=0.15, metavar="X",
+                       help="share of tasks that keep a mended tool error (default: 0.15)")  # fmt: skip
+    clean.add_argument("--seed", type=int, default=0, metavar="N")
+    clean.set_defaults(act=_clean)
     demo.set_defaults(act=_demo)
     make.set_defaults(act=_make)
 
@@ -49,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     """0 when done; 1 where nothing is left; 2 for wrong usage or data; 3 where writer or judge can't be reached."""
     from judger.errors import JudgerError
     from policy.errors import ConfigError, ModelAway
+    from train.expert.datasets import NothingLeft
     from train.lm.faults import Fault
     from train.synth.foldoc import NoDictionary
     from train.tasks.judging import JudgeDown
@@ -58,6 +70,9 @@ def run(args: argparse.Namespace) -> int:
     except (ConfigError, Fault, NoDictionary) as error:
         print(error, file=sys.stderr)
         return 2
+    except NothingLeft as error:
+        print(error, file=sys.stderr)
+        return 1
     except BaseExceptionGroup as group:  # of the workers; the first fault is told
         lost = group.subgroup((ModelAway, JudgerError))
         if lost is None:
@@ -91,6 +106,21 @@ def _make(args: argparse.Namespace) -> int:
             return await _run(_plan(args), args.corpus, writer, checker)
 
     return asyncio.run(main())
+
+
+def _clean(args: argparse.Namespace) -> int:
+    from policy.errors import ConfigError
+    from train.synth.clean import clean_rollouts, read_answers
+    from train.tasks.funnel import show
+
+    if not 0 <= args.recovered <= 1:
+        raise ConfigError("--recovered: must lie in [0, 1]")
+    answers = read_answers(args.answers) if args.answers is not None else {}
+    funnel = clean_rollouts(
+        args.records, args.out, answers=answers, least_reward=args.min_reward, recovered=args.recovered, seed=args.seed
+    )
+    show([funnel])
+    return 0
 
 
 def _plan(args: argparse.Namespace) -> Plan:

@@ -124,6 +124,7 @@ async def asked_of(brief: Brief, prompt: str, ports: Ports, values: Mapping[str,
         "text": seeking_text(brief, question),
         "source": brief.source,
         "passages": [one.key for one in brief.passages],
+        "facts": [[fact.subject, fact.relation, fact.object, fact.passage] for fact in brief.facts],
         **values,
     }
     if ports.shared is not None:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["content", "definition", "genus", "is_named", "masked", "ngrams", "numbers", "plain", "sentences", "short"]
+__all__ = [
+    "content",
+    "definition",
+    "genus",
+    "is_named",
+    "masked",
+    "ngrams",
+    "numbers",
+    "plain",
+    "sentences",
+    "short",
+    "tokens",
+]
 
 _LINK = re.compile(r"!?\[([^\[\]\n]{1,200})\]\([^()\s]{1,500}\)")
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(])|(?<=[。！？])")
@@ -41,6 +53,11 @@ def sentences(text: str) -> list[str]:
 def content(text: str) -> list[str]:
     """Its words that say something, in small letters."""
     return [word for word in _WORD.findall(text.lower()) if word not in _STOP and (len(word) > 1 or word.isdigit())]
+
+
+def tokens(text: str) -> list[str]:
+    """Its words, as they are written."""
+    return _WORD.findall(text)
 
 
 def numbers(text: str) -> list[str]:

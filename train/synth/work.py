@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
-from typing import TextIO
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
 
+from train.synth import filters
 from train.synth.brief import Brief, Dropped
 from train.synth.ports import Capability
 from train.synth.rows import Rows
@@ -16,6 +17,8 @@ from train.synth.writer import Unwritten
 __all__ = ["Progress", "work"]
 
 UNREADABLE = "unreadable"
+WRITTEN = {"language mixing": filters.mixed, "repetition": filters.repeated}
+"""What holds for any text that a writer wrote."""
 
 
 class Progress:
@@ -55,7 +58,7 @@ async def work(
 
     async def one(brief: Brief) -> None:
         try:
-            rows.keep(brief.id, await capability.make(brief))
+            rows.keep(brief.id, _checked(await capability.make(brief)))
         except Dropped as dropped:
             rows.drop(brief.id, dropped.by, dropped.reason)
         except Unwritten as error:
@@ -70,6 +73,16 @@ async def work(
     async with asyncio.TaskGroup() as group:
         for _ in range(concurrency):
             group.create_task(worker())
+
+
+def _checked(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row, if what was written for it is in one language and says nothing over and over. Raises Dropped."""
+    row = dict(row)
+    written = row.pop("written", "")
+    for name, rule in WRITTEN.items():
+        if reason := rule(written):
+            raise Dropped(name, reason)
+    return row
 
 
 def _clock(seconds: float) -> str:
