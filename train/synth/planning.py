@@ -71,11 +71,10 @@ class Planning:
         body = [one.text for one in ports.corpus.passages(key)]
         if reason := leak(plan.task, f"{title} {abstract}", body):
             raise Dropped(IN_TASK, reason)
-        if reason := next(
-            (why for step in plan.steps if (why := leak(step, " ".join([title, abstract, *_heads(sections)]), body))),
-            "",
-        ):
-            raise Dropped(IN_PLAN, reason)
+        known = " ".join([title, abstract, *(one.heading for one in sections)])
+        for step in plan.steps:
+            if reason := leak(step, known, body):
+                raise Dropped(IN_PLAN, reason)
         row: dict[str, Any] = {
             "text": f"Task: {plan.task}\nPlan:\n" + "\n".join(f"{n}. {step}" for n, step in enumerate(plan.steps, 1)),
             "task": {"id": brief.id, "query": plan.task},
