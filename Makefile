@@ -9,7 +9,7 @@ PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-chec
 PROTOC_VENV := .venv-proto
 LLM := .llm
 
-.PHONY: demo picture test test-vllm test-llm test-verl test-integrations check bench soak fuzz train-demo proto clean
+.PHONY: demo picture test test-vllm test-llm test-verl test-integrations test-ray check bench soak fuzz train-demo proto clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -58,6 +58,10 @@ test-integrations:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/integrations/make_venv.sh
 	PYTHONPATH=. .venv-integrations/bin/python $(INTEGRATIONS) tests/integrations
 	PYTHONPATH=. .venv-integrations-torch/bin/python $(INTEGRATIONS) tests/integrations -k lighteval
+
+test-ray: $(VENV)/.dev
+	bash tests/cluster/make_venv.sh
+	PYTHONPATH=. .venv-ray/bin/python -m pytest -c tests/cluster/pytest.ini --rootdir . --confcutdir . tests/cluster
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
