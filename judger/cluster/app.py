@@ -17,7 +17,7 @@ from judger.prompt.fence import make_user_key, open_fence_key
 __all__ = ["GRPC_FUNCTIONS", "build"]
 
 GRPC_FUNCTIONS = ["judger.cluster.ingress.add_to_server"]
-ROUTER = "ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
+ROUTER = "judger.cluster.router.AffinityRouter"
 MOST_ONGOING = 1024
 """Calls of one replica; beyond it Serve tries the next. The judge itself refuses before that, and says when to come."""
 
@@ -30,10 +30,16 @@ def build(config: ClusterConfig) -> serve.Application:
         graceful_shutdown_timeout_s=config.grace,
         max_surge_percent=config.surge_percent,
         ray_actor_options={"num_cpus": config.cpus_per_replica, "num_gpus": config.gpus_per_replica},
-        request_router_config=RequestRouterConfig(request_router_class=ROUTER),
+        request_router_config=_router(config),
         **_number(config),
     )
     return deployment.bind(config.model_dump(mode="json", exclude_defaults=True), _fence_key(config))
+
+
+def _router(config: ClusterConfig) -> RequestRouterConfig:
+    if config.load_bound < 1:
+        return RequestRouterConfig()
+    return RequestRouterConfig(request_router_class=ROUTER, request_router_kwargs={"load_bound": config.load_bound})
 
 
 def _number(config: ClusterConfig) -> dict[str, Any]:
@@ -46,6 +52,8 @@ def _number(config: ClusterConfig) -> dict[str, Any]:
         initial_replicas=config.replicas,
         min_replicas=config.min_replicas or config.replicas,
         max_replicas=config.max_replicas,
+        upscale_delay_s=config.scaling_delay,
+        downscale_delay_s=20 * config.scaling_delay,
         policy=policy,
     )
     return {"autoscaling_config": scaling}

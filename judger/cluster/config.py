@@ -44,6 +44,9 @@ class ClusterConfig(ServeConfig):
     tokens_per_replica: Annotated[int, Flag(group=RAY)] = Field(
         200_000, ge=1, description="queued tokens of a replica that scaling aims at"
     )
+    scaling_delay: Annotated[float, Flag("SECONDS", RAY)] = Field(
+        30.0, ge=0, le=3600, description="for which more are wanted until they are started; fewer: 20 times that"
+    )
     cpus_per_replica: Annotated[float, Flag(group=RAY)] = Field(
         1.0, ge=0, le=1024, allow_inf_nan=False, description="CPUs that Ray keeps for a replica"
     )
@@ -52,6 +55,13 @@ class ClusterConfig(ServeConfig):
     )
     surge_percent: Annotated[int, Flag(group=RAY)] = Field(
         0, ge=0, le=100, description="replicas beyond their number that an update may start before it ends old ones"
+    )
+    load_bound: Annotated[float, Flag(group=RAY)] = Field(
+        1.5,
+        ge=0,
+        allow_inf_nan=False,
+        description="a report goes to the replica that knows it, unless that has as many times the mean load; "
+        "below 1: to any that has little to do",
     )
     ray_address: Annotated[str | None, Flag("ADDRESS", RAY)] = Field(
         None, description="a running cluster: auto, HOST:PORT or ray://; default: a new one on this machine"

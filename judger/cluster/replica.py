@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2
 
 from judger.cluster.calls import Call
 from judger.cluster.config import ClusterConfig
+from judger.cluster.export import exporting
 from judger.cluster.scaling import QUEUED_TOKENS
 from judger.errors import JudgerError
 from judger.judge import Judge
@@ -56,6 +57,7 @@ class Replica:
         self.metrics = Metrics(self.judge)
         self.service = JudgerService(self.judge, self.metrics, log)
         await self.judge.warm_up()
+        self._exporting = asyncio.create_task(exporting(self.metrics.registry))
 
     async def Judge(self, raw: bytes, grpc_context: Any) -> pb.JudgeResponse:
         return await self._answer(self.service.Judge, raw, grpc_context, pb.JudgeResponse())
@@ -99,8 +101,9 @@ class Replica:
 
     async def __del__(self) -> None:
         """Serve calls it when the replica has nothing to do any more, or its grace is over."""
-        if (judge := getattr(self, "judge", None)) is not None:
-            await end(judge, self._grace)
+        if (task := getattr(self, "_exporting", None)) is not None:  # else it was never up
+            task.cancel()
+            await end(self.judge, self._grace)
             await asyncio.to_thread(self._tracing.close)
         self._folder.cleanup()
 

@@ -35,6 +35,7 @@ class Cluster:
     address: str
     """Of the judge."""
     ray_address: str
+    metrics_port: int
 
     async def deploy(self, **settings: Any) -> str:
         """Serves the scripted engine, or what the settings say, in place of what was there. The judge_id."""
@@ -76,15 +77,21 @@ def cluster() -> Iterator[Cluster]:
         patch.setenv("PYTHONPATH", str(HERE.parents[1]), prepend=os.pathsep)
         for name, value in MESSAGE_SIZES.items():
             patch.setenv(name, value)
+        metrics_port = free_port()
         ray.init(
-            address="local", num_cpus=8, object_store_memory=200 * 2**20, include_dashboard=False, log_to_driver=False
+            address="local",
+            num_cpus=8,
+            object_store_memory=200 * 2**20,
+            include_dashboard=False,
+            log_to_driver=False,
+            _metrics_export_port=metrics_port,
         )
         try:
             serve.start(
                 grpc_options={"port": port, "grpc_servicer_functions": GRPC_FUNCTIONS},
                 http_options={"host": "127.0.0.1", "port": 0},
             )
-            yield Cluster(f"127.0.0.1:{port}", ray.get_runtime_context().gcs_address)
+            yield Cluster(f"127.0.0.1:{port}", ray.get_runtime_context().gcs_address, metrics_port)
         finally:
             serve.shutdown()
             ray.shutdown()

@@ -226,6 +226,10 @@ class TorchEngine:
             )
         return outcomes
 
+    @property
+    def prefix_tokens(self) -> tuple[int, int]:
+        return self._cascade.num_found, self._cascade.num_tokens
+
     def close(self) -> None:
         self._cascade.cache.clear()
 
