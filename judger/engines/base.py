@@ -153,16 +153,6 @@ class Engine(EngineInfo, Protocol):
 
 
 @runtime_checkable
-class Remembering(Protocol):
-    """An engine that keeps what it computed of a prompt, and counts it."""
-
-    @property
-    def prefix_tokens(self) -> tuple[int, int]:
-        """(tokens of prompts found kept from earlier cases, tokens computed) since it was loaded."""
-        ...
-
-
-@runtime_checkable
 class SelfBatching(EngineInfo, Protocol):
     """Takes one case at a time and batches by itself (continuous batching, a remote service)."""
 
@@ -181,7 +171,6 @@ __all__ = [
     "Identity",
     "Outcome",
     "Plan",
-    "Remembering",
     "SelfBatching",
     "Tier",
 ]

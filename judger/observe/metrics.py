@@ -6,16 +6,26 @@ import collections
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from judger.engines.base import Remembering
 from judger.judge import Judge
 from judger.schedule.batcher import Batcher
 from judger.steering import NAMES, flag_name
 from judger.types import Case, Judgement, Label, Lane, Reason, Score
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """An engine that keeps what it computed of a prompt, and counts it."""
+
+    @property
+    def prefix_tokens(self) -> tuple[int, int]:
+        """(tokens of prompts found kept from earlier cases, tokens computed) since it was loaded."""
+        ...
 
 
 class Metrics:

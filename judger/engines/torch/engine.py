@@ -228,6 +228,7 @@ class TorchEngine:
 
     @property
     def prefix_tokens(self) -> tuple[int, int]:
+        """(tokens of prompts found kept from earlier cases, tokens computed)."""
         return self._cascade.num_found, self._cascade.num_tokens
 
     def close(self) -> None:
