@@ -9,7 +9,7 @@ PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-chec
 PROTOC_VENV := .venv-proto
 LLM := .llm
 
-.PHONY: demo picture test test-vllm test-llm test-verl test-integrations test-ray check bench soak fuzz train-demo proto clean
+.PHONY: demo picture test test-vllm test-llm test-verl test-integrations test-ray check bench bench-ray soak fuzz train-demo proto clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -83,6 +83,11 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks.bench_torch_engine
 	$(BIN)/python -m tests.benchmarks.agent_patch
 	$(BIN)/python -m tests.benchmarks.agent_load
+
+bench-ray: $(VENV)/.dev
+	bash tests/cluster/make_venv.sh
+	PYTHONPATH=. .venv-ray/bin/python -m tests.benchmarks.bench_ray
+	PYTHONPATH=. .venv-ray/bin/python -m tests.benchmarks.sizing
 
 # 30 minutes of mixed load with faults; the tests run a short form.
 soak: $(VENV)/.dev

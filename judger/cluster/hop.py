@@ -5,6 +5,7 @@ call that no judge has answered, in our words.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,7 +16,7 @@ from judger.cluster.calls import TIME_LEFT
 from judger.errors import DeadlineExceeded, JudgerError, Overloaded, Unavailable
 from judger.server.faults import tell
 
-__all__ = ["APPLICATION", "Hop"]
+__all__ = ["APPLICATION", "Caller", "Hop"]
 
 APPLICATION = "judger"
 """What the application is called, where a caller names none."""
@@ -24,25 +25,44 @@ RETRY_AFTER = 1.0
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 
+class Caller:
+    """What is known of a caller while their call lives. Afterwards gRPC's context may not be asked any more: it would
+    read freed memory, and take the whole proxy down.
+    """
+
+    def __init__(self, context: Any) -> None:
+        self.context = context
+        self.metadata: Metadata = tuple(context.invocation_metadata() or ())
+        self.peer = str(context.peer())
+        self.auth_context = context.auth_context()
+        self.peer_identities = context.peer_identities()
+        self.peer_identity_key = context.peer_identity_key()
+        left = context.time_remaining()
+        self._ends = None if left is None else time.monotonic() + left
+
+    @property
+    def time_left(self) -> float | None:
+        """Seconds until their deadline; None without one."""
+        return None if self._ends is None else max(0.0, self._ends - time.monotonic())
+
+
 class Hop:
     """The context that Serve is given for one call. What is set on it is kept here; `pass_on` tells the caller.
 
     Args:
-        context: the caller's own.
         session: calls of one go to one replica while it has room; None for whichever has.
     """
 
-    def __init__(self, context: Any, session: str | None = None) -> None:
-        self._caller = context
-        given = tuple(context.invocation_metadata() or ())
-        left = context.time_remaining()
+    def __init__(self, caller: Caller, session: str | None = None) -> None:
+        self._caller = caller
+        left = caller.time_left
         own: dict[str, str] = {} if left is None else {TIME_LEFT: f"{left:.3f}"}
-        names = {key for key, _ in given}
+        names = {key for key, _ in caller.metadata}
         if session is not None and "session_id" not in names:
             own["session_id"] = session
         if "application" not in names:
             own["application"] = APPLICATION
-        self._metadata: Metadata = (*(pair for pair in given if pair[0] not in own), *own.items())
+        self._metadata: Metadata = (*(pair for pair in caller.metadata if pair[0] not in own), *own.items())
         self._code: Any = None
         self._details = ""
         self._trailers: Metadata = ()
@@ -62,16 +82,16 @@ class Hop:
         return self._trailers
 
     def auth_context(self) -> Any:
-        return self._caller.auth_context()
+        return self._caller.auth_context
 
-    def peer(self) -> Any:
-        return self._caller.peer()
+    def peer(self) -> str:
+        return self._caller.peer
 
     def peer_identities(self) -> Any:
-        return self._caller.peer_identities()
+        return self._caller.peer_identities
 
     def peer_identity_key(self) -> Any:
-        return self._caller.peer_identity_key()
+        return self._caller.peer_identity_key
 
     # What Serve sets.
 
@@ -83,9 +103,6 @@ class Hop:
 
     def set_trailing_metadata(self, metadata: Iterable[tuple[str, str | bytes]]) -> None:
         self._trailers = tuple(metadata)
-
-    def set_compression(self, compression: Any) -> None:
-        self._caller.set_compression(compression)
 
     # What became of it.
 
@@ -112,4 +129,4 @@ class Hop:
     def pass_on(self) -> None:
         """Sets the caller's status. Raises CancelledError where the caller has left."""
         if (error := self.error) is not None:
-            tell(self._caller, error)
+            tell(self._caller.context, error)

@@ -26,7 +26,7 @@ from grpc_health.v1 import health_pb2
 
 from judger import wire
 from judger.cluster.calls import ABSENT
-from judger.cluster.hop import Hop
+from judger.cluster.hop import Caller, Hop
 from judger.errors import InvalidRequest, JudgerError
 from judger.server.callers import host_of
 from judger.server.handlers import SERVICE, beside, handlers
@@ -86,16 +86,19 @@ class Ingress(grpc.GenericRpcHandler):  # type: ignore[misc]
         return self._contract.service(details) or self._health.service(details)
 
     async def Judge(self, raw: bytes, context: Any) -> bytes:
-        return await self._ask("Judge", raw, Hop(context, await session(pb.JudgeRequest, raw)))
+        caller = Caller(context)
+        return await self._ask("Judge", raw, Hop(caller, await session(pb.JudgeRequest, raw)))
 
     async def Compare(self, raw: bytes, context: Any) -> bytes:
-        return await self._ask("Compare", raw, Hop(context, await session(pb.CompareRequest, raw)))
+        caller = Caller(context)
+        return await self._ask("Compare", raw, Hop(caller, await session(pb.CompareRequest, raw)))
 
     async def GetJudge(self, raw: bytes, context: Any) -> bytes:
-        return await self._ask("GetJudge", raw, Hop(context))
+        return await self._ask("GetJudge", raw, Hop(Caller(context)))
 
     async def JudgeGroup(self, raw: bytes, context: Any) -> AsyncIterator[bytes]:
-        hop = Hop(context, await session(pb.JudgeGroupRequest, raw))
+        caller = Caller(context)
+        hop = Hop(caller, await session(pb.JudgeGroupRequest, raw))
         async with aclosing(self._routed("JudgeGroup").unary_stream(raw, hop)) as answers:
             async for answer in answers:
                 if answer != ABSENT:
@@ -104,21 +107,21 @@ class Ingress(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     async def JudgeStream(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         async def one(index: int, raw: bytes) -> pb.JudgeResponse:
-            with self._in_hand.holding(caller, len(raw)):
-                return await self._one_of_stream(index, raw, context)
+            with self._in_hand.holding(host, len(raw)):
+                return await self._one_of_stream(index, raw, caller)
 
-        caller = host_of(context)
-        stream = Stream(one, in_flight=STREAM_IN_FLIGHT, in_hand=self._in_hand, caller=caller)
+        caller, host = Caller(context), host_of(context)
+        stream = Stream(one, in_flight=STREAM_IN_FLIGHT, in_hand=self._in_hand, caller=host)
         async with aclosing(stream.answers(requests)) as answers:
             async for answer in answers:
                 yield answer.SerializeToString()
 
-    async def _one_of_stream(self, index: int, raw: bytes, context: Any) -> pb.JudgeResponse:
+    async def _one_of_stream(self, index: int, raw: bytes, caller: Caller) -> pb.JudgeResponse:
         request_id = ""
         try:
             request = await beside(len(raw), wire.parse, pb.JudgeRequest, raw)
             request_id = request.request_id
-            hop = Hop(context, digest(request.query, request.report))
+            hop = Hop(caller, digest(request.query, request.report))
             answer = await self._routed("JudgeOfStream").unary_unary(raw, hop)
             if (error := hop.error) is not None:
                 raise error
@@ -137,25 +140,26 @@ class Ingress(grpc.GenericRpcHandler):  # type: ignore[misc]
         return self._method_handlers[f"/{service}/{method}"]
 
     async def Check(self, request: Any, context: Any) -> Any:
-        await self._look(context)
+        await self._look(Caller(context))
         return await self._checks.Check(request, context)
 
     async def Watch(self, request: Any, context: Any) -> None:
         async def look() -> None:
             while True:
-                await self._look(context)
+                await self._look(caller)
                 await asyncio.sleep(WATCH_EVERY)
 
-        await self._look(context)
+        caller = Caller(context)
+        await self._look(caller)
         looking = asyncio.create_task(look())
         try:
             await self._checks.Watch(request, context)
         finally:
             looking.cancel()
 
-    async def _look(self, context: Any) -> None:
+    async def _look(self, caller: Caller) -> None:
         """Asks whichever replica is routed to."""
-        hop, said = Hop(context), b""
+        hop, said = Hop(caller), b""
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 said = await self._routed("Check", HEALTH).unary_unary(b"", hop)

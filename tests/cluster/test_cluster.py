@@ -24,9 +24,8 @@ from judger.errors import InvalidRequest
 from judger.types import Judgement
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
-from tests.cluster.conftest import Cluster, free_port
+from tests.cluster.local import ROOT, Cluster, free_port, processes, replicas
 
-ROOT = Path(__file__).parents[2]
 Answers = list[Judgement]
 
 
@@ -76,29 +75,6 @@ async def more(answers: Answers, count: int) -> None:
         await asyncio.sleep(0.05)
 
 
-def replicas() -> dict[int, str]:
-    """The processes of the replicas, which are below this one."""
-    found, parents = {}, {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            status = (folder / "status").read_text()
-            title = (folder / "cmdline").read_bytes().decode(errors="replace").strip("\0 ")
-        except OSError:
-            continue  # it has just ended
-        parents[int(folder.name)] = int(status.split("PPid:")[1].split()[0])
-        if title.startswith("ray::ServeReplica:judger:"):
-            found[int(folder.name)] = title
-    return {pid: title for pid, title in found.items() if is_below(pid, os.getpid(), parents)}
-
-
-def is_below(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
-    while pid in parents:
-        if pid == ancestor:
-            return True
-        pid = parents[pid]
-    return False
-
-
 async def test_a_replica_that_is_killed_costs_no_answer_and_no_caller(cluster: Cluster) -> None:
     await cluster.deploy(replicas=2)
     async with load(cluster) as answers:
@@ -110,6 +86,30 @@ async def test_a_replica_that_is_killed_costs_no_answer_and_no_caller(cluster: C
             while len(now := replicas()) < 2 or victim in now:  # noqa: ASYNC110 - another process's affair
                 await asyncio.sleep(0.2)
     assert {answer.reward.value for answer in answers} == {0.5}
+
+
+async def test_callers_who_leave_their_streams_leave_the_proxy_whole(cluster: Cluster) -> None:
+    """gRPC's context of a call that has ended reads freed memory when it is asked who called."""
+    await cluster.deploy(replicas=1)
+    before = processes("ray::ProxyActor")
+    assert len(before) == 1
+
+    async def endless(name: str) -> AsyncIterator[Any]:
+        number = 0
+        while True:
+            yield "q", f"{name}, number {number}", ["[[slow=0.01]] apple"]
+            number += 1
+
+    async def leaving(name: str) -> None:
+        async with judger.client.connect(cluster.address, timeout=60) as judge:
+            async for index, answer in judge.judge_stream(endless(name), in_flight=64):
+                assert isinstance(answer, Judgement)
+                if index > 20:
+                    return
+
+    for turn in range(5):
+        await asyncio.gather(*(leaving(f"turn {turn}, caller {caller}") for caller in range(4)))
+    assert processes("ray::ProxyActor") == before
 
 
 async def test_an_update_of_all_replicas_fails_nobody(cluster: Cluster) -> None:

@@ -21,7 +21,7 @@ from judger.types import Judgement
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 from judger.wire.status import DETAILS_TRAILER, error_from_status
-from tests.cluster.conftest import Cluster
+from tests.cluster.local import Cluster
 from tests.conftest import scripted_server  # noqa: F401
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
