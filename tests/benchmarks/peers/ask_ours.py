@@ -80,7 +80,10 @@ async def main() -> None:
         server = await stack.enter_async_context(running(config_of(job), engine_of(job)))
         client = await stack.enter_async_context(connect(server.address))
         if job["warm_up"]:
-            await asked(client, job["warm_up"], None)
+            try:
+                await asked(client, job["warm_up"], None)
+            except JudgerError as error:  # what it is warm for will say so again
+                print(f"the warm-up failed: {error}", file=sys.stderr)
         print(json.dumps({"ready": True}), flush=True)
         sys.stdin.readline()
         for number in range(job["rounds"]):
