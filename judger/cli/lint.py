@@ -40,7 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "lint",
         help="check a rubric",
-        description="Checks a rubric: faults (exit code 2), and what is hard to judge or to earn in it (1 if it warns).",
+        description="Checks a rubric: faults (exit code 2), and what is hard to judge or to earn in it (1: it warns).",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -96,12 +96,10 @@ def open_reader(engine: str, model: str | None) -> Reader | None:
     """The built-in judge, which reads for all of them; None where words alone are looked at."""
     if engine == NONE:
         return None
-    import torch
-
     from judger.engines.mini.preview import Preview
 
-    torch.set_num_threads(1)  # of texts this short, several threads only wait for each other
-    return Preview(model if engine == "mini" else None)
+    # Texts this short keep one thread busy; several only wait for each other.
+    return Preview(model if engine == "mini" else None, threads=1)
 
 
 def dropped_as_json(warning: Fault) -> dict[str, object]:

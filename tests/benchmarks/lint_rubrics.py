@@ -1,4 +1,4 @@
-"""What `judger lint` finds in criteria that a person has labelled, and what it doesn't: precision and recall by finding.
+"""What `judger lint` finds in criteria that a person has labelled, and what not: precision and recall by finding.
 
     python -m tests.benchmarks.lint_rubrics
 
@@ -125,7 +125,11 @@ def main() -> None:
         missed(reader, args.show)
         return
     for corpus in (None, "researchrubrics", "scholarqa_cs", "deep_research_bench"):
-        print(f"\n{corpus or 'all'}\n| finding | labelled | found | both | precision | recall |\n|---|---|---|---|---|---|")
+        print(
+            f"\n{corpus or 'all'}\n\n| finding | labelled | found | both | precision | recall |",
+            "|---|---|---|---|---|---|",
+            sep="\n",
+        )
         for row in [*rows(reader, corpus), *([planted(reader)] if corpus is None else [])]:
             figures = ["-" if x is None else f"{x:.2f}" for x in (row.precision, row.recall)]
             print(f"| `{row.name}` | {row.labelled} | {row.found} | {row.both} | {' | '.join(figures)} |")

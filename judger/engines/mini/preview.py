@@ -1,4 +1,4 @@
-"""What the judge can say of criteria before there is a report: how near they are in meaning, and which it leaves open."""
+"""What the judge can say of criteria before there is a report: how near they are, and which it may leave open."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from judger.rubric.linting.wording import is_english
 class Preview:
     """The built-in judge's encoder and its classifier of kinds, on texts alone."""
 
-    def __init__(self, folder: str | Path | None = None) -> None:
-        """Loads the shipped weights, or those of a folder.
+    def __init__(self, folder: str | Path | None = None, *, threads: int | None = None) -> None:
+        """Loads the shipped weights, or those of a folder; `threads` are of the whole process.
 
         Raises:
             InvalidRequest: no such folder.
@@ -31,6 +31,8 @@ class Preview:
         folder = WEIGHTS if folder is None else Path(folder)
         if not (folder / "config.json").is_file():
             raise InvalidRequest("model", f"{folder} holds no weights of the built-in judge (no config.json)")
+        if threads is not None:
+            torch.set_num_threads(threads)
         try:
             self.model = load(folder)
             self.known: dict[str, Criterion | None] = {}
@@ -39,9 +41,9 @@ class Preview:
 
     def similarities(self, texts: Sequence[str], others: Sequence[str]) -> list[list[float]]:
         """(texts, others): cosines of the texts' vectors; 0 for a text without a word that the judge reads."""
-        here = [None if made is None else made.core_vector for made in self._made(texts)]
-        there = [None if made is None else made.core_vector for made in self._made(others)]
-        return [[0.0 if a is None or b is None else float(a @ b) for b in there] for a in here]
+        with torch.inference_mode():
+            product: list[list[float]] = (self._vectors(texts) @ self._vectors(others).T).tolist()
+        return product
 
     def left_open(self, texts: Sequence[str], negative: Sequence[bool]) -> list[str]:
         """Why this judge may leave each criterion unscored; empty where it won't.
@@ -60,6 +62,11 @@ class Preview:
                 is_hard = float(self.model.judgeable.p_hard(inputs[None])[0]) >= self.model.judgeable.hard
                 found.append("is near chance on criteria of this kind" if is_hard else "")
         return found
+
+    def _vectors(self, texts: Sequence[str]) -> torch.Tensor:
+        nothing = torch.zeros(self.model.encoder.shape.width)
+        made = self._made(texts)
+        return torch.stack([nothing if one is None else one.core_vector for one in made] or [nothing])
 
     @torch.inference_mode()
     def _made(self, texts: Sequence[str]) -> list[Criterion | None]:

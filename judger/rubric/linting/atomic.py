@@ -15,7 +15,13 @@ PLAIN = (
     "introduce justify mention outline present propose provide quantify recommend specify suggest summarise summarize "
     "synthesize warn"
 ).split()
-NOUNS = "address assess compare detail distinguish estimate highlight link list name note offer point reference show state support use".split()
+NOUNS = (
+    "address assess compare detail distinguish estimate highlight link list name note offer point reference show state "
+    "support use"
+).split()
+REPORTS = (
+    "acknowledge cite clarify compare describe discuss emphasize explain highlight illustrate justify mention summarize"
+).split()
 
 
 def _either(verbs: list[str]) -> str:
@@ -55,15 +61,10 @@ QUESTIONS = re.compile(
 )
 BESIDES = re.compile(r"\b(?:as\s++well\s++as|along\s++with|together\s++with|in\s++addition\s++to)\b", re.IGNORECASE)
 # "his karma, his role in the battle, and ...": three things or more, the last one joined by "and".
-SERIES = re.compile(
-    r",\s++(?:[^\s,;.:()]++\s++){0,8}[^\s,;.:()]++,\s*+and\s++", re.IGNORECASE
-)
+SERIES = re.compile(r",\s++(?:[^\s,;.:()]++\s++){0,8}[^\s,;.:()]++,\s*+and\s++", re.IGNORECASE)
 OWN = re.compile(r"\band\s++(?:his|her|its|their)\s++\w", re.IGNORECASE)
 # What only a report does, so that it is a second requirement wherever it stands.
-REPORTING = re.compile(
-    rf"(?:{_either('acknowledge cite clarify compare describe discuss emphasize explain highlight illustrate justify mention summarize'.split())})\b",
-    re.IGNORECASE,
-)
+REPORTING = re.compile(rf"(?:{_either(REPORTS)})\b", re.IGNORECASE)
 # Any other verb in a clause that belongs to the first is part of the one requirement.
 SUBORDINATE = re.compile(r"\b(?:that|which|who|whose|when|where|if|while|because|as)\b", re.IGNORECASE)
 # Lists of what is left to choose from, or is only named to say what is meant.

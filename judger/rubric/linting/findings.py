@@ -28,7 +28,7 @@ CODES = {
     "not-atomic": Code(W, "atomic", "several requirements in one criterion: no verdict fits where one is met alone"),
     "too-long": Code(N, "atomic", "a long text hides what is asked"),
     "outside-the-report": Code(W, "verifiable", "the report's text alone can't settle it"),
-    "not-judgeable": Code(W, "verifiable", "the chosen engine is near chance on criteria of this kind"),
+    "not-judgeable": Code(N, "verifiable", "the chosen engine is near chance on criteria of this kind"),
     "vague": Code(W, "unambiguous", "a matter of degree or taste, with no measure given"),
     "closed-examples": Code(W, "unambiguous", "a list that may be examples or demands"),
     "overlap": Code(N, "independent", "two criteria for one thing: it counts twice"),
@@ -43,7 +43,6 @@ CODES = {
     "no-flaws": Code(N, "aligned", "no criterion is a flaw: nothing that a report does wrong costs it anything"),
     "not-english": Code(N, "unambiguous", "the rules on wording read English only"),
 }
-
 
 
 @dataclass(frozen=True, slots=True)

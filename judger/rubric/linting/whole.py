@@ -16,7 +16,7 @@ DUPLICATE_OVERLAP = 0.75
 NEAR = ((35, 0.76), (20, 0.84), (0, 0.95))
 """(words of the shorter, cosine) from which on two criteria are about one thing: a short one is mostly its topic."""
 FAR = 0.5
-"""Cosine with the query plus the mean of the three nearest criteria, up to which a criterion is about something else."""
+"""Cosine with the query plus the mean of the nearest criteria, below which a criterion is about something else."""
 ENOUGH, NEIGHBOURS = 4, 3
 FEW = 3
 """Words that carry meaning, below which nothing tells what a criterion is about."""
@@ -29,7 +29,7 @@ COUNTING = frozenset(
 FILLER = frozenset(
     "the a an this that response report answer of to in on for and or with its it is are be by from at as does do not "
     "fails fail should must lacks omits include includes mention mentions discuss discusses provide provides state "
-    "states explain explains describe describes any".split()
+    "states explain explains describe describes any says names name gives give lists list least what how why".split()
 )
 NAME = re.compile(r"\b(?:\w*\d\w*|(?<!^)[A-Z]\w+)\b")
 # Criteria about the report itself are near neither the query nor the others, and need not be.
@@ -37,7 +37,8 @@ FORM = re.compile(
     r"\b(?:format\w*|layout|structure\w*|sections?|headings?|headers?|bullet\w*|tables?|diagrams?|paragraphs?|sentences?"
     r"|tone|style|language|grammar|grammatical|spelling|fluen\w*|concise\w*|redundan\w*|clarity|readab\w*|organi[sz]\w*"
     r"|cit(?:e|es|ed|ing|ation|ations)|sources?|references?|bibliograph\w*|words?|phrasing|examples?|jargon|terms"
-    r"|terminology|introduction|conclusion|summary|authors?|links?|urls?|markdown|latex|first[- ]person|apolog\w*|acronyms?|abbreviations?|harmful|offensive)\b",
+    r"|terminology|introduction|conclusion|summary|authors?|links?|urls?|markdown|latex|first[- ]person|apolog\w*"
+    r"|acronyms?|abbreviations?|harmful|offensive)\b",
     re.IGNORECASE,
 )
 
@@ -93,7 +94,9 @@ def unrelated(criteria: Sequence[Criterion], near: Matrix, query: Sequence[float
             continue
         others = sorted((near[i][j] for j in range(len(criteria)) if j != i), reverse=True)[:NEIGHBOURS]
         if query[i] + statistics.fmean(others) < FAR and not FORM.search(criterion.text):
-            yield Finding("unrelated", i, "neither the query nor any other criterion is about this: does it belong here?")
+            yield Finding(
+                "unrelated", i, "neither the query nor any other criterion is about this: does it belong here?"
+            )
 
 
 def weights(criteria: Sequence[Criterion]) -> Iterator[Finding]:

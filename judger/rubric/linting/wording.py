@@ -1,4 +1,4 @@
-"""What the words of one criterion show: that it can't be verified, is ambiguous, or has the wrong sign. English only."""
+"""What the words of one criterion show: that it can't be verified, is ambiguous, has the wrong sign. English only."""
 
 from __future__ import annotations
 

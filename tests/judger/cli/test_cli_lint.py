@@ -12,6 +12,10 @@ CLEAN = {"criteria": [{"id": "c1", "text": "Names the capital of France"}]}
 ADVISED = {"criteria": [{"id": "c1", "text": "The report fails to name the capital", "weight": 2}]}
 
 
+WORDS = ("--engine", "none")
+"""Words alone are looked at, which loads no judge."""
+
+
 @pytest.fixture
 def rubric(tmp_path):
     def written(content: object):
@@ -31,17 +35,17 @@ def test_a_rubric_without_faults_ends_with_0_and_says_its_size(run, rubric):
 
 def test_a_warning_ends_with_1_and_a_note_only_if_strict(run, rubric):
     path = rubric(ADVISED)
-    ran = run("lint", path)
+    ran = run("lint", path, *WORDS)
     assert ran.code == 1
     assert "warning flaw-with-positive-weight" in ran.out
     assert "1 warning, 0 notes" in ran.out
-    assert run("lint", path, "--exit-zero").code == 0
-    assert run("lint", path, "--ignore", "flaw-with-positive-weight,vague").code == 0
-    assert run("lint", path, "--select", "vague").code == 0
-    assert run("lint", rubric(CLEAN), "--strict").code == 0
+    assert run("lint", path, *WORDS, "--exit-zero").code == 0
+    assert run("lint", path, *WORDS, "--ignore", "flaw-with-positive-weight,vague").code == 0
+    assert run("lint", path, *WORDS, "--select", "vague").code == 0
+    assert run("lint", rubric(CLEAN), *WORDS, "--strict").code == 0
     noted = rubric({"criteria": [{"text": f"Names the {name}"} for name in ("river", "bridge", "mayor", "museum")]})
-    assert run("lint", noted, "--engine", "none").code == 0
-    ran = run("lint", noted, "--engine", "none", "--strict")
+    assert run("lint", noted, *WORDS).code == 0
+    ran = run("lint", noted, *WORDS, "--strict")
     assert (ran.code, "note no-flaws" in ran.out) == (1, True)
 
 
@@ -64,13 +68,13 @@ def test_the_engine_that_is_named_says_what_it_cannot_judge(run, rubric):
 
 
 def test_json_is_one_object_for_each_piece_of_advice(run, rubric):
-    (line,) = run("lint", rubric(ADVISED), "--json").lines
+    (line,) = run("lint", rubric(ADVISED), *WORDS, "--json").lines
     assert line["code"] == "flaw-with-positive-weight"
     assert line["criterion"] == "c1"
     assert line["text"] == ADVISED["criteria"][0]["text"]
     assert (line["severity"], line["principle"]) == ("warning", "aligned")
     assert line["quote"] == line["text"][line["span"]["start"] : line["span"]["end"]] == "The report fails to"
-    assert run("lint", rubric(CLEAN), "--json").out == ""
+    assert run("lint", rubric(CLEAN), *WORDS, "--json").out == ""
 
 
 def test_faults_are_lines_on_standard_error_and_end_with_2(run, rubric):

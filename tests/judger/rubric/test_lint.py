@@ -137,7 +137,22 @@ def test_any_rubric_gets_advice_with_a_known_code(criteria: list[Criterion]) -> 
         assert advice.index is None or 0 <= advice.index < len(criteria)
 
 
-@pytest.mark.parametrize("piece", ["provides ", "i.e., a, ", "(e.g., (", "such as ", "is and ", "a", "it. it ", "a, b, ", "how x and ", "depth of ", "links "])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "provides ",
+        "i.e., a, ",
+        "(e.g., (",
+        "such as ",
+        "is and ",
+        "a",
+        "it. it ",
+        "a, b, ",
+        "how x and ",
+        "depth of ",
+        "links ",
+    ],
+)
 def test_a_text_made_to_be_slow_is_not(piece: str) -> None:
     start = time.process_time()
     lint([criterion(piece * (2**15 // len(piece)), weight) for weight in (1.0, -1.0)])
