@@ -221,7 +221,8 @@ TARGETS = {
     ),
     "streams": Target(
         _mutations(
-            _events({"reasoning": "h"}, {"content": "w"}, {"tool_calls": [{"index": 0, **_CALL}, {**_CALL, "id": "d"}]}),
+            _events({"reasoning": "h"}, {"content": "w"},
+                    {"tool_calls": [{"index": 0, **_CALL}, {**_CALL, "id": "d"}]}),
             _events({"tool_calls": [_CALL]}, {"tool_calls": [{"function": {"arguments": "{}"}}]}, {"content": "😀"}),
             _events({"content": _HERMES}).replace(b"\n", b"\r\n"),
             b'event: error\ndata: {"message": "boom", "code": 400}\n\n',
