@@ -21,6 +21,7 @@ from policy.episode import Episode
 from policy.errors import ConfigError, InUse
 from policy.events import Compacted, Event, Finished, Observed, Replied, Started, from_dict, to_dict
 from policy.model import Message
+from policy.rendering import rendered
 from policy.sources import Source
 from policy.whole import loads
 
@@ -33,7 +34,6 @@ __all__ = [
     "read_journal",
     "read_records",
     "record_of",
-    "rendered",
     "sequences",
     "write",
 ]
@@ -254,20 +254,6 @@ def _uniform(message: Message) -> Message:
 
 def _plain(message: Mapping[str, Any]) -> Message:
     return {key: value for key, value in message.items() if value is not None}
-
-
-def rendered(message: Message) -> Message:
-    """The message as chat templates take it: arguments of tool calls as objects where they are valid JSON."""
-    if not message.get("tool_calls"):
-        return message
-    calls = []
-    for call in message["tool_calls"]:
-        try:
-            arguments = loads(call["function"]["arguments"])
-        except ValueError:
-            arguments = call["function"]["arguments"]
-        calls.append({**call, "function": {**call["function"], "arguments": arguments}})
-    return {**message, "tool_calls": calls}
 
 
 def _line(record: Record) -> str:

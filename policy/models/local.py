@@ -1,4 +1,4 @@
-"""A causal model of transformers in this process, speaking the Hermes/Qwen tool-call format.
+"""A causal model of transformers in this process, speaking a tool-call format that `policy.models.calls` reads.
 
 One thread owns the device; the event loop never runs the model.
 """
@@ -15,7 +15,7 @@ from policy.config import ModelConfig
 from policy.errors import ConfigError, ContextFull, ModelError
 from policy.model import Completion, Message, Observer, Piece, Schema
 from policy.models import hermes
-from policy.trajectory import rendered
+from policy.rendering import rendered
 
 __all__ = ["LocalModel"]
 
@@ -115,9 +115,10 @@ class LocalModel:
         self._replies += 1
         return hermes.completion(
             self._tokenizer,
+            output[0, :length].tolist(),
             written,
             has_ended=ended,
-            prompt_tokens=length,
+            tools=tools,
             id_prefix=f"call_{self._replies}",
             logprobs=recorder.logprobs(written) if self._config.logprobs else None,
         )

@@ -170,6 +170,7 @@ class OpenAIModel:
                     begins=begins,
                     stall=self._config.stall,
                     id_prefix=f"call_{self._replies}",
+                    tools=request.get("tools", ()),
                 )
         except TimeoutError as error:
             raise NoReply(f"no whole reply in the time for one, {self._config.timeout:g} s") from error

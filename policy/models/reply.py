@@ -7,9 +7,10 @@ Endpoints that do not parse their model's words send thoughts and calls as text:
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from policy.model import Completion, ToolCall
+from policy.model import Completion, Schema, ToolCall
 from policy.models import hermes
 from policy.whole import loads
 
@@ -32,17 +33,17 @@ def failure(error: Any) -> NoReply:
     return NoReply(f"the endpoint sent an error in place of a reply: {error}"[:2000], status=status)
 
 
-def read(body: bytes, *, id_prefix: str) -> Completion:
+def read(body: bytes, *, id_prefix: str, tools: Sequence[Schema] = ()) -> Completion:
     """The completion in a body. Raises NoReply that says what is there instead."""
     try:
         data = loads(body)
     except ValueError as error:
         shown = body[:80].decode("utf-8", "replace")
         raise NoReply(f"the endpoint's reply is no JSON ({error}): {shown!r}") from error
-    return completion(data, id_prefix=id_prefix)
+    return completion(data, id_prefix=id_prefix, tools=tools)
 
 
-def completion(data: Any, *, id_prefix: str) -> Completion:
+def completion(data: Any, *, id_prefix: str, tools: Sequence[Schema] = ()) -> Completion:
     """The completion in a body's JSON. Raises NoReply as `read` does."""
     if not isinstance(data, dict):
         raise NoReply(f"the endpoint's reply is a JSON {type(data).__name__} and no object")
@@ -62,7 +63,7 @@ def completion(data: Any, *, id_prefix: str) -> Completion:
     # vLLM says `reasoning`, others `reasoning_content`.
     thought = text(message.get("reasoning_content")) or text(message.get("reasoning"))
     if not calls and any(mark in content for mark in ("<think>", "</think>", "<tool_call>")):
-        content, inner, calls, more = hermes.parse(content, id_prefix=id_prefix)
+        content, inner, calls, more = hermes.parse(content, id_prefix=id_prefix, tools=tools)
         thought, faults = "\n".join(filter(None, (thought, inner))), (*faults, *more)
     finish: Literal["stop", "length", "tool_calls"] = "tool_calls" if calls else "stop"
     if choice.get("finish_reason") == "length":

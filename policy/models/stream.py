@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policy.model import Completion, Observer, Piece
+from policy.model import Completion, Observer, Piece, Schema
 from policy.models import reply
 from policy.models.reply import NoReply
 from policy.whole import loads
@@ -33,6 +33,7 @@ async def read(
     begins: Callable[[], None] = lambda: None,
     stall: float,
     id_prefix: str,
+    tools: Sequence[Schema] = (),
 ) -> Completion:
     """The completion in a body that comes in chunks: a stream, or one JSON where the endpoint does not stream.
 
@@ -47,14 +48,14 @@ async def read(
             break
     # What the header calls it is not to be relied on.
     if not _STREAM.match(head.lstrip(_BEFORE)):
-        return reply.read(head + b"".join([chunk async for chunk in received]), id_prefix=id_prefix)
+        return reply.read(head + b"".join([chunk async for chunk in received]), id_prefix=id_prefix, tools=tools)
     body = _Body(observer)
     async for kind, data in _events(_behind(head, received)):
         had_begun = body.has_begun
         body.add(kind, data)
         if body.has_begun and not had_begun:
             begins()
-    return reply.completion(body.whole(), id_prefix=id_prefix)
+    return reply.completion(body.whole(), id_prefix=id_prefix, tools=tools)
 
 
 async def _bounded(chunks: AsyncIterator[bytes], stall: float) -> AsyncIterator[bytes]:
