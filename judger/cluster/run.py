@@ -83,6 +83,7 @@ def _start(config: ClusterConfig) -> str:
             "num_cpus": max(os.cpu_count() or 1, math.ceil(replicas * config.cpus_per_replica) + 1),
             "object_store_memory": OBJECT_STORE_BYTES,
             "include_dashboard": False,
+            "_metrics_export_port": config.metrics_port,
         }
     application = build(config)
     try:

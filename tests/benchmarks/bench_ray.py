@@ -106,6 +106,7 @@ async def affinity(cluster: Cluster, model: Path, *, reports: int = 24, words: i
         "sessions, no bound": (100.0, lambda: None),
     }
     for name, (bound, session) in ways.items():
+        await cluster.remove()  # else they are replaced one by one
         await cluster.deploy(
             engine="torch", model=str(model), device="cpu", threads=1, replicas=4, load_bound=bound, cache_memory_mb=0
         )
