@@ -102,7 +102,7 @@ async def affinity(cluster: Cluster, model: Path, *, reports: int = 24, words: i
     found: dict[str, Any] = {}
     ways: dict[str, tuple[float, Callable[[], str | None]]] = {
         "at random": (100.0, lambda: uuid.uuid4().hex),
-        "sessions, bound 1.5": (1.5, lambda: None),
+        "sessions, bound 3": (3.0, lambda: None),
         "sessions, no bound": (100.0, lambda: None),
     }
     for name, (bound, session) in ways.items():

@@ -15,7 +15,7 @@ import yaml
 
 from judger.cli import main
 from judger.cluster.config import ClusterConfig
-from judger.cluster.run import MESSAGE_SIZES
+from judger.cluster.run import ENVIRONMENT
 from tests.cluster.crd import faults
 from tests.cluster.local import ROOT
 
@@ -68,7 +68,7 @@ def test_the_image_has_what_its_command_needs_and_asks_for_no_network() -> None:
     assert set(wanted[1].split(",")) <= set(EXTRAS.findall((ROOT / "pyproject.toml").read_text()))
     environment = dict(word.split("=", 1) for word in shlex.split(re.findall(r"^ENV (.*)$", text, re.MULTILINE)[0]))
     assert environment["HF_HUB_OFFLINE"] == environment["TRANSFORMERS_OFFLINE"] == "1"
-    assert {name: environment[name] for name in MESSAGE_SIZES} == MESSAGE_SIZES
+    assert {name: environment[name] for name in ENVIRONMENT} == ENVIRONMENT
     known = {"ARG", "FROM", "RUN", "COPY", "ENV", "USER", "WORKDIR", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert {line.split()[0] for line in lines} <= known
