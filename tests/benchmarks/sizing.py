@@ -4,12 +4,12 @@
         [--calls 2] [--price 3.0] [--gpus 1 8 64] [--utilization 0.8]
 
 `--tokens-per-second` is what one GPU reads: `judger_pace_tokens_per_second` of a server at its limit, or what
-`tests.benchmarks.bench_torch_gpu` prints. A report of `--report` tokens, instructions and query among them, is judged in
-`--calls` calls (several reward functions), each of `--criteria` branches of `--branch` tokens. With sessions the second
-call finds the report's tokens in its replica's cache.
+`tests.benchmarks.bench_torch_gpu` prints. A report of `--report` tokens, instructions and query among them, is judged
+in `--calls` calls (several reward functions), each of `--criteria` branches of `--branch` tokens. With sessions the
+second call finds the report's tokens in its replica's cache.
 
-The simulation (simpy) has Poisson arrivals, Ray's ring with the bound on a replica's load, a queue and batches under the
-token budget in each replica, and a prefix cache that forgets what it used longest ago.
+The simulation (simpy) has Poisson arrivals, Ray's ring with the bound on a replica's load, a queue and batches under
+the token budget in each replica, and a prefix cache that forgets what it used longest ago.
 """
 
 from __future__ import annotations
