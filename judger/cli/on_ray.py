@@ -105,9 +105,9 @@ class OnRay:
         import ray
 
         own = {"object_store_memory": self.ray_memory_mb * 2**20, "include_dashboard": False}
-        settings = {"log_to_driver": False, "logging_level": logging.WARNING}
+        settings = {"log_to_driver": False, "logging_level": logging.ERROR}
         ray.init(self.ray_address or "local", **settings, **({} if self.ray_address else own))
-        logging.getLogger("ray.data").setLevel(logging.WARNING)
+        logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of its own calls, too
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
