@@ -9,7 +9,7 @@ PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-chec
 PROTOC_VENV := .venv-proto
 LLM := .llm
 
-.PHONY: demo picture test test-vllm test-llm test-verl test-integrations test-ray check bench bench-ray soak fuzz train-demo proto clean
+.PHONY: demo picture test test-vllm test-llm test-verl test-integrations check bench bench-peers soak fuzz train-demo proto test-ray bench-ray clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -32,7 +32,7 @@ picture: $(VENV)/.judge
 	@$(BIN)/python -m judger.demo.picture docs/report.svg
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-vllm:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/vllm_engine/make_venv.sh
@@ -83,6 +83,13 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks.bench_torch_engine
 	$(BIN)/python -m tests.benchmarks.agent_patch
 	$(BIN)/python -m tests.benchmarks.agent_load
+
+# Others' judges and ours on one endpoint: speed, then faults. ARGS go to both, such as ARGS="--words 150 --criteria 8".
+bench-peers: $(VENV)/.dev
+	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/vllm_engine/make_venv.sh
+	PYTHON="$(PYTHON)" bash tests/benchmarks/peers/make_venv.sh
+	$(BIN)/python -m tests.benchmarks.peers $(ARGS)
+	$(BIN)/python -m tests.benchmarks.peers --faults --words 100 --criteria 4 --reports 24 $(ARGS)
 
 bench-ray: $(VENV)/.dev
 	bash tests/cluster/make_venv.sh

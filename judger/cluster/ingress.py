@@ -28,10 +28,10 @@ from judger import wire
 from judger.cluster.calls import ABSENT
 from judger.cluster.hop import Caller, Hop
 from judger.errors import InvalidRequest, JudgerError
+from judger.schedule.inhand import BytesInHand
 from judger.server.callers import host_of
 from judger.server.handlers import SERVICE, beside, handlers
 from judger.server.health import Health
-from judger.server.inhand import BytesInHand
 from judger.server.stream import Stream
 from judger.v1 import judger_pb2 as pb
 

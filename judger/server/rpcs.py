@@ -20,13 +20,13 @@ from judger.observe.requestlog import Request, RequestLog
 from judger.observe.tracing import NoTracing
 from judger.pairwise import duels
 from judger.schedule.admission import Ticket
+from judger.schedule.inhand import BytesInHand
 from judger.schedule.keeper import shutting_down
 from judger.server.callers import caller_key, caller_name, give_back, paying
 from judger.server.deadlines import RpcContext, in_time, ticket_for
 from judger.server.faults import own_faults, tell, unjudged
 from judger.server.handlers import beside
 from judger.server.info import judge_info
-from judger.server.inhand import BytesInHand
 from judger.server.stream import Stream, end
 from judger.types import Case, Options
 from judger.v1 import judger_pb2 as pb
