@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from train.presets import NAMES
+
 STOPPED = 3
 """The judge was lost, or the run left its bounds; the state is saved."""
 
@@ -20,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--out", type=Path, required=True, metavar="DIR", help="the run; goes on where it stopped"
     )
     parser.add_argument("--config", type=Path, metavar="TOML", help="settings of the run: see docs/training.md")
+    parser.add_argument("--preset", choices=NAMES, help="settings by the model's size, which --config goes before")
     parser.add_argument("--steps", type=int, default=None, help="batches of episodes, instead of the settings'")
     parser.add_argument("--seed", type=int, default=None, help="instead of the settings'")
     parser.add_argument("--cpu", action="store_true", help="on the CPU, even where there is a GPU")
@@ -78,7 +81,9 @@ def _train(options: argparse.Namespace) -> int:
     from train.rl.reward import JudgeLost
     from train.rl.setup import check_same_run
 
-    settings = load_rl_settings(options.config, steps=options.steps, seed=options.seed)
+    settings = load_rl_settings(
+        options.config, preset=options.preset, algo=options.algo, steps=options.steps, seed=options.seed
+    )
     inputs = _inputs(options)
     _check_sizes(settings, options.algo)
     rewards = _rewards(options)

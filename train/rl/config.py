@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from policy.errors import ConfigError
 from train.precision import Precision
+from train.presets import rl_preset
 
 __all__ = ["GRPOSettings", "PPOSettings", "RLSettings", "load_rl_settings"]
 
@@ -128,14 +129,17 @@ class RLSettings(_Frozen):
         return self.tasks_per_step * self.group
 
 
-def load_rl_settings(path: Path | None, **given: Any) -> RLSettings:
-    """The settings in a TOML file, those `given` in its place. Raises ConfigError that names every fault."""
-    data: dict[str, Any] = {}
+def load_rl_settings(path: Path | None, *, preset: str | None = None, algo: str = "ppo", **given: Any) -> RLSettings:
+    """The settings in a TOML file, over those of a preset and under those `given`. Raises ConfigError that names every
+    fault."""
+    data: dict[str, Any] = rl_preset(preset, algo) if preset else {}
     if path is not None:
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            own = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"{path}: {error}") from error
+        for key, value in own.items():  # a table goes over a table key by key
+            data[key] = {**data[key], **value} if isinstance(value, dict) and isinstance(data.get(key), dict) else value
     data.update({key: value for key, value in given.items() if value is not None})
     try:
         return RLSettings.model_validate(data)

@@ -32,7 +32,7 @@ from train.rl.collect import Batch, collect_shared, figures, orders_of, tasks_of
 from train.rl.config import RLSettings
 from train.rl.episodes import Episodes, seed_of
 from train.rl.gap import GapExceeded, check_gap, gap_of
-from train.rl.parallel import PATIENCE, Actor, config_of, is_sharded, whole_state
+from train.rl.parallel import PATIENCE, Actor, config_of, deal_weights, is_sharded, whole_state
 from train.rl.record import Recorder
 from train.rl.reward import JudgeLost, Rewards
 from train.rl.sampler import Sampler
@@ -80,7 +80,6 @@ def train_grpo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*'rollout_func'.*experimental")
             trainer = GRPOTrainer(
-                # TRL loads its own reference from the same folder.
                 model=load_model(str(reference), attention=settings.attention),
                 reward_funcs=[judged_reward],
                 args=arguments,
@@ -89,8 +88,12 @@ def train_grpo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards
                 rollout_func=hook.rollout,
                 callbacks=[hook],
             )
-        if trainer.ref_model is not None and not is_sharded(trainer.accelerator):
-            trainer.ref_model.to(compute_dtype(settings.precision, cpu=cpu))
+        if trainer.ref_model is not None:
+            if is_sharded(trainer.accelerator):
+                # TRL 1.16 shards its reference, but leaves it without weights where only the first process reads them.
+                deal_weights(trainer.ref_model, load_model(str(reference)) if processes.is_main_process else None)
+            else:
+                trainer.ref_model.to(compute_dtype(settings.precision, cpu=cpu))
         try:
             if done < settings.steps:
                 trainer.train(resume_from_checkpoint=str(latest) if latest else None)

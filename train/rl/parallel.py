@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType, InitProcessGroupKwargs
 from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 
 from policy.errors import ConfigError
 from train.precision import compute_dtype, is_mixed
@@ -24,6 +25,7 @@ __all__ = [
     "PATIENCE",
     "Actor",
     "config_of",
+    "deal_weights",
     "hold_still",
     "is_sharded",
     "make_accelerator",
@@ -61,6 +63,12 @@ def hold_still(model: Any, accelerator: Accelerator) -> Any:
     """A model that is never learned, where the others are: sharded as they are, or whole in each process."""
     model = model.eval().requires_grad_(False)
     return fsdp2_prepare_model(accelerator, model) if is_sharded(accelerator) else model.to(accelerator.device)
+
+
+def deal_weights(sharded: nn.Module, whole: nn.Module | None) -> None:
+    """Give a model in shards the weights of a whole one, which the first process has."""
+    options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+    set_model_state_dict(sharded, {} if whole is None else whole.state_dict(), options=options)
 
 
 def whole_weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
