@@ -47,7 +47,8 @@ def sft(
     packing: bool = False,
     lora: Lora = "",
     lora_rank: int = 16,
-    chat_template: Path | None = None,
+    chat_template: str | None = None,
+    eos_token: str | None = None,
     drop_long: bool = False,
     held_out: float = 0.02,
 ) -> dict[str, Any]:
@@ -58,13 +59,13 @@ def sft(
     """
     settings = {"data": str(data), "model": model, "context": context, "packing": packing, "lora": lora,
                 "lora_rank": lora_rank, "options": asdict(options), "held_out": held_out, "drop_long": drop_long,
-                "chat_template": str(chat_template) if chat_template else None}  # fmt: skip
+                "chat_template": chat_template, "eos_token": eos_token}  # fmt: skip
     check_out(out, settings)
     if (figures := finished(out)) is not None:
         return figures
     folder = data / "sft" if (data / "sft").is_dir() else data
     rows = load_rows(folder, columns=_COLUMNS)
-    tokenizer = load_tokenizer(model, markers=True, chat_template=chat_template)
+    tokenizer = load_tokenizer(model, markers=True, chat_template=chat_template, eos_token=eos_token)
     context = _context(model, context)
     coded, dropped = code(rows, tokenizer, context=context, drop_long=drop_long, name=str(folder))
     parts = coded.train_test_split(test_size=max(1, round(len(coded) * held_out)), seed=options.seed)

@@ -15,7 +15,7 @@ import torch
 from judger.errors import JudgerError
 from policy.rollouts import Task
 from train.rl.episodes import Episodes, Order, seed_of
-from train.rl.reward import FOREIGN, Judged, JudgeLost, Rewards, by_role
+from train.rl.reward import Judged, JudgeLost, Rewards, by_role
 from train.rl.watch import watch
 
 __all__ = ["Batch", "collect", "collect_shared", "figures", "means", "orders_of", "tasks_of"]
@@ -102,7 +102,7 @@ def figures(judged: Sequence[Judged]) -> dict[str, float]:
     found = {
         "episodes": float(len(judged)),
         "unscored_share": 1.0 - len(scored) / len(judged),
-        "foreign_share": fmean(one.fault == FOREIGN for one in judged),
+        "unread_share": fmean(one.is_unread for one in judged),
         "no_report_share": fmean(not rollout.report for rollout in rollouts),
         "system_failures": float(sum(rollout.blame == "system" for rollout in rollouts)),
         "forced_share": fmean(rollout.status == "forced" for rollout in rollouts),

@@ -24,7 +24,6 @@ from trl import GRPOConfig, GRPOTrainer
 
 from judger.errors import JudgerError
 from policy.errors import ConfigError
-from policy.kit import open_shared
 from train.precision import compute_dtype, is_mixed, own_dtype, save
 from train.rl.batch import Experience, logprobs_and_entropy, passed, sampled_logprobs
 from train.rl.checkpoint import write_folder
@@ -235,7 +234,7 @@ class _Hook(TrainerCallback):
         self._sampler = Sampler(
             model, self._inputs.tokenizer, temperature=settings.temperature, turn_tokens=settings.turn_tokens
         )
-        shared = await self._stack.enter_async_context(open_shared(self._inputs.settings))
+        shared = await self._stack.enter_async_context(self._inputs.open_shared())
         return Episodes(self._inputs.settings, shared, self._sampler)
 
 

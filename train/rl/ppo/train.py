@@ -22,7 +22,6 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 
 from judger.errors import JudgerError
-from policy.kit import open_shared
 from policy.rollouts import Task
 from train.precision import compute_dtype, own_dtype, save, without_dropout
 from train.rl.batch import Experience
@@ -151,7 +150,7 @@ async def _steps(run: _Run, out: Path, rewards: Rewards, done: int) -> None:
             recorder = stack.enter_context(Recorder(out, step=done, steps=settings.steps))
             rewards.say = run.learner.say = recorder.say
         try:
-            async with open_shared(inputs.settings) as shared:
+            async with inputs.open_shared() as shared:
                 episodes = Episodes(inputs.settings, shared, sampler)
                 for step in range(done, settings.steps):
                     found = await _step(run, episodes, rewards, step)
