@@ -81,9 +81,9 @@ def run_evaluate(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     from judger.errors import JudgerError
     from train.rl.config import load_rl_settings
-    from train.rl.gap import GapExceeded
     from train.rl.reward import JudgeLost
     from train.rl.setup import check_same_run
+    from train.rl.stop import Stop
 
     settings = load_rl_settings(
         options.config, preset=options.preset, algo=options.algo, steps=options.steps, seed=options.seed
@@ -101,7 +101,7 @@ def _train(options: argparse.Namespace) -> int:
             from train.rl.grpo import train_grpo
 
             model = train_grpo(inputs, settings, options.out, rewards, cpu=options.cpu)
-    except (JudgeLost, JudgerError, GapExceeded) as error:
+    except (JudgeLost, JudgerError, Stop) as error:
         print(f"judger-train rl: stopped, the state is saved in {options.out}: {error}", file=sys.stderr)
         return STOPPED
     print(f"model: {model}   figures: {options.out / 'metrics.jsonl'}   logs: tensorboard --logdir {options.out}/runs")
