@@ -82,6 +82,7 @@ def _train(options: argparse.Namespace) -> int:
     from train.rl.gap import GapExceeded
     from train.rl.reward import JudgeLost
     from train.rl.setup import check_same_run
+    from train.rl.watch import OutOfBounds
 
     settings = load_rl_settings(options.config, steps=options.steps, seed=options.seed)
     inputs = _inputs(options)
@@ -97,7 +98,7 @@ def _train(options: argparse.Namespace) -> int:
             from train.rl.grpo import train_grpo
 
             model = train_grpo(inputs, settings, options.out, rewards, cpu=options.cpu)
-    except (JudgeLost, JudgerError, GapExceeded) as error:
+    except (JudgeLost, JudgerError, GapExceeded, OutOfBounds) as error:
         print(f"judger-train rl: stopped, the state is saved in {options.out}: {error}", file=sys.stderr)
         return STOPPED
     print(f"model: {model}   figures: {options.out / 'metrics.jsonl'}   logs: tensorboard --logdir {options.out}/runs")

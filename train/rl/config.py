@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from policy.errors import ConfigError
 from train.precision import Precision
 
-__all__ = ["GRPOSettings", "PPOSettings", "RLSettings", "load_rl_settings"]
+__all__ = ["GRPOSettings", "PPOSettings", "RLSettings", "WatchSettings", "load_rl_settings"]
 
 
 class _Frozen(BaseModel):
@@ -73,6 +73,20 @@ class GRPOSettings(_Frozen):
     """How TRL averages the loss over tokens."""
 
 
+class WatchSettings(_Frozen):
+    """Bounds of the hacking watch, whose figures enter no reward. A run that leaves one is stopped with its state
+    saved; the same command with a wider bound, or without it, goes on."""
+
+    repetition: float | None = Field(default=None, gt=0, le=1)
+    """The largest share of a report's word 4-grams that it had said before, as the mean of a batch."""
+    min_words: float | None = Field(default=None, ge=0)
+    """The fewest words of a report, as the mean of a batch."""
+    max_words: float | None = Field(default=None, gt=0)
+    """The most."""
+    steps: int = Field(default=3, ge=1)
+    """Batches in a row that are out of bounds before the run is stopped."""
+
+
 class RLSettings(_Frozen):
     """The whole configuration file of `judger-train rl`."""
 
@@ -117,6 +131,8 @@ class RLSettings(_Frozen):
     learns, in nats, on average over a batch."""
     on_gap: Literal["stop", "warn"] = "stop"
     """What to do about a larger gap: end the run with its state saved, or say so and go on."""
+    watch: WatchSettings = WatchSettings()
+    """When the hacking watch stops the run."""
     ppo: PPOSettings = PPOSettings()
     """PPO."""
     grpo: GRPOSettings = GRPOSettings()

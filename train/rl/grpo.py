@@ -36,6 +36,7 @@ from train.rl.record import Recorder
 from train.rl.reward import JudgeLost, Rewards
 from train.rl.sampler import Sampler
 from train.rl.setup import Inputs, load_model, write_reference
+from train.rl.watch import Guard, OutOfBounds
 
 __all__ = ["train_grpo"]
 
@@ -93,7 +94,7 @@ def train_grpo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards
         try:
             if done < settings.steps:
                 trainer.train(resume_from_checkpoint=str(latest) if latest else None)
-        except (JudgeLost, JudgerError, GapExceeded):
+        except (JudgeLost, JudgerError, GapExceeded, OutOfBounds):
             if trainer.state.global_step:
                 trainer._save_checkpoint(trainer.model, trial=None)
                 _mark(Path(trainer.args.output_dir), trainer.state.global_step)
@@ -126,6 +127,7 @@ class _Hook(TrainerCallback):
     ) -> None:
         self._inputs, self._settings, self._rewards, self._recorder = inputs, settings, rewards, recorder
         self._cpu = cpu
+        self._guard = Guard(settings.watch)
         self._tasks = {task.id: task for task in inputs.tasks}
         self._cycle = settings.grpo.minibatches * settings.grpo.iterations
         self._runner = asyncio.Runner()
@@ -152,7 +154,9 @@ class _Hook(TrainerCallback):
         # TRL shuffles the batch by the global random state, which a resumed run would have elsewhere.
         torch.manual_seed(seed_of(settings.seed, "trl", step, trainer.accelerator.process_index))
         orders = orders_of([tasks[0]] * first + tasks, settings.group, step, settings.seed)[first * settings.group :]
-        self._batches = self._runner.run(collect_shared(self._episodes, self._rewards, orders, trainer.accelerator))
+        self._batches = self._runner.run(
+            collect_shared(self._episodes, self._rewards, orders, trainer.accelerator, self._guard)
+        )
         self._learned = {name: [value] for name, value in self._gap(trainer).items()}
         batch = self._batches[trainer.accelerator.process_index]
         fields: dict[str, list[Any]] = {

@@ -44,6 +44,7 @@ from train.rl.record import Recorder
 from train.rl.reward import Judged, JudgeLost, Rewards
 from train.rl.sampler import Sampler
 from train.rl.setup import Inputs, load_model, write_reference
+from train.rl.watch import Guard, OutOfBounds
 
 __all__ = ["train_ppo"]
 
@@ -58,6 +59,7 @@ class _Run:
     actor: Actor
     checkpoints: Checkpoints
     accelerator: Accelerator
+    guard: Guard
 
     def save(self, step: int) -> None:
         """Everything a run needs to go on after `step`: told by all processes, written by the first."""
@@ -128,7 +130,7 @@ def train_ppo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards,
     reference = load_model(str(folder), compute_dtype(settings.precision, cpu=cpu), settings.attention)
     learner = Learner(without_dropout(policy).train(), critic.train(), reference, settings, accelerator, rewards.say)
     actor = Actor(learner.policy, accelerator, settings, config_of(folder), cpu=cpu)
-    run = _Run(inputs, settings, learner, actor, checkpoints, accelerator)
+    run = _Run(inputs, settings, learner, actor, checkpoints, accelerator, Guard(settings.watch))
     done = run.restore(latest) if latest else 0
     if done < settings.steps:
         asyncio.run(_steps(run, out, rewards, done))
@@ -159,7 +161,7 @@ async def _steps(run: _Run, out: Path, rewards: Rewards, done: int) -> None:
                     done = step + 1
                     if done % settings.save_every == 0 or done == settings.steps:
                         run.save(done)
-        except (JudgeLost, JudgerError, GapExceeded):
+        except (JudgeLost, JudgerError, GapExceeded, OutOfBounds):
             if done and done % settings.save_every:
                 run.save(done)
             raise
@@ -175,7 +177,7 @@ async def _step(run: _Run, episodes: Episodes, rewards: Rewards, step: int) -> d
     tasks = tasks_of(run.inputs.tasks, step, settings.tasks_per_step, settings.seed)
     orders = orders_of(tasks, settings.group, step, settings.seed)
     mine = orders[accelerator.process_index :: accelerator.num_processes]
-    batches = await collect_shared(episodes, rewards, mine, accelerator)
+    batches = await collect_shared(episodes, rewards, mine, accelerator, run.guard)
     # In the order of the orders, however many processes they were dealt to.
     by_turn = zip_longest(*(batch.judged for batch in batches))
     judged = [one for turn in by_turn for one in turn if one is not None]
