@@ -12,7 +12,7 @@ from policy.errors import ConfigError
 from train.precision import Precision
 from train.presets import rl_preset
 
-__all__ = ["GRPOSettings", "PPOSettings", "RLSettings", "VLLMSettings", "load_rl_settings"]
+__all__ = ["GRPOSettings", "PPOSettings", "RLSettings", "VLLMSettings", "WatchSettings", "load_rl_settings"]
 
 
 class _Frozen(BaseModel):
@@ -90,6 +90,20 @@ class VLLMSettings(_Frozen):
     """Replies that a process asks for at the same time."""
 
 
+class WatchSettings(_Frozen):
+    """Bounds of the hacking watch, whose figures enter no reward. A run that leaves one is stopped with its state
+    saved; the same command with a wider bound, or without it, goes on."""
+
+    repetition: float | None = Field(default=None, gt=0, le=1)
+    """The largest share of a report's word 4-grams that it had said before, as the mean of a batch."""
+    min_words: float | None = Field(default=None, ge=0)
+    """The fewest words of a report, as the mean of a batch."""
+    max_words: float | None = Field(default=None, gt=0)
+    """The most."""
+    steps: int = Field(default=3, ge=1)
+    """Batches in a row that are out of bounds before the run is stopped."""
+
+
 class RLSettings(_Frozen):
     """The whole configuration file of `judger-train rl`."""
 
@@ -136,6 +150,8 @@ class RLSettings(_Frozen):
     """What to do about a larger gap: end the run with its state saved, or say so and go on."""
     vllm: VLLMSettings | None = None
     """Replies by a vLLM server; without it by the model in this process."""
+    watch: WatchSettings = WatchSettings()
+    """When the hacking watch stops the run."""
     ppo: PPOSettings = PPOSettings()
     """PPO."""
     grpo: GRPOSettings = GRPOSettings()
