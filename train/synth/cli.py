@@ -52,6 +52,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help="share of tasks that keep a mended tool error (default: 0.15)")  # fmt: skip
     clean.add_argument("--seed", type=int, default=0, metavar="N")
     clean.set_defaults(act=_clean)
+    hard = commands.add_parser("difficulty", help="drop the tasks that a plain ReAct baseline solves")
+    hard.add_argument("tasks", type=Path, metavar="TASKS.jsonl", help='tasks with an "answer", such as those of make')
+    hard.add_argument("--corpus", type=Path, required=True, metavar="INDEX", help="what the baseline searches")
+    hard.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="goes on where it stopped")
+    hard.add_argument("--runs", type=int, default=4, metavar="K", help="episodes of each task (default: 4)")
+    hard.add_argument("--solved", type=float, default=0.5, metavar="X", help="share from which it is solved (0.5)")
+    hard.add_argument("--config", type=Path, metavar="FILE", help="settings of the agent, with the baseline's model; "
+                      "without it the baseline is one search, and an answer among what that shows")  # fmt: skip
+    hard.add_argument("--seed", type=int, default=0, metavar="N")
+    hard.add_argument("--concurrency", type=int, default=8, metavar="N", help="episodes at once (default: 8)")
+    hard.set_defaults(act=_difficulty)
     demo.set_defaults(act=_demo)
     make.set_defaults(act=_make)
 
@@ -123,6 +134,25 @@ def _clean(args: argparse.Namespace) -> int:
     return 0
 
 
+def _difficulty(args: argparse.Namespace) -> int:
+    from policy.config import load_settings
+    from train.synth.difficulty import rate_tasks
+
+    return asyncio.run(
+        rate_tasks(
+            args.tasks,
+            args.corpus,
+            args.out,
+            load_settings(args.config) if args.config is not None else None,
+            runs=args.runs,
+            solved=args.solved,
+            seed=args.seed,
+            concurrency=args.concurrency,
+            say=_say,
+        )  # fmt: skip
+    )
+
+
 def _plan(args: argparse.Namespace) -> Plan:
     from policy.errors import ConfigError
     from train.synth.build import CAPABILITIES, Plan
@@ -139,6 +169,8 @@ def _plan(args: argparse.Namespace) -> Plan:
         faults.append(f"--out: {args.out} is a file")
     if faults:
         raise ConfigError("\n".join(faults))
+    if "tasks" in (args.only or ()) and not getattr(args, "judge", None):
+        raise ConfigError("--only tasks: needs --judge, whose verdict is a gate of the synthesis")
     return Plan(
         out=args.out, count=args.count, only=tuple(args.only or CAPABILITIES), seed=args.seed,
         concurrency=args.concurrency, date=date,
