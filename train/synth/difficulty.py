@@ -54,7 +54,6 @@ async def rate_tasks(
     """
     tasks = _read(path, runs, solved, concurrency)
     index = LocalIndex.open(corpus)
-    out.mkdir(parents=True, exist_ok=True)
     count = 0
 
     def make_model(episode: Episode, kit: Kit) -> Model:

@@ -88,10 +88,15 @@ def bulleted(report: str) -> float:
 def lost(report: str, rewrite: str) -> str:
     """What a rewrite has lost: numbers or telling words of the report; "" where it keeps nearly all of both."""
     for what, of in (("numbers", words.numbers), ("words", words.content)):
-        before, after = set(of(words.plain(report))), set(of(words.plain(rewrite)))
+        before, after = set(of(_unlisted(report))), set(of(_unlisted(rewrite)))
         if before and len(before & after) < KEPT * len(before):
             return f"{len(before - after)} of {len(before)} {what}, such as {min(before - after)!r}"
     return ""
+
+
+def _unlisted(text: str) -> str:
+    """The text without links and without the marks of its lists, whose numbers say nothing."""
+    return "\n".join(_BULLET.sub("", line) for line in words.plain(text).split("\n"))
 
 
 def unfollowed(report: str, steps: Sequence[str]) -> str:

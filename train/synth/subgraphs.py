@@ -117,7 +117,7 @@ async def asked_of(brief: Brief, prompt: str, ports: Ports, values: Mapping[str,
     question = (await ports.writer.write(Prompt(prompt, brief), Asked)).question
     if name := words.is_named(question, brief.names):
         raise Dropped(LEAK, f"{name!r} in {question[:120]!r}")
-    if key := await shortcut(ports.provider, question, brief.names):
+    if ports.drop_shortcuts and (key := await shortcut(ports.provider, question, brief.names)):
         raise Dropped(ONE_SEARCH, f"{key} answers {question[:120]!r}")
     row: dict[str, Any] = {
         "task": {
