@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument("--base-url", metavar="URL", help="with --writer openai: its endpoint")
     make.add_argument("--prices", type=float, nargs=2, default=(0.0, 0.0), metavar=("IN", "OUT"),
                       help="of a million tokens, to be told what was spent")  # fmt: skip
+    make.add_argument("--max-tokens", type=int, default=4096, metavar="N", help="of one reply (default: 4096)")
     make.add_argument("--judge", metavar="HOST:PORT", help="check with this judge; `builtin` starts the built-in one")
     for command, count in ((demo, 60), (make, 100)):
         command.add_argument("--only", action="append", metavar="NAME", help="this capability; several times")

@@ -138,7 +138,7 @@ async def _writer(args: argparse.Namespace) -> AsyncIterator[Writer]:
         output_price=args.prices[1],
     )  # fmt: skip
     model = open_model(config, api_key=os.environ.get(config.api_key_env))
-    writer = ChatWriter(model, config, args.out / "cache")
+    writer = ChatWriter(model, config, args.out / "cache", max_tokens=args.max_tokens)
     try:
         yield writer
     finally:
