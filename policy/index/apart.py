@@ -91,7 +91,7 @@ async def parse_apart(
 ) -> Document:
     """`policy.index.formats.read` within a time; `at_once` bounds the processes. Raises Unreadable."""
     name = f"page{suffix}"
-    if suffix not in (".pdf", ".html", ".htm"):
+    if suffix in (".txt", ".md", ".csv"):
         return await asyncio.to_thread(formats.read, data, name, title, charset)
     async with at_once:
         process = await asyncio.create_subprocess_exec(
