@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from train.access import add_access_flags
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -24,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument("--prices", type=float, nargs=2, default=(0.0, 0.0), metavar=("IN", "OUT"),
                       help="of a million tokens, to be told what was spent")  # fmt: skip
     make.add_argument("--max-tokens", type=int, default=4096, metavar="N", help="of one reply (default: 4096)")
-    make.add_argument("--judge", metavar="HOST:PORT", help="check with this judge; `builtin` starts the built-in one")
+    make.add_argument("--builtin-judge", action="store_true", help="check with the built-in judge, started for this")
+    add_access_flags(make, required=False, help_="check with the judge that runs there")
     for command, count in ((demo, 60), (make, 100)):
         command.add_argument("--only", action="append", metavar="NAME", help="this capability; several times")
         command.add_argument("--count", type=int, default=count, metavar="N", help=f"of each (default: {count})")

@@ -15,6 +15,7 @@ from typing import Any
 from policy.config import ModelConfig, load_settings
 from policy.errors import ConfigError
 from policy.models import open_model
+from train.access import JudgeAccess
 from train.lm.faults import check_out, write_settings
 from train.synth.build import CAPABILITIES, Plan, build
 from train.synth.chat import ChatWriter
@@ -44,7 +45,7 @@ def make(args: argparse.Namespace) -> int:
         raise ConfigError(f"{args.corpus}: no folder of documents, and no index")
 
     async def main() -> int:
-        async with _writer(args) as writer, _checker(args.judge) as checker:
+        async with _writer(args) as writer, _checker(args) as checker:
             return await _run(plan, args.corpus, writer, checker)
 
     return asyncio.run(main())
@@ -91,8 +92,9 @@ def _plan(args: argparse.Namespace) -> Plan:
         faults.append(f"--out: {args.out} is a file")
     if faults:
         raise ConfigError("\n".join(faults))
-    if "tasks" in (args.only or ()) and not getattr(args, "judge", None):
-        raise ConfigError("--only tasks: needs --judge, whose verdict is a gate of the synthesis")
+    is_judged = getattr(args, "addr", None) or getattr(args, "builtin_judge", False)
+    if "tasks" in (args.only or ()) and not is_judged:
+        raise ConfigError("--only tasks: needs a judge (--addr or --builtin-judge), which is a gate of the synthesis")
     return Plan(
         out=args.out, count=args.count, only=tuple(args.only or CAPABILITIES), seed=args.seed,
         concurrency=args.concurrency, date=date,
@@ -146,11 +148,12 @@ async def _writer(args: argparse.Namespace) -> AsyncIterator[Writer]:
 
 
 @asynccontextmanager
-async def _checker(address: str | None) -> AsyncIterator[Checker | None]:
-    if address is None:
+async def _checker(args: argparse.Namespace) -> AsyncIterator[Checker | None]:
+    """The judge that is asked for; None where none is."""
+    if not args.addr and not args.builtin_judge:
         yield None
         return
-    async with open_judge(None if address == "builtin" else address, say=_say) as client:
+    async with open_judge(JudgeAccess.of(args) if args.addr else None, say=_say) as client:
         yield Checker(client, (await client.get_judge()).judge_id)
 
 
