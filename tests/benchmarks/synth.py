@@ -1,6 +1,6 @@
 """What `judger-train synth` can be trusted with: the figures of docs/synthesis.md, printed as tables.
 
-    python -m tests.benchmarks.synth [--reports FILE.jsonl.gz ...] [--labels NAME=FILE.jsonl.gz ...] [--count N]
+    python -m tests.benchmarks.synth [--reports FILE.jsonl.gz ...] [--labels NAME=FILE.jsonl.gz ...]
 
 FOLDOC has to be installed (Debian's dict-foldoc). `--reports` holds {"reports": [{"text"}]} a line; without it the four
 reports of the demo are read. `--labels` holds labelled cases of claims on evidence.
@@ -17,6 +17,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -24,7 +25,7 @@ from statistics import fmean
 from typing import Any
 
 from policy.index.dense import find_embedder
-from policy.index.fusion import Dense, add_vectors
+from policy.index.fusion import add_vectors
 from policy.index.store import LocalIndex
 from policy.sources import Source
 from policy.tools.search import IndexProvider
@@ -99,9 +100,16 @@ def filters(ports: Any, clues: Clues, reports: Sequence[str], count: int, out: P
     return every
 
 
-def one_search(ports: Any, every: Sequence[dict[str, Any]], index: Path) -> None:
+def one_search(ports: Any, every: Sequence[dict[str, Any]], dense_index: Path | None) -> None:
     """The share of questions that one search answers, by the filter's own means and by others."""
-    dense = IndexProvider(LocalIndex.open(index, find_embedder()))
+    ways = [
+        ("question or a sentence of it, by words, first 5 (the filter)", ports.provider, 5, False),
+        ("question, by words, first 5", ports.provider, 5, True),
+        ("question, by words, first 20", ports.provider, 20, True),
+    ]
+    if dense_index is not None:
+        dense = IndexProvider(LocalIndex.open(dense_index, find_embedder()))
+        ways.append(("question, by meaning and words, first 5", dense, 5, True))
 
     def share(rows: Sequence[dict[str, Any]], provider: Any, limit: int, *, whole: bool) -> float:
         hits = []
@@ -118,12 +126,7 @@ def one_search(ports: Any, every: Sequence[dict[str, Any]], index: Path) -> None
     for kind in ("subgraphs", "walks"):
         before = [row for row in every if row["kind"] == kind]
         after = [row for row in before if not row["shortcut"]]
-        for name, provider, limit, whole in (
-            ("question or a sentence of it, by words, first 5 (the filter)", ports.provider, 5, False),
-            ("question, by words, first 5", ports.provider, 5, True),
-            ("question, by words, first 20", ports.provider, 20, True),
-            ("question, by meaning and words, first 5", dense, 5, True),
-        ):
+        for name, provider, limit, whole in ways:
             figures = [f"{share(rows, provider, limit, whole=whole):.2f} of {len(rows)}" for rows in (before, after)]
             print(f"| {kind}: {name} | {' | '.join(figures)} |")
 
@@ -189,6 +192,7 @@ def main() -> None:
     parser.add_argument("--reports", type=Path, nargs="*", default=[])
     parser.add_argument("--labels", nargs="*", default=[], metavar="NAME=FILE")
     parser.add_argument("--count", type=int, default=200, help="seeds and starts, and reports")
+    parser.add_argument("--dense", action="store_true", help="ask a search by meaning, too: minutes to index")
     parser.add_argument("--picture", type=Path, help="the histogram of solve rates")
     args = parser.parse_args()
     start = time.monotonic()
@@ -201,14 +205,11 @@ def main() -> None:
             ports, _ = make_ports(corpus, ExtractiveWriter(), plan)
             every = filters(ports, Clues(ports), read_reports(args.reports, args.count), args.count, out)
             difficulty(ports, every, out, args.picture)
-            database = sqlite3.connect(out / "corpus.sqlite")
-            embedder = find_embedder()
+            embedder = find_embedder() if args.dense else None
             if embedder is not None:
-                with database:
+                with closing(sqlite3.connect(out / "corpus.sqlite")) as database, database:
                     add_vectors(database, embedder, {})
-                assert Dense.load(database, embedder) is not None
-            database.close()
-            one_search(ports, every, out / "corpus.sqlite")
+            one_search(ports, every, out / "corpus.sqlite" if embedder is not None else None)
         if args.labels:
             asyncio.run(labels([(n, Path(p)) for n, _, p in (one.partition("=") for one in args.labels)], 400))
     print(f"\n{time.monotonic() - start:.0f} s")

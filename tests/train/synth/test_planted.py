@@ -12,8 +12,6 @@ from train.synth.corpus import open_corpus
 from train.synth.extractive import ExtractiveWriter
 from train.synth.planning import Planning
 from train.synth.reflection import Reflection
-from train.synth.subgraphs import Subgraphs
-from train.synth.walks import Walks
 
 from . import planted
 
@@ -41,12 +39,8 @@ def planned(reports, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def asked(ports, clues):
-    return [*planted.rows_of(Subgraphs(ports, clues), 20), *planted.rows_of(Walks(ports, clues), 20)]
-
-
-@pytest.fixture(scope="module")
-def every(reports, asked, planned, ports, clues):
+def every(reports, asked, walked, planned, ports, clues):
+    asked = [*asked, *walked]
     records = [json.loads(row["record"]) for row in asked]
     names = {row["id"]: row["task"]["names"] for row in asked}
     reflected = planted.rows_of(Reflection(ports, asked), 40)
