@@ -121,14 +121,14 @@ async def build(
         rows = Rows(plan.out / "rows", capability.name, capability.filters, provenance)
         await work(capability, rows, plan.count, concurrency=plan.concurrency, progress=progress)
         every.append(rows)
-    kept = [row for rows in every for row in rows]
-    near = near_duplicates((f"{row['kind']} {row['id']}", _said(row)) for row in kept)
+    kept: list[dict[str, Any]] = []
     for rows in every:
         rows.funnel.expect(NEAR_DUPLICATE)
-        for row in rows:
-            if other := near.get(f"{row['kind']} {row['id']}"):
-                rows.funnel.drop(NEAR_DUPLICATE, f"{row['id']} of {other}")
-    counts = export([row for row in kept if f"{row['kind']} {row['id']}" not in near], plan.out)
+        near = near_duplicates((row["id"], _said(row)) for row in rows)
+        for identity, other in near.items():
+            rows.funnel.drop(NEAR_DUPLICATE, f"{identity} of {other}")
+        kept += [row for row in rows if row["id"] not in near]
+    counts = export(kept, plan.out)
     funnels = [rows.funnel for rows in every]
     written = {funnel.name: funnel.as_dict() for funnel in funnels}
     (plan.out / "funnel.json").write_text(

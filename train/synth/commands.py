@@ -110,7 +110,9 @@ async def _run(plan: Plan, path: Path, writer: Writer, checker: Checker | None) 
     write_settings(plan.out, settings)
     funnels, counts = await build(plan, corpus, writer, checker, progress=Progress(), say=_say)
     corpus.index.close()
-    show(funnels)
+    show([funnel for funnel in funnels if funnel.total])
+    if idle := [funnel.name for funnel in funnels if not funnel.total]:
+        _say(f"nothing to begin with in this corpus (too few links or definitions): {', '.join(idle)}")
     _say(f"{plan.out}: " + ", ".join(f"{count} in {name}" for name, count in counts.items()))
     _say(f"writer: {writer.name} (tier {writer.tier})" + _spent(writer))
     return 0 if any(counts.values()) else 1

@@ -14,8 +14,9 @@ from train.synth import words
 from train.synth.brief import Brief, Dropped, Fact
 from train.synth.checker import is_deeper
 from train.synth.forms import Plan, Report
-from train.synth.planning import IN_TASK, NOT_A_REPORT, leak, outline, stripped
+from train.synth.planning import IN_TASK, leak, stripped
 from train.synth.ports import Ports
+from train.synth.sections import NOT_A_REPORT, outline
 from train.synth.writer import Prompt
 
 __all__ = ["Reports", "bulleted", "lost", "paragraphs", "unfollowed"]

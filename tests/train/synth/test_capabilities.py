@@ -13,10 +13,11 @@ from policy.sources import Source
 from train.synth import hints
 from train.synth.brief import Dropped
 from train.synth.difficulty import sieve, solve_rates
-from train.synth.planning import leak, outline, stripped
+from train.synth.planning import leak, stripped
 from train.synth.reading import ActiveReading, supported, unanswered
 from train.synth.reflection import Reflection, Retrying
 from train.synth.reports import bulleted, lost, paragraphs
+from train.synth.sections import outline, said_headings
 from train.synth.verdicts import by_words
 from train.synth.verification import Verification
 
@@ -29,6 +30,16 @@ PAGE = [Source("mill#1", "Mill", "mill.md", "A tidal mill that grinds barley for
 def test_what_is_short_or_has_no_sections_is_no_report(ports):
     with pytest.raises(Dropped, match="under 250 words"):
         outline(ports, ports.corpus.documents()[0])
+
+
+def test_a_line_of_a_pdf_that_looks_like_a_heading_is_one():
+    pages = [
+        "On Tides\nBackground of the Survey\nThe mills of the\nCoast were counted.",
+        "They were few. 2.1 How they were counted\nBy hand. The end of\nIt all",
+        "goes on here.",
+    ]
+    said = said_headings([Source(f"a#{n}", "T", "", page) for n, page in enumerate(pages)])
+    assert said == ["Background of the Survey", "2.1 How they were counted", "2.1 How they were counted"]
 
 
 def test_results_and_numbers_are_stripped_from_an_abstract():
