@@ -20,14 +20,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make = commands.add_parser("make", help="make data from a folder of documents, or from an index of one")
     make.add_argument("corpus", type=Path, metavar="CORPUS", help="a folder, or what `judger-agent index` made of one")
     make.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="goes on where it stopped")
-    make.add_argument("--writer", choices=("extractive", "openai", "transformers"), default="extractive")
-    make.add_argument("--model", metavar="NAME", help="of the writer: an endpoint's name for it, or a model folder")
-    make.add_argument("--base-url", metavar="URL", help="with --writer openai: its endpoint")
-    make.add_argument("--prices", type=float, nargs=2, default=(0.0, 0.0), metavar=("IN", "OUT"),
-                      help="of a million tokens, to be told what was spent")  # fmt: skip
-    make.add_argument("--max-tokens", type=int, default=4096, metavar="N", help="of one reply (default: 4096)")
     make.add_argument("--builtin-judge", action="store_true", help="check with the built-in judge, started for this")
     add_access_flags(make, required=False, help_="check with the judge that runs there")
+    pages = commands.add_parser("entities", help="a linked page for each thing that a corpus without links defines")
+    pages.add_argument("corpus", type=Path, metavar="CORPUS", help="a folder, or an index")
+    pages.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="the pages, and the replies so far")
+    pages.add_argument("--concurrency", type=int, default=8, metavar="N", help="at once (default: 8)")
+    pages.set_defaults(act="entities")
+    for command in (make, pages):
+        command.add_argument("--writer", choices=("extractive", "openai", "transformers"), default="extractive")
+        command.add_argument(
+            "--model", metavar="NAME", help="of the writer: an endpoint's name for it, or a model folder"
+        )
+        command.add_argument("--base-url", metavar="URL", help="with --writer openai: its endpoint")
+        command.add_argument("--prices", type=float, nargs=2, default=(0.0, 0.0), metavar=("IN", "OUT"),
+                             help="of a million tokens, to be told what was spent")  # fmt: skip
+        command.add_argument("--max-tokens", type=int, default=4096, metavar="N", help="of one reply (default: 4096)")
     for command, count in ((demo, 60), (make, 100)):
         command.add_argument("--only", action="append", metavar="NAME", help="this capability; several times")
         command.add_argument("--count", type=int, default=count, metavar="N", help=f"of each (default: {count})")

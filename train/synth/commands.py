@@ -23,6 +23,7 @@ from train.synth.checker import Checker
 from train.synth.clean import clean_rollouts, read_answers
 from train.synth.corpus import open_corpus
 from train.synth.difficulty import rate_tasks
+from train.synth.entities import read_triples, write_pages
 from train.synth.extractive import ExtractiveWriter
 from train.synth.foldoc import read_foldoc, write_foldoc
 from train.synth.work import Progress
@@ -30,7 +31,7 @@ from train.synth.writer import Writer
 from train.tasks.funnel import show
 from train.tasks.judging import open_judge
 
-__all__ = ["clean", "demo", "difficulty", "make"]
+__all__ = ["clean", "demo", "difficulty", "entities", "make"]
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -47,6 +48,25 @@ def make(args: argparse.Namespace) -> int:
     async def main() -> int:
         async with _writer(args) as writer, _checker(args) as checker:
             return await _run(plan, args.corpus, writer, checker)
+
+    return asyncio.run(main())
+
+
+def entities(args: argparse.Namespace) -> int:
+    if args.concurrency < 1:
+        raise ConfigError("--concurrency: must be at least 1")
+    if not args.corpus.exists():
+        raise ConfigError(f"{args.corpus}: no folder of documents, and no index")
+
+    async def main() -> int:
+        corpus = open_corpus(args.corpus, args.out, _say)
+        async with _writer(args) as writer:
+            facts, funnel = await read_triples(corpus, writer, concurrency=args.concurrency, progress=Progress())
+            count = write_pages(corpus, facts, args.out / "pages")
+            show([funnel])
+            _say(f"{args.out / 'pages'}: {count} pages of {len(facts)} triples (tier {writer.tier}){_spent(writer)}")
+        corpus.index.close()
+        return 0 if count else 1
 
     return asyncio.run(main())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 
@@ -171,6 +172,21 @@ def _roles(prompt: Prompt) -> forms.Roles:
     return forms.Roles.model_validate({"roles": roles})
 
 
+def _triples(prompt: Prompt) -> forms.Triples:
+    """What the passage defines in so many words: "X is a ...", "X refers to the ..."."""
+    found = []
+    for sentence in words.sentences(prompt.brief.passages[0].text):
+        match = _DEFINES.match(sentence)
+        if match and len(match.group(2).split()) >= 4 and match.group(1).split()[0] not in _POINTERS:
+            found.append({"subject": match.group(1), "relation": IS, "object": match.group(2).rstrip(" .")})
+    return forms.Triples.model_validate({"triples": found})
+
+
+_POINTERS = frozenset("This That These Those One Such It There Each Another Some Its The A An What Here".split())
+_DEFINES = re.compile(
+    r"(?:The |An? )?([A-Z][\w-]{1,30}(?: [\w-]{1,30}){0,3})(?: \([^()]{1,60}\))? "
+    r"(?:is|are|refers to|describes) ((?:an?|the) [^\n]{10,400})"
+)
 _MAKERS: dict[str, Callable[[Prompt], object]] = {
     "subgraph": _subgraph,
     "walk": _walk,
@@ -184,4 +200,5 @@ _MAKERS: dict[str, Callable[[Prompt], object]] = {
     "rubric": _rubric,
     "query": _query,
     "roles": _roles,
+    "triples": _triples,
 }

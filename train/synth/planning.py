@@ -108,8 +108,10 @@ async def deviation(record: Record, steps: Sequence[str], checker: Checker | Non
     ]
     done = [*asked, *(" ".join(words.content(part)) for part in record["report"].split("\n"))]
     missing = []
+    common = _VERBS | set(words.content(record["query"]))  # what any call about the task has
     for step in steps:
-        wanted = {word for word in words.content(step) if word not in _VERBS}
+        telling = {word for word in words.content(step) if word not in _VERBS}
+        wanted = (telling - common) or telling
         if wanted and not any(len(wanted & set(part.split())) >= 0.5 * len(wanted) for part in done):
             missing.append(step)
     if missing and checker is not None:
