@@ -1,10 +1,10 @@
 """The terminal reward of an episode: one stream of cases to the judger a batch, open while the episodes still run.
 
-A reward is `JudgeResponse.reward.value` under the strict mapping. Where there is none it is None and not a number: the
-episode leaves the batch and is counted. An episode that ended without a report because the policy wrote none gets 0,
-what a report earns that does nothing. So does a report that the judge refuses for its language while it takes others of
-the batch: tasks and judge agree on a language, and this is not it. A batch without any that it takes says that they do
-not agree, which is nobody's report; there nothing is learned.
+A reward is `JudgeResponse.reward.value` under the mapping of the settings. Where there is none it is None and not a
+number: the episode leaves the batch and is counted. An episode that ended without a report because the policy wrote
+none gets 0, what a report earns that does nothing. So does a report that the judge refuses for its language while it
+takes others of the batch: tasks and judge agree on a language, and this is not it. A batch without any that it takes
+says that they do not agree, which is nobody's report; there nothing is learned.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from train.rl.episodes import Rollout
 __all__ = ["FOREIGN", "JudgeLost", "Judged", "Judging", "Rewards", "by_role"]
 
 FOREIGN = "not in the language of the task"
-_OPTIONS = Options()  # strict mapping, no unscored criteria allowed, training lane
+_OPTIONS = Options()  # no unscored criteria allowed, training lane
 
 
 class JudgeLost(Exception):
