@@ -22,13 +22,14 @@ from judger.cli.options import check_judge, judge_flags, output_flags, seconds
 from judger.cli.pairs import read_pairs
 from judger.cli.session import Session, judge_session
 from judger.cli.systems import check_output
-from judger.cli.table import clean, decimal, percent, plural
+from judger.cli.table import clean, decimal, plural
 from judger.errors import InvalidRequest, JudgerError
 from judger.evals.votes import ASPECTS, OVERALL, question
 from judger.pairwise import Comparison, Preference
 from judger.rubric import read_report, read_rubric
 from judger.types import Lane, Mapping, Options
 from judger.validate import check_compare
+from judger.verdict import percent
 
 TEXTS = (".md", ".txt")
 WORDS = {

@@ -113,6 +113,9 @@ class RLSettings(_Frozen):
     """Different tasks in a batch."""
     group: int = Field(default=4, ge=1)
     """Episodes of each task in a batch; GRPO needs two."""
+    mapping: Literal["strict", "ternary", "expected"] = "strict"
+    """Which reward is learned from. strict: of the label alone, for a judge whose single verdicts are right. expected:
+    of the judge's probabilities; it ranks reports better with the built-in judge, whose labels tie many of them."""
     lr: float = Field(default=1e-6, gt=0)
     """Learning rate of the policy."""
     warmup: int = Field(default=0, ge=0)
