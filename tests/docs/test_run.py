@@ -120,13 +120,20 @@ def test_the_commands_of_a_page_run(page: list[Block], folder: Path, places: dic
     cascade.write_text(cascade.read_text().replace("URL", places["URL"]))
     for block in page:
         for program, *argv in to_run(block):
-            argv = [places.get(word, word) for word in argv]
+            argv = [located(word, places) for word in argv]
             if program == "judger" and argv[0] in SERVERS:
                 starts(argv)
                 continue
             code, said = called(program, argv)
             # 1: done, but something is unscored, or there are warnings
             assert code in ((0, 1) if program == "judger" else (0,)), f"{block}: {program} {argv}: {code}\n{said}"
+
+
+def located(word: str, places: dict[str, str]) -> str:
+    """The word with what stands for a place in it."""
+    for name, place in places.items():
+        word = place if word == name else word.replace(name, place) if ":" in name else word
+    return word
 
 
 def called(program: str, argv: list[str]) -> tuple[int, str]:
