@@ -9,7 +9,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
-OUTSIDE = re.compile(r"(?<!!)\[([^\]\n]*)\]\((?:\.\./)*(?:proto|judger|policy|train|tests)/[^)\n]*\)")
+OUTSIDE = re.compile(r"(?<!!)\[([^\]\n]*)\]\((?:\.\./)*(?:(?:proto|judger|policy|train|tests)/[^)\n]*|deploy/)\)")
 
 
 def on_files(files: Files, config: Any) -> Files:

@@ -10,6 +10,7 @@ import ast
 import asyncio
 import contextlib
 import inspect
+import os
 import re
 import signal
 import subprocess
@@ -24,7 +25,7 @@ import torch
 import judger.cli
 import train.cli
 from judger.server.process import Running
-from tests.docs.blocks import Block, blocks, is_synopsis, words
+from tests.docs.blocks import ROOT, Block, blocks, is_synopsis, words
 from tests.docs.workspace import CRITERIA, PUMP, QUERY, write_workspace
 from tests.judger.cli.conftest import serving
 from tests.judger.engines.generative import endpoint
@@ -144,7 +145,8 @@ def called(program: str, argv: list[str]) -> tuple[int, str]:
         return train.cli.main(argv), ""
     agent = ["-c", "import sys; from policy.cli import main; sys.exit(main())"]
     command = [sys.executable, *(agent if program == "judger-agent" else []), *argv]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
+    here = os.environ | {"PYTHONPATH": str(ROOT)}  # for `python -m tests...`, which is meant for the clone
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL, env=here)
     return ran.returncode, ran.stdout[-3000:] + ran.stderr[-3000:]
 
 

@@ -6,8 +6,10 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from policy.rendering import rendered
 from train.lm.faults import Fault
 
 if TYPE_CHECKING:
@@ -20,11 +22,28 @@ Row = Mapping[str, Any]
 
 
 def chat_ids(tokenizer: PreTrainedTokenizerBase, row: Row) -> tuple[list[int], list[int]]:
-    """(ids, mask) of the row's conversation, of equal length; 1 where the assistant writes, its end mark included."""
+    """(ids, mask) of the row's conversation, of equal length; 1 where the assistant writes, its end mark included.
+
+    0 also in the replies that the row calls `slips`, by their places in `messages`: a mistake is no example. Raises
+    ValueError where the template's marks do not tell the replies apart.
+    """
     coded = tokenizer.apply_chat_template(
         _messages(row), tools=_tools(row), return_dict=True, return_assistant_tokens_mask=True
     )
-    return list(coded["input_ids"]), list(coded["assistant_masks"])
+    ids, mask = list(coded["input_ids"]), list(coded["assistant_masks"])
+    slips = set(row.get("slips") or ())
+    if not slips:
+        return ids, mask
+    replies = [place for place, message in enumerate(row["messages"]) if message["role"] == "assistant"]
+    spans = [
+        [place for place, _ in run] for is_reply, run in groupby(enumerate(mask), lambda pair: pair[1]) if is_reply
+    ]
+    if len(spans) != len(replies) or not slips <= set(replies):
+        raise ValueError(f"{len(replies)} replies stand in {len(spans)} marked places, so slips can't be left out")
+    for reply, span in zip(replies, spans, strict=True):
+        if reply in slips:
+            mask[span[0] : span[-1] + 1] = [0] * len(span)
+    return ids, mask
 
 
 def text_ids(tokenizer: PreTrainedTokenizerBase, row: Row) -> list[int]:
@@ -42,8 +61,8 @@ def texts(rows: Iterable[Row], template: str) -> Iterator[str]:
         if row.get("text"):
             yield row["text"]
         else:
-            rendered, _ = render_jinja_template([_messages(row)], tools=_tools(row), chat_template=template)
-            yield from rendered
+            written, _ = render_jinja_template([_messages(row)], tools=_tools(row), chat_template=template)
+            yield from written
 
 
 def passage(row: Row) -> str:
@@ -85,8 +104,8 @@ def split(rows: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
 
 
 def _messages(row: Row) -> Sequence[dict[str, Any]]:
-    # Columns of a dataset hold None where a message has no such key.
-    return [{key: value for key, value in message.items() if value is not None} for message in row["messages"]]
+    # Arguments are text in a dataset, whose columns have one type; what a message has no such key for is None there.
+    return [rendered(message) for message in row["messages"]]
 
 
 def _tools(row: Row) -> list[dict[str, Any]] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,7 @@ def test_packed_rows_keep_every_token_and_do_not_see_each_other(
 ):
     rows, _ = code(load_from_disk(str(data / "sft")), tokenizer, context=1024)
     model = AutoModelForCausalLM.from_pretrained(model_folder)
-    options = Options(steps=1, device="cpu")
+    options = Options(steps=1, learning_rate=1e-3, device="cpu")
     trainer = make_trainer(
         model, tokenizer, rows, None, tmp_path, options, context=300, packing=True, writer=summary_writer(tmp_path)
     )
@@ -143,7 +144,7 @@ def test_only_the_assistants_tokens_have_a_label(data: Path, model_folder: Path,
     rows, _ = code(load_from_disk(str(data / "sft")), tokenizer, context=1024)
     model = AutoModelForCausalLM.from_pretrained(model_folder)
     trainer = make_trainer(
-        model, tokenizer, rows, None, tmp_path, Options(steps=1, device="cpu"),
+        model, tokenizer, rows, None, tmp_path, Options(steps=1, learning_rate=1e-3, device="cpu"),
         context=1024, packing=False, writer=summary_writer(tmp_path),
     )  # fmt: skip
     row = trainer.train_dataset[0]
@@ -225,3 +226,30 @@ def test_bad_input_is_one_line_and_no_model_is_loaded(
     assert "--tiny width=3: write it as name=number" in refused(capsys, *stage, "width=3")[0]
     assert "--mix page: write it as" in refused(capsys, *stage, SIZES, "--mix", "page")[0]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_base_model_is_fine_tuned_to_the_end_that_its_template_writes(
+    data: Path, model_folder: Path, tmp_path: Path, capsys
+):
+    """As Qwen2.5's base models are: another eos token than the one that ends a reply, and a template without marks."""
+    from transformers import AutoTokenizer
+
+    from train.rl.setup import load_tokenizer
+
+    base = tmp_path / "base"
+    shutil.copytree(model_folder, base)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.eos_token = "<|endoftext|>"
+    tokenizer.chat_template = files("trl").joinpath("chat_templates/qwen2_5.jinja").read_text()
+    tokenizer.save_pretrained(base)
+    command = ["sft", "--data", str(data), "--model", str(base), "--out", str(tmp_path / "out"), *FAST, "--drop-long"]
+    assert main(command) == 2
+    assert "give one that has with --chat-template qwen2_5_training" in capsys.readouterr().err
+    command += ["--chat-template", "qwen2_5_training"]
+    assert main(command) == 2
+    assert "give --eos-token '<|im_end|>'" in capsys.readouterr().err
+    assert main([*command, "--eos-token", "<|im_end|>"]) == 0
+    tuned = load_tokenizer(str(tmp_path / "out"))  # which rl takes as it is
+    end = tuned.convert_tokens_to_ids("<|im_end|>")
+    assert tuned.eos_token_id == end
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "out").generation_config.eos_token_id == [end]
