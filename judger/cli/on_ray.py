@@ -24,7 +24,7 @@ from judger.types import Criterion, Options
 __all__ = ["OnRay", "check_input"]
 
 PIECE_BYTES = 4 * 2**20
-PIECE_LINES = 256
+PIECE_LINES = 64
 MOST_BLOCKS = 2000
 """Of Ray Data's: beyond it a task gets several pieces, one after the other."""
 
