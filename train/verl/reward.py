@@ -17,12 +17,11 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from judger.rubric.given import criteria_of
-
 from judger.client import Client
 from judger.client.completions import report_of, why_unscored
 from judger.errors import DeadlineExceeded, JudgerError, Overloaded
 from judger.integrations._common import Unjudged
+from judger.rubric.given import criteria_of
 from judger.types import Criterion, Judgement, Options, Role, Score
 from judger.types import Mapping as Credit
 from train.access import JudgeAccess
