@@ -72,6 +72,7 @@ async def serve_on_ray(config: ClusterConfig, *, on_ready: Callable[[str, int], 
 def _start(config: ClusterConfig, deployed: threading.Event) -> str:
     import ray
     from ray import serve
+    from ray.exceptions import RayError
 
     from judger.cluster.app import GRPC_FUNCTIONS, build
 
@@ -97,7 +98,7 @@ def _start(config: ClusterConfig, deployed: threading.Event) -> str:
         deployed.set()
         handle = serve.run(application, name=APPLICATION)  # with no route gRPC would find none, either
         return str(handle.judge_id.remote().result(timeout_s=60))
-    except (RuntimeError, ConnectionError, TimeoutError) as error:
+    except (RuntimeError, ConnectionError, TimeoutError, RayError) as error:
         raise EngineError(f"Ray Serve has not started the judge: {error}") from error
 
 
