@@ -37,6 +37,7 @@ from train.rl.reward import JudgeLost, Rewards
 from train.rl.sampler import Sampler
 from train.rl.setup import Inputs, load_model, write_reference
 from train.rl.stop import Stop
+from train.rl.watch import Guard
 from train.rl.writer import Writer
 
 __all__ = ["train_grpo"]
@@ -131,6 +132,7 @@ class _Hook(TrainerCallback):
     ) -> None:
         self._inputs, self._settings, self._rewards, self._recorder = inputs, settings, rewards, recorder
         self._out, self._cpu = out, cpu
+        self._guard = Guard(settings.watch)
         self._tasks = {task.id: task for task in inputs.tasks}
         self._cycle = settings.grpo.minibatches * settings.grpo.iterations
         self._runner = asyncio.Runner()
@@ -158,7 +160,9 @@ class _Hook(TrainerCallback):
         # TRL shuffles the batch by the global random state, which a resumed run would have elsewhere.
         torch.manual_seed(seed_of(settings.seed, "trl", step, trainer.accelerator.process_index))
         orders = orders_of([tasks[0]] * first + tasks, settings.group, step, settings.seed)[first * settings.group :]
-        self._batches = self._runner.run(collect_shared(self._episodes, self._rewards, orders, trainer.accelerator))
+        self._batches = self._runner.run(
+            collect_shared(self._episodes, self._rewards, orders, trainer.accelerator, self._guard)
+        )
         self._learned = {name: [value] for name, value in self._gap(trainer).items()}
         batch = self._batches[trainer.accelerator.process_index]
         fields: dict[str, list[Any]] = {

@@ -44,6 +44,7 @@ from train.rl.reward import Judged, JudgeLost, Rewards
 from train.rl.sampler import Sampler
 from train.rl.setup import Inputs, load_model, write_reference
 from train.rl.stop import Stop
+from train.rl.watch import Guard
 from train.rl.writer import Writer
 
 __all__ = ["train_ppo"]
@@ -60,6 +61,7 @@ class _Run:
     writer: Writer
     checkpoints: Checkpoints
     accelerator: Accelerator
+    guard: Guard
 
     def save(self, step: int) -> None:
         """Everything a run needs to go on after `step`: told by all processes, written by the first."""
@@ -130,7 +132,7 @@ def train_ppo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards,
     reference = load_model(str(folder), compute_dtype(settings.precision, cpu=cpu), settings.attention)
     learner = Learner(without_dropout(policy).train(), critic.train(), reference, settings, accelerator, rewards.say)
     sampler, writer = sampler_of(learner.policy, accelerator, inputs, settings, out, cpu=cpu)
-    run = _Run(inputs, settings, learner, sampler, writer, checkpoints, accelerator)
+    run = _Run(inputs, settings, learner, sampler, writer, checkpoints, accelerator, Guard(settings.watch))
     done = run.restore(latest) if latest else 0
     if done < settings.steps:
         asyncio.run(_steps(run, out, rewards, done))
@@ -175,7 +177,7 @@ async def _step(run: _Run, episodes: Episodes, rewards: Rewards, step: int) -> d
     tasks = tasks_of(run.inputs.tasks, step, settings.tasks_per_step, settings.seed)
     orders = orders_of(tasks, settings.group, step, settings.seed)
     mine = orders[accelerator.process_index :: accelerator.num_processes]
-    batches = await collect_shared(episodes, rewards, mine, accelerator)
+    batches = await collect_shared(episodes, rewards, mine, accelerator, run.guard)
     # In the order of the orders, however many processes they were dealt to.
     by_turn = zip_longest(*(batch.judged for batch in batches))
     judged = [one for turn in by_turn for one in turn if one is not None]
