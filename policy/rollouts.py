@@ -53,7 +53,7 @@ class Task:
 
 def read_tasks(path: Path, rubric: Sequence[Criterion] = ()) -> list[Task]:
     """All tasks of a file; a `rubric` takes the place of their own criteria. Raises ConfigError with every fault."""
-    from judger.client.cases import make_criteria
+    from judger.client import make_criteria
 
     tasks: list[Task] = []
     faults: list[str] = []

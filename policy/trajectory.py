@@ -200,7 +200,10 @@ def events_of(record: Mapping[str, Any]) -> Iterator[Event]:
                 yield Observed(message=next(messages), sources=sources, **{name: step[name] for name in names})
             case "compaction":
                 summary = {"role": "user", "content": step["summary"]}
-                yield Compacted(turn=step["turn"], keep_from=step["keep_from"], summary=summary)
+                names = ("turn", "keep_from", "prompt_tokens", "completion_tokens", "seconds")
+                # Records of before summaries could be written by the model have nothing of it.
+                written = step.get("written") or ""
+                yield Compacted(summary=summary, written=written, **{name: step[name] for name in names})
     usage = record["usage"]
     yield Finished(status=record["status"], reason=record["reason"], report=record["report"], seconds=usage["seconds"])
 
@@ -222,7 +225,7 @@ def sequences(record: Mapping[str, Any]) -> Iterator[list[Message]]:
 _STEP: Record = {
     "kind": "", "turn": 0, "seconds": 0.0, "malformed": [], "finish": "", "final": "", "prompt_tokens": 0,
     "completion_tokens": 0, "token_ids": None, "logprobs": None, "name": "", "is_error": False, "footer": "",
-    "stored": "", "todo": "", "sources": [], "keep_from": 0, "summary": "",
+    "stored": "", "todo": "", "sources": [], "keep_from": 0, "summary": "", "written": "",
 }  # fmt: skip
 
 

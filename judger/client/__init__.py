@@ -38,9 +38,10 @@ from typing import TypedDict, Unpack
 from judger.client.aio import CallKeywords, Client, NamedCallKeywords
 from judger.client.answers import rewards
 from judger.client.blocking import BlockingClient
-from judger.client.cases import CaseLike, CriterionLike, OptionKeywords, RubricLike, make_case, make_criteria
+from judger.client.cases import CaseLike, OptionKeywords, make_case
 from judger.client.info import JudgeInfo
 from judger.client.settings import Settings, settings_from_env
+from judger.given import CriterionLike, RubricLike, make_criteria
 from judger.pairwise import Comparison, Preference
 from judger.types import Case, Criterion, Judgement, Options
 

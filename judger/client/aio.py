@@ -15,7 +15,6 @@ from judger.client.answers import check_blank, check_case, check_tags, read_answ
 from judger.client.cases import (
     CaseLike,
     OptionKeywords,
-    RubricLike,
     as_case,
     each,
     make_case,
@@ -27,6 +26,7 @@ from judger.client.info import JudgeInfo, read_info
 from judger.client.rpcs import Rpcs
 from judger.client.settings import Settings
 from judger.errors import InvalidRequest, JudgerError
+from judger.given import RubricLike
 from judger.pairwise import Comparison
 from judger.types import LIMITS, Case, Criterion, Judgement, Options
 from judger.v1 import judger_pb2 as pb

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from judger import wire
-from judger.client.values import expect, plain
 from judger.errors import InvalidRequest, JudgerError
+from judger.given import expect, plain
 from judger.types import LIMITS, Case, Criterion, Judgement, Mapping, Reason, Reward, Unscored, Verdict
 from judger.v1 import judger_pb2 as pb
 from judger.validate import check, text_fault

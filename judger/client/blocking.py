@@ -10,10 +10,11 @@ from typing import Any, Self, TypeVar, Unpack
 
 from judger.client.aio import IN_FLIGHT, CallKeywords, Client, CompareKeywords, NamedCallKeywords
 from judger.client.background import BACKGROUND
-from judger.client.cases import CaseLike, RubricLike, members
+from judger.client.cases import CaseLike
 from judger.client.info import JudgeInfo
 from judger.client.settings import Settings
 from judger.errors import JudgerError
+from judger.given import RubricLike, members
 from judger.pairwise import Comparison
 from judger.types import Judgement, Options
 from judger.v1 import judger_pb2 as pb

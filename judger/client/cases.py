@@ -7,30 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import json
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypedDict, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
+from typing import Any, TypedDict
 
-from judger.client.values import expect, plain
 from judger.errors import InvalidRequest
-from judger.types import Case, Criterion, Explain, Label, Lane, Options, Role
+from judger.given import RubricLike, expect, make_criteria, member, members, plain
+from judger.types import Case, Explain, Lane, Options
 from judger.types import Mapping as RewardMapping
-from judger.validate import (
-    CASE_KEYS,
-    CRITERION_KEYS,
-    check_options,
-    full_text,
-    misspelt,
-    misspelt_reason,
-    role_and_weight,
-)
-
-CriterionLike = Criterion | Mapping[str, object] | str
-"""A Criterion, a dict with the keys of a case file (others are carried along unread), or the text alone."""
-
-RubricLike = Iterable[CriterionLike] | Mapping[str, object] | str
-"""Criteria; or a dict that has them under `criteria` or `rubrics`; or either as JSON text."""
+from judger.validate import CASE_KEYS, check_options, misspelt, misspelt_reason
 
 CaseLike = Case | Mapping[str, object] | Sequence[Any]
 """A Case, a dict with the keys of a case file, or (query, report, criteria)."""
@@ -47,7 +32,6 @@ class OptionKeywords(TypedDict, total=False):
     lane: Lane | str
 
 
-E = TypeVar("E", bound=enum.StrEnum)
 _ENUMS: dict[str, type[enum.StrEnum]] = {"mapping": RewardMapping, "explain": Explain, "lane": Lane}
 _OPTION_NAMES = frozenset(option.name for option in dataclasses.fields(Options))
 _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
@@ -55,7 +39,6 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "trials": (int, "an integer"),
     "allow_unscored": (bool, "true or false"),
 }
-_RUBRIC_KEYS = ("criteria", "rubrics")
 
 
 def make_case(
@@ -105,25 +88,6 @@ def as_case(given: CaseLike) -> Case:
     raise InvalidRequest("case", f"must be a Case, a dict or (query, report, criteria), not {type(given).__name__}")
 
 
-def make_criteria(criteria: RubricLike) -> tuple[Criterion, ...]:
-    """The rubric; ids default to c1, c2, ... by position. Raises InvalidRequest for a wrong type."""
-    given: Any = criteria
-    if isinstance(given, str):
-        try:
-            given = json.loads(given)
-        except (ValueError, RecursionError):
-            given = None
-        if not isinstance(given, list | dict):
-            raise InvalidRequest("criteria", "must be a list of criteria, or one as JSON, not one of them")
-    if isinstance(given, Mapping):
-        given = next((given[key] for key in _RUBRIC_KEYS if given.get(key) is not None), given)
-        if isinstance(given, Mapping):
-            raise InvalidRequest("criteria", "must be a list of criteria, not one of them")
-    if isinstance(given, tuple) and all(map(_is_exact, given)):
-        return given
-    return tuple(_criterion(i, criterion) for i, criterion in enumerate(members("criteria", given, "criteria")))
-
-
 def make_reports(reports: Iterable[str]) -> list[str]:
     """The reports of a group, in whatever holds them; each is still to be checked. Raises InvalidRequest."""
     return list(members("reports", reports, "reports"))
@@ -137,67 +101,6 @@ async def each(cases: Iterable[CaseLike] | AsyncIterable[CaseLike]) -> AsyncGene
     else:
         for case in members("cases", cases, "cases"):
             yield case
-
-
-def members(field: str, given: Any, what: str) -> Iterator[Any]:
-    """The members of a list, an array or any other iterable. Raises InvalidRequest where it is none."""
-    if isinstance(given, str | bytes | Mapping | Case):
-        raise InvalidRequest(field, f"must be a list of {what}, not one of them")
-    try:
-        return iter(given)
-    except TypeError:
-        raise InvalidRequest(field, f"must be a list of {what}, not {type(given).__name__}") from None
-
-
-def _is_exact(given: object) -> bool:
-    """A Criterion whose values have the types that it declares: nothing needs to be made of it."""
-    if type(given) is not Criterion:
-        return False
-    texts = (given.id, given.text, given.axis)
-    kinds = (type(given.role), type(given.weight), type(given.fatal))
-    return all(type(text) is str for text in texts) and kinds == (Role, float, bool) and bool(given.id)
-
-
-def _criterion(i: int, given: CriterionLike) -> Criterion:
-    path = f"criteria[{i}]"
-    if isinstance(given, Criterion):
-        values: Any = {one.name: getattr(given, one.name) for one in dataclasses.fields(Criterion)}
-    else:
-        values = {"text": given} if isinstance(given, str) else given
-        expect(path, values, Mapping, "a Criterion, a dict or a text")
-        for key, name in misspelt(values, CRITERION_KEYS):
-            if not (name == "text" and "criterion" in values) and not (name == "weight" and "points" in values):
-                raise InvalidRequest(f"{path}.{ascii(key)[1:-1]}", misspelt_reason(name))
-
-    def value(key: str, kind: type | tuple[type, ...], what: str) -> Any:
-        found = plain(values.get(key))  # None is what a table has in an empty cell
-        if found is not None:
-            expect(f"{path}.{key}", found, kind, what)
-        return found
-
-    def number(key: str) -> float | None:
-        found = value(key, (float, int), "a number")
-        try:
-            return None if found is None else float(found)
-        except OverflowError:
-            raise InvalidRequest(f"{path}.{key}", "is too large a number") from None
-
-    role, label = value("role", str, "a text"), value("label", str, "a text")
-    weight = number("weight")
-    final_role, final_weight = role_and_weight(
-        None if role is None else _member(f"{path}.role", role, Role), number("points") if weight is None else weight
-    )
-    final_label = None if label is None else _member(f"{path}.label", label, Label)
-    text = value("text", str, "a text") or value("criterion", str, "a text") or ""
-    return Criterion(
-        id=value("id", str, "a text") or f"c{i + 1}",
-        text=full_text(text, values, final_label),
-        weight=final_weight,
-        role=final_role,
-        axis=value("axis", str, "a text") or "",
-        fatal=value("fatal", bool, "true or false") or False,
-        label=final_label,
-    )
 
 
 def make_options(given: Mapping[str, object], options: Options | None = None) -> Options:
@@ -215,7 +118,7 @@ def make_options(given: Mapping[str, object], options: Options | None = None) ->
         value = plain(raw)
         if name in _ENUMS:
             expect(name, value, str, "a text")
-            values[name] = _member(name, str(value), _ENUMS[name])
+            values[name] = member(name, str(value), _ENUMS[name])
         else:
             expect(name, value, *_KINDS[name])
             values[name] = value
@@ -230,10 +133,3 @@ def make_compare_options(given: Mapping[str, object]) -> Options:
         if name in _OPTION_NAMES and name not in ("mapping", "lane"):
             raise InvalidRequest(name, "is no option of compare, which gives one answer without reasons or trials")
     return make_options(given)
-
-
-def _member(field: str, name: str, kind: type[E]) -> E:
-    try:
-        return kind(name.lower())
-    except ValueError:
-        raise InvalidRequest(field, f"{name!a} is not one of {', '.join(kind)}") from None

@@ -15,8 +15,8 @@ from judger.client.ready import wait_ready
 from judger.client.retry import Attempts
 from judger.client.settings import Settings, check_seconds
 from judger.client.stream import Pipeline
-from judger.client.values import expect, plain
 from judger.errors import InvalidRequest, JudgerError
+from judger.given import expect, plain
 from judger.v1 import judger_pb2 as pb
 
 

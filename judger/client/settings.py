@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from judger.client.values import expect, plain
 from judger.errors import InvalidRequest
+from judger.given import expect, plain
 from judger.validate import looks_like, text_fault
 
 PREFIX = "JUDGER_"

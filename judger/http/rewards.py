@@ -4,7 +4,7 @@ OpenRLHF   POST /get_reward {"query": [prompt + response], "prompts": [...], "la
            -> {"rewards": [...], "scores": [...], "extra_logs": {...}}; a score is the reward in [0, 1]
 slime      POST /reward {"prompt", "response", "label": rubric} -> a bare number
 
-A label is a rubric: JSON text, a list or an object, with the keys of any format (`judger.rubric.given`). Thoughts are
+A label is a rubric: JSON text, a list or an object, with the keys of any format (`judger.given`). Thoughts are
 stripped from a response. A blank report is a case like any other, whose criteria are all unscored. Neither trainer
 knows of a missing value, so that an unscored criterion is an error (NoValue) unless a number for it was chosen.
 """
@@ -16,9 +16,9 @@ from typing import Any
 
 from judger.client.completions import answer_of, question_of, report_of, strip_reasoning, why_unscored, without_marks
 from judger.errors import InvalidRequest, TooLarge
+from judger.given import criteria_of
 from judger.http.errors import NoValue
 from judger.http.questions import Model, checked
-from judger.rubric.given import criteria_of
 from judger.types import LIMITS, Case, Judgement
 from judger.validate import check_criteria, text_fault
 

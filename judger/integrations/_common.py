@@ -13,7 +13,7 @@ from judger.client.background import BACKGROUND
 from judger.client.completions import question_of, report_of, why_unscored
 from judger.client.settings import Settings
 from judger.errors import DeadlineExceeded, InvalidRequest, JudgerError, Overloaded, TooLarge
-from judger.rubric.given import criteria_of
+from judger.given import criteria_of
 from judger.types import LIMITS, Judgement
 from judger.validate import text_fault
 

@@ -1,6 +1,6 @@
 """TRL's GRPOTrainer and its like: `reward_funcs=[ChecklistReward("localhost:50051")]`.
 
-A column of the data set has the rubrics (`judger.rubric.given`). Prompts and completions may be texts or chat messages.
+A column of the data set has the rubrics (`judger.given`). Prompts and completions may be texts or chat messages.
 A report without a reward is None, and TRL leaves its row out of the group.
 
 The trap: with several reward functions TRL masks a row only where *all* of them gave None; else the missing one counts

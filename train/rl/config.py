@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from policy.errors import ConfigError
 from train.precision import Precision
+from train.presets import rl_preset
 
-__all__ = ["GRPOSettings", "PPOSettings", "RLSettings", "WatchSettings", "load_rl_settings"]
+__all__ = ["GRPOSettings", "PPOSettings", "RLSettings", "VLLMSettings", "WatchSettings", "load_rl_settings"]
 
 
 class _Frozen(BaseModel):
@@ -87,6 +88,22 @@ class WatchSettings(_Frozen):
     """Batches in a row that are out of bounds before the run is stopped."""
 
 
+class VLLMSettings(_Frozen):
+    """A vLLM server that samples, started with VLLM_SERVER_DEV_MODE=1 and the model that the run begins with."""
+
+    url: str
+    """Such as http://host:8000."""
+    model: str
+    """The name it serves the model by."""
+    sync: Literal["nccl", "disk"] = "nccl"
+    """How it gets the weights: over NCCL (GPUs alone; the server needs --weight-transfer-config '{"backend": "nccl"}'),
+    or by reading OUT/sampler, which it has to see under the same path."""
+    timeout: float = Field(default=600.0, gt=0)
+    """Seconds that a reply, or taking new weights, may take."""
+    at_once: int = Field(default=256, ge=1)
+    """Replies that a process asks for at the same time."""
+
+
 class RLSettings(_Frozen):
     """The whole configuration file of `judger-train rl`."""
 
@@ -133,6 +150,8 @@ class RLSettings(_Frozen):
     """What to do about a larger gap: end the run with its state saved, or say so and go on."""
     watch: WatchSettings = WatchSettings()
     """When the hacking watch stops the run."""
+    vllm: VLLMSettings | None = None
+    """Replies by a vLLM server; without it by the model in this process."""
     ppo: PPOSettings = PPOSettings()
     """PPO."""
     grpo: GRPOSettings = GRPOSettings()
@@ -144,14 +163,17 @@ class RLSettings(_Frozen):
         return self.tasks_per_step * self.group
 
 
-def load_rl_settings(path: Path | None, **given: Any) -> RLSettings:
-    """The settings in a TOML file, those `given` in its place. Raises ConfigError that names every fault."""
-    data: dict[str, Any] = {}
+def load_rl_settings(path: Path | None, *, preset: str | None = None, algo: str = "ppo", **given: Any) -> RLSettings:
+    """The settings in a TOML file, over those of a preset and under those `given`. Raises ConfigError that names every
+    fault."""
+    data: dict[str, Any] = rl_preset(preset, algo) if preset else {}
     if path is not None:
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            own = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"{path}: {error}") from error
+        for key, value in own.items():  # a table goes over a table key by key
+            data[key] = {**data[key], **value} if isinstance(value, dict) and isinstance(data.get(key), dict) else value
     data.update({key: value for key, value in given.items() if value is not None})
     try:
         return RLSettings.model_validate(data)

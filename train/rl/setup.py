@@ -39,7 +39,8 @@ class Inputs:
 
     def open_shared(self) -> AbstractAsyncContextManager[Shared]:
         """What all episodes share: the index or the search service, the web, MCP servers."""
-        return open_shared(self.settings, search_key=self.search_key)
+        name = self.settings.search.api_key_env
+        return open_shared(self.settings, key=lambda asked: self.search_key if asked == name else None)
 
 
 def load_inputs(

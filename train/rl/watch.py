@@ -13,6 +13,7 @@ from statistics import fmean
 from judger.types import Criterion
 from train.rl.config import WatchSettings
 from train.rl.reward import Judged
+from train.rl.stop import Stop
 
 __all__ = ["Guard", "OutOfBounds", "copied", "repetition", "watch"]
 
@@ -20,7 +21,7 @@ _WORD = re.compile(r"\w+")
 _CITE = re.compile(r"\\cite\{[^{}]*\}")
 
 
-class OutOfBounds(Exception):
+class OutOfBounds(Stop):
     """The reports have left the bounds that the settings give. The state before the batch can be saved."""
 
 

@@ -2,7 +2,8 @@
 
 The report is encoded once, sentence by sentence, whatever the number of criteria. For each criterion the sentences that
 bear on it are chosen (`selection`), and the reader reads them beside it (`passage`, `model`); trees read the figures
-(`figures`), and both are weighed together (`mix`). What is only about form is counted (`form`).
+(`figures`), and both are weighed together (`mix`). What is only about form or
+can be counted otherwise is not read (`known`); what is not there at all is not met (`needs`).
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
 from judger.engines.code import code_digest, versions
 from judger.engines.mini.checkpoint import WEIGHTS, Model, load
 from judger.engines.mini.compute import encode, examine_all, read
+from judger.engines.mini.counts import Counts
 from judger.engines.mini.denial import stance
 from judger.engines.mini.facts import Facts
 from judger.engines.mini.features import Criterion, Evidence, Report, make_criterion, make_report
 from judger.engines.mini.figures import figures
-from judger.engines.mini.form import form_criterion, judge_form
 from judger.engines.mini.judgeable import describe
+from judger.engines.mini.known import known
 from judger.engines.mini.language import language_fault
+from judger.engines.mini.needs import capped
 from judger.engines.mini.passage import Pages, Reading, reading
 from judger.engines.mini.quote import quotable
 from judger.engines.mini.signals import FormSignals, form_signals
@@ -55,6 +58,7 @@ class Pair:
     report: Report
     signals: FormSignals
     facts: Facts
+    counts: Counts
     criterion: Criterion
     asked: Asked
     evidence: Evidence
@@ -157,6 +161,7 @@ class MiniEngine:
         payload, mean, idf, text = _payload(plan), self.model.mean, self.model.idf, plan.case.report
         report = make_report(text, payload.report, next(states), mean)
         signals, facts = form_signals(text), Facts.of(text, unit_spans(payload.report))
+        counts = Counts.of(text, signals)
         questions = [payload.asked[i] for i in positions]
         criteria = [
             make_criterion(question.text, payload.criteria[i], next(states), mean, idf)
@@ -169,7 +174,7 @@ class MiniEngine:
             for question, evidence in zip(questions, found, strict=True)
         ]
         each = zip(criteria, questions, found, readings, strict=True)
-        return [Pair(report, signals, facts, *one) for one in each]
+        return [Pair(report, signals, facts, counts, *one) for one in each]
 
     def _mixed(self, pairs: Sequence[Pair], logs: Floats) -> Floats:
         rows = [figures(p.criterion.text, p.evidence, p.signals, p.facts, negative=p.asked.negative) for p in pairs]
@@ -179,6 +184,9 @@ class MiniEngine:
         ]
         signs = [pair.asked.negative for pair in pairs]
         p = self.model.mix(logs, self.model.forest(np.stack(rows)), signs, stances)
+        p = np.stack(
+            [row if q.asked.negative else capped(row, q.asked.text, q.counts) for row, q in zip(p, pairs, strict=True)]
+        )
         turned = np.array([pair.asked.is_turned for pair in pairs])
         return np.where(turned[:, None], p[:, ::-1], p)
 
@@ -187,14 +195,14 @@ class MiniEngine:
 
     def _outcome(self, plan: Plan, position: int, pair: Pair, p: list[float]) -> Outcome:
         tokens = len(pair.report.tokens)
-        result: Probabilities | Unscored = Probabilities(*p)
+        read_as = Probabilities(*p)
+        result: Probabilities | Unscored = read_as
         spans = quotable(pair.report.text, pair.report.tokens, pair.evidence.score)
         criterion = plan.case.criteria[position]
-        demand = form_criterion(criterion.text)
-        sure = judge_form(demand, pair.signals) if demand is not None else None
+        sure = known(criterion.text, criterion.is_negative, pair.counts, pair.facts, pair.evidence.score)
         if sure is not None:  # counted, not read
             result, spans = Probabilities(1.0 - sure, 0.0, sure), ()
-        elif not self.judge_all and self._is_open(pair, Probabilities(*p), criterion.is_negative):
+        elif not self.judge_all and self._is_open(pair, read_as, criterion.is_negative):
             result, spans = Unscored(Reason.NOT_JUDGEABLE, NOT_JUDGED), ()
         return Outcome(
             result=result,

@@ -30,6 +30,16 @@ SMALL = frozenset(
     "least one two three four five six seven eight nine ten e.g i.e".split()
 )
 COUNT = {word: str(n) for n, word in enumerate("zero one two three four five six seven eight nine ten".split())}
+_SPELLED = (
+    COUNT
+    | {
+        word: str(n)
+        for n, word in enumerate(
+            "eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split(), 11
+        )
+    }
+    | {word: str(10 * n) for n, word in enumerate("thirty forty fifty sixty seventy eighty ninety hundred".split(), 3)}
+)
 
 
 def stem(word: str) -> str:
@@ -62,6 +72,7 @@ class Facts:
     beside, headings of its section's level; enumerated, in the sentence; cited, whether it holds a citation."""
 
     stems: list[frozenset[str]]
+    every: frozenset[str]
     listed: Ints
     under: Ints
     beside: Ints
@@ -85,10 +96,12 @@ class Facts:
         cited = np.array([is_cited(unit) for unit in units], np.bool_)
         found = amounts(text)
         words = _WORD.findall(text.lower())
-        numbers = frozenset(n for n, _ in found) | frozenset(COUNT[w] for w in words if w in COUNT)
+        numbers = frozenset(n for n, _ in found) | frozenset(_SPELLED[w] for w in words if w in _SPELLED)
         is_heading = np.array([kinds[line] == "heading" for line in at], np.bool_)
+        held = [stems(unit) for unit in units]
         return cls(
-            stems=[stems(unit) for unit in units],
+            stems=held,
+            every=frozenset().union(*held),
             listed=listed[at],
             under=np.where(is_heading, under[at], 0),
             beside=beside[at],

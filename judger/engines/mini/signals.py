@@ -20,7 +20,12 @@ READING_WORDS = 1_000
 
 URL = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]{}\"'|]+|\b10\.\d{4,9}/[^\s<>()\[\]{}\"']+")
 MARKDOWN_LINK = re.compile(r"(!?)\[[^\[\]\n]{0,300}\]\(([^()\s]{1,1000})[^()\n]{0,200}\)")
-BRACKET = re.compile(r"(?<![\w\]])[\[【](\d{1,3}(?:\s?[-–,;]\s?\d{1,3}){0,20})[\]】](?!\()|(?<=\])\[(\d{1,3})\](?!\()")
+BRACKET = re.compile(
+    r"(?<![\w\]])[\[【](\d{1,3}(?:\s?[-–,;]\s?\d{1,3}){0,20})[\]】](?!\()"
+    r"|(?:(?<=\])|(?<=[a-z\d%][a-z\d%])(?=\[[1-9\d, –-]{1,30}\](?:[\s.,;:)\[]|$)))"
+    r"\[(\d{1,3}(?:\s?[-–,;]\s?\d{1,3}){0,20})\](?!\()"
+)
+"""[1], [2, 5-7], a[1] right behind a word (but not x[0] of code), [1][2]."""
 FOOTNOTE = re.compile(r"\[\^([\w-]{1,30})\]|([¹²³⁴⁵⁶⁷⁸⁹][⁰¹²³⁴⁵⁶⁷⁸⁹]?)|\\footnote\{")
 CITE = re.compile(
     r"\\(?:cite|citep|citet|parencite|textcite|autocite)\*?(?:\[[^\[\]]{0,80}\]){0,2}\{([^{}]{1,300})\}"
@@ -153,14 +158,14 @@ def form_signals(report: str) -> FormSignals:
 
 def _citations(report: str) -> tuple[list[str], ...]:
     """What is cited, by style: [n], author and year, footnotes, citation keys."""
-    brackets = [n for a, b in BRACKET.findall(report) for n in _span(a or b)]
+    brackets = [n for a, b in BRACKET.findall(report) for n in bracketed(a or b)]
     authors = [f"{name} {year}" for name, year in AUTHOR_YEAR.findall(report) if not MONTH.match(name)]
     notes = [a or b or f"note {i}" for i, (a, b) in enumerate(FOOTNOTE.findall(report))]
     keys = [key.strip() for a, b in CITE.findall(report) for key in re.split(r"[,;]", a or b) if key.strip()]
     return brackets, authors, notes, keys
 
 
-def _span(text: str) -> list[str]:
+def bracketed(text: str) -> list[str]:
     """ "1, 3-5" as ["1", "3", "4", "5"]."""
     numbers: list[str] = []
     for part in re.split(r"[,;]", text):

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from judger.client.cases import make_criteria
+from judger.client import make_criteria
 from judger.types import Role
 from train.tasks.draft import Assessment, Draft, deal
 from train.tasks.funnel import Funnel, show

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from judger.errors import InvalidRequest
-from judger.rubric.given import criteria_of
+from judger.given import criteria_of
 from judger.types import Role
 
 
@@ -42,7 +42,7 @@ def test_texts_alone_weigh_one_each() -> None:
         ("[]", "rubric"),
         ([], "rubric"),
         ({}, "rubric"),
-        ({"criteria": None}, "rubric.criteria"),
+        ({"criteria": None}, "rubric"),
         ([3], "rubric[0]"),
         ([{"text": "a", "weight": "2"}], "rubric[0].weight"),
         ([{"text": "a", "weight": float("nan")}], "rubric[0].weight"),

@@ -1,0 +1,31 @@
+"""What rules ask about a report, made once for all its criteria; and a criterion without its asides."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from judger.engines.mini.citing import Citing, read_citing
+from judger.engines.mini.manner import Manner, read_manner
+from judger.engines.mini.signals import FormSignals, form_signals
+
+_ASIDE = re.compile(r"\([^()]{0,600}\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Everything that rules ask about one report."""
+
+    form: FormSignals
+    citing: Citing
+    manner: Manner
+
+    @classmethod
+    def of(cls, report: str, form: FormSignals | None = None) -> Counts:
+        """Of any text. form: its signals, where they are known already."""
+        return cls(form or form_signals(report), read_citing(report), read_manner(report))
+
+
+def without_asides(text: str) -> str:
+    """A criterion without what stands in brackets."""
+    return _ASIDE.sub(" ", text).replace("’", "'").strip()

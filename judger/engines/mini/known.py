@@ -1,0 +1,23 @@
+"""What counts alone decide: criteria of form, statements that a rule knows, mentions. Everything else is read."""
+
+from __future__ import annotations
+
+from judger.engines.mini.counts import Counts
+from judger.engines.mini.facts import Facts
+from judger.engines.mini.form import form_criterion, judge_form
+from judger.engines.mini.mentions import mentioned
+from judger.engines.mini.rules import ruled
+from judger.engines.mini.text import Floats
+
+
+def known(text: str, negative: bool, counts: Counts, facts: Facts, score: Floats) -> float | None:
+    """How sure counts are that what the criterion states is so, in [0, 1]; None where they can't tell.
+
+    score (u,): how far each unit of the report bears on the criterion.
+    """
+    demand = form_criterion(text)
+    sure = judge_form(demand, counts.form) if demand is not None else None
+    if sure is not None:
+        return sure
+    found = ruled(text, counts) if negative else None
+    return found[1] if found is not None else mentioned(text, facts, score)

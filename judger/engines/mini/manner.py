@@ -1,0 +1,83 @@
+"""What a report does as a text, counted: sentences said twice, headings said twice, how it opens, what it leaves raw.
+
+For flaws of style that can be counted. Every pattern is linear; a 5,000-word report takes a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+
+from judger.engines.mini.layout import line_kinds, plain_heading
+from judger.engines.mini.text import plain, sentences
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_CHATTY = re.compile(
+    r"(?:certainly|sure|of course|absolutely|great question|good question|thank you|thanks|hello|hi\b|i'd be happy"
+    r"|i would be happy|i am happy|i'm happy|i hope|happy to help|let's|let us|here is|here's|here are|below is"
+    r"|i will|i'll|i have|i've|based on (?:the|my|your)|after (?:reviewing|searching|analy[sz]ing)|the search results"
+    r"|okay|ok\b|alright|as an ai|to answer|you asked|to address your|in order to answer)",
+    re.IGNORECASE,
+)
+_ANNOUNCES = re.compile(
+    r"\b(?:(?:this|the following|the present) (?:report|response|answer|article|essay|document|section|overview"
+    r"|analysis|review|discussion|paper|summary|guide|post)s? (?:will|aims?|provides?|explores?"
+    r"|examines?|discusses|delves?"
+    r"|presents?|outlines?|offers?|covers?|details?|summari[sz]es?|addresses|seeks?|looks?|reviews?|synthesi[sz]es?)"
+    r"|(?:i|we) (?:will|shall|'ll) (?:\w+ ){0,2}(?:explore|discuss|provide|outline|cover|describe|look|examine|present"
+    r"|go|explain|address|summari[sz]e|delve|compare|break)|(?:i|we)'ll (?:explore|discuss|provide|cover|look))",
+    re.IGNORECASE,
+)
+_FIRST_PERSON = re.compile(r"\b(?:I|I'm|I've|I'd|I’m|I’ve|my|me|myself)\b(?!\.)")
+_RAW = re.compile(r"\{'\w+':|\{\"\w+\":|\[\{|</\w+>|\\n\\n|&nbsp;")
+OPENING = 400
+"""Characters in which a report opens."""
+LEAST = 6
+"""Words of a sentence that nothing repeats by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """Counts. repeated: sentences that stood before; headings_repeated likewise, twice_running: right after itself;
+    chatty, announces: in the opening; fragments: share of lines of text that are short list items."""
+
+    repeated: int
+    headings_repeated: int
+    twice_running: int
+    chatty: bool
+    announces: bool
+    first_person: int
+    raw: int
+    fragments: float
+
+
+def read_manner(report: str) -> Manner:
+    """The manner of any text."""
+    lines = report.splitlines()
+    kinds = line_kinds(lines)
+    headings = [plain_heading(line) for line, kind in zip(lines, kinds, strict=True) if kind == "heading"]
+    counts = Counter(headings)
+    clean = plain(report)
+    said = Counter(
+        " ".join(words)
+        for words in (_WORD.findall(clean[start:end].lower()) for start, end in sentences(clean))
+        if len(words) >= LEAST
+    )
+    prose = " ".join(line for line, kind in zip(lines, kinds, strict=True) if kind not in {"heading", "blank"})
+    opening = prose.strip(' *_#>"“')[:OPENING]
+    texts = [line for line, kind in zip(lines, kinds, strict=True) if kind in {"bullet", "numbered", "prose"}]
+    short = sum(
+        len(line.split()) < 18 for line, kind in zip(lines, kinds, strict=True) if kind in {"bullet", "numbered"}
+    )
+    return Manner(
+        repeated=sum(count - 1 for count in said.values()),
+        headings_repeated=sum(count - 1 for count in counts.values()),
+        twice_running=sum(a == b for a, b in pairwise(headings)),
+        chatty=_CHATTY.match(opening) is not None,
+        announces=_ANNOUNCES.search(opening) is not None,
+        first_person=len(_FIRST_PERSON.findall(prose)),
+        raw=len(_RAW.findall(report)),
+        fragments=short / max(len(texts), 1),
+    )
