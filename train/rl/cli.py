@@ -79,7 +79,10 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from judger.errors import JudgerError
+    from judger.types import Mapping
     from train.rl.config import load_rl_settings
     from train.rl.reward import JudgeLost
     from train.rl.setup import check_same_run
@@ -91,6 +94,7 @@ def _train(options: argparse.Namespace) -> int:
     inputs = _inputs(options)
     _check_sizes(settings, options.algo)
     rewards, judge_id = _rewards(options)
+    rewards.options = replace(rewards.options, mapping=Mapping(settings.mapping))
     check_same_run(options.out, inputs, options.tasks, settings, options.algo, judge_id=judge_id)
     try:
         if options.algo == "ppo":

@@ -74,20 +74,6 @@ class GRPOSettings(_Frozen):
     """How TRL averages the loss over tokens."""
 
 
-class WatchSettings(_Frozen):
-    """Bounds of the hacking watch, whose figures enter no reward. A run that leaves one is stopped with its state
-    saved; the same command with a wider bound, or without it, goes on."""
-
-    repetition: float | None = Field(default=None, gt=0, le=1)
-    """The largest share of a report's word 4-grams that it had said before, as the mean of a batch."""
-    min_words: float | None = Field(default=None, ge=0)
-    """The fewest words of a report, as the mean of a batch."""
-    max_words: float | None = Field(default=None, gt=0)
-    """The most."""
-    steps: int = Field(default=3, ge=1)
-    """Batches in a row that are out of bounds before the run is stopped."""
-
-
 class VLLMSettings(_Frozen):
     """A vLLM server that samples, started with VLLM_SERVER_DEV_MODE=1 and the model that the run begins with."""
 
@@ -104,6 +90,20 @@ class VLLMSettings(_Frozen):
     """Replies that a process asks for at the same time."""
 
 
+class WatchSettings(_Frozen):
+    """Bounds of the hacking watch, whose figures enter no reward. A run that leaves one is stopped with its state
+    saved; the same command with a wider bound, or without it, goes on."""
+
+    repetition: float | None = Field(default=None, gt=0, le=1)
+    """The largest share of a report's word 4-grams that it had said before, as the mean of a batch."""
+    min_words: float | None = Field(default=None, ge=0)
+    """The fewest words of a report, as the mean of a batch."""
+    max_words: float | None = Field(default=None, gt=0)
+    """The most."""
+    steps: int = Field(default=3, ge=1)
+    """Batches in a row that are out of bounds before the run is stopped."""
+
+
 class RLSettings(_Frozen):
     """The whole configuration file of `judger-train rl`."""
 
@@ -113,6 +113,9 @@ class RLSettings(_Frozen):
     """Different tasks in a batch."""
     group: int = Field(default=4, ge=1)
     """Episodes of each task in a batch; GRPO needs two."""
+    mapping: Literal["strict", "ternary", "expected"] = "strict"
+    """Which reward is learned from. strict: of the label alone, for a judge whose single verdicts are right. expected:
+    of the judge's probabilities; it ranks reports better with the built-in judge, whose labels tie many of them."""
     lr: float = Field(default=1e-6, gt=0)
     """Learning rate of the policy."""
     warmup: int = Field(default=0, ge=0)
@@ -148,10 +151,10 @@ class RLSettings(_Frozen):
     learns, in nats, on average over a batch."""
     on_gap: Literal["stop", "warn"] = "stop"
     """What to do about a larger gap: end the run with its state saved, or say so and go on."""
-    watch: WatchSettings = WatchSettings()
-    """When the hacking watch stops the run."""
     vllm: VLLMSettings | None = None
     """Replies by a vLLM server; without it by the model in this process."""
+    watch: WatchSettings = WatchSettings()
+    """When the hacking watch stops the run."""
     ppo: PPOSettings = PPOSettings()
     """PPO."""
     grpo: GRPOSettings = GRPOSettings()
