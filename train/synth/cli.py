@@ -87,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     except BaseExceptionGroup as group:  # of the workers; the first fault is told
-        lost = group.subgroup((ModelAway, JudgerError))
-        if lost is None:
+        lost, others = group.split((ModelAway, JudgerError))
+        if lost is None or others is not None:
             raise
         print(f"{_first(lost)}; the same command goes on from here", file=sys.stderr)
         return 3
