@@ -20,8 +20,8 @@ from typing import Any
 from judger.client import Client
 from judger.client.completions import report_of, why_unscored
 from judger.errors import DeadlineExceeded, JudgerError, Overloaded
+from judger.given import criteria_of
 from judger.integrations._common import Unjudged
-from judger.rubric.given import criteria_of
 from judger.types import Criterion, Judgement, Options, Role, Score
 from judger.types import Mapping as Credit
 from train.access import JudgeAccess
