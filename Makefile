@@ -9,7 +9,7 @@ PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-chec
 PROTOC_VENV := .venv-proto
 LLM := .llm
 
-.PHONY: demo picture test test-vllm test-llm test-verl test-integrations check bench soak fuzz train-demo proto clean
+.PHONY: demo picture test test-vllm test-llm test-verl test-integrations check bench bench-peers soak fuzz train-demo proto test-ray bench-ray clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -32,7 +32,7 @@ picture: $(VENV)/.judge
 	@$(BIN)/python -m judger.demo.picture docs/report.svg
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-vllm:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/vllm_engine/make_venv.sh
@@ -59,6 +59,10 @@ test-integrations:
 	PYTHONPATH=. .venv-integrations/bin/python $(INTEGRATIONS) tests/integrations
 	PYTHONPATH=. .venv-integrations-torch/bin/python $(INTEGRATIONS) tests/integrations -k lighteval
 
+test-ray: $(VENV)/.dev
+	bash tests/cluster/make_venv.sh
+	PYTHONPATH=. .venv-ray/bin/python -m pytest -c tests/cluster/pytest.ini --rootdir . --confcutdir . tests/cluster
+
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -79,6 +83,18 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks.bench_torch_engine
 	$(BIN)/python -m tests.benchmarks.agent_patch
 	$(BIN)/python -m tests.benchmarks.agent_load
+
+# Others' judges and ours on one endpoint: speed, then faults. ARGS go to both, such as ARGS="--words 150 --criteria 8".
+bench-peers: $(VENV)/.dev
+	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/vllm_engine/make_venv.sh
+	PYTHON="$(PYTHON)" bash tests/benchmarks/peers/make_venv.sh
+	$(BIN)/python -m tests.benchmarks.peers $(ARGS)
+	$(BIN)/python -m tests.benchmarks.peers --faults --words 100 --criteria 4 --reports 24 $(ARGS)
+
+bench-ray: $(VENV)/.dev
+	bash tests/cluster/make_venv.sh
+	PYTHONPATH=. .venv-ray/bin/python -m tests.benchmarks.bench_ray
+	PYTHONPATH=. .venv-ray/bin/python -m tests.benchmarks.sizing
 
 # 30 minutes of mixed load with faults; the tests run a short form.
 soak: $(VENV)/.dev

@@ -18,11 +18,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from policy import context, handin
+from policy import compaction, context, handin
 from policy.config import AgentConfig
 from policy.episode import Episode
 from policy.errors import ContextFull, ModelAway, ModelError, ToolError
-from policy.events import Compacted, Event, Finished, Observed, Replied, Status
+from policy.events import Event, Finished, Observed, Replied, Status
 from policy.model import Completion, Message, Model, Schema, ToolCall
 from policy.tools.base import ToolAnswer
 from policy.workspace.files import Workspace
@@ -81,7 +81,7 @@ class Agent:
         if spent:
             self._note(episode, f"Your budget is used up ({spent}). Write the whole report now, without further calls.")
         if episode.context_tokens > self._context() * self._config.context.compact_at:
-            self._compact(episode)
+            await self._compact(episode)
         start = time.perf_counter()
         while True:
             try:
@@ -89,7 +89,7 @@ class Agent:
                 break
             except ContextFull as full:
                 self._window = full.window or self._window or int(episode.context_tokens * 0.9)
-                if not self._compact(episode):
+                if not await self._compact(episode):
                     raise
         self._emit(episode, _replied(episode.turns + 1, reply, spent, time.perf_counter() - start))
 
@@ -228,24 +228,16 @@ class Agent:
         elif episode.answered == 0:
             self._note(episode, "You said nothing that is a report, and called no tool. Call one, or write it.")
 
-    def _compact(self, episode: Episode) -> bool:
+    async def _compact(self, episode: Episode) -> bool:
         """Put a summary in place of the older turns; whether there was anything to take out."""
-        limits = self._config.context
-        keep = min(limits.keep_turns, len(episode.turn_starts) - 1)
-        target = self._context() * limits.compact_at / 2
-        while keep > 1 and sum(map(context.estimate_tokens, episode.messages[episode.turn_starts[-keep] :])) > target:
-            keep -= 1
-        if keep < 1 or episode.turn_starts[-keep] <= episode.keep_from:
+        target = self._context() * self._config.context.compact_at / 2
+        keep_from = compaction.keep_from(episode, self._config.context.keep_turns, target)
+        if keep_from is None:
             return False
-        keep_from = episode.turn_starts[-keep]
-        try:
-            files = [entry.path for entry in self._workspace.list()[0]]
-        except ToolError:
-            files = []  # the shell may have taken the folder away
+        writer = (self._model, self._tools.schemas) if self._config.context.summary == "model" else None
         # Characters: half of what the compaction may leave, at four to a token.
         most = int(target * 2)
-        summary = context.compaction(episode.messages, keep_from, self._plan(), episode.sources, files, most)
-        self._emit(episode, Compacted(turn=episode.turns, keep_from=keep_from, summary=summary))
+        self._emit(episode, await compaction.compacted(episode, keep_from, self._plan(), self._workspace, most, writer))
         return True
 
     def _emit(self, episode: Episode, event: Event) -> None:

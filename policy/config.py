@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,6 +22,7 @@ __all__ = [
     "SearchConfig",
     "Settings",
     "ShellConfig",
+    "SpeechConfig",
     "check_settings",
     "load_settings",
 ]
@@ -46,8 +47,12 @@ class ModelConfig(_Frozen):
     """Sampling temperature; the endpoint's own default without it. 0 is greedy."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     """Nucleus sampling; off without it."""
+    stream: bool = True
+    """Ask for a reply piece by piece where someone watches it being written; off for endpoints that do it badly."""
     timeout: float = Field(default=600, gt=0)
     """Seconds for one reply."""
+    stall: float = Field(default=120, gt=0)
+    """Seconds for which a reply that has begun may stand still."""
     patience: float = Field(default=600, ge=0)
     """Seconds for which a request is repeated that fails for a passing reason: an outage, overload, a reply that is
     none. Then the episode is left as it stands, to be resumed."""
@@ -65,6 +70,21 @@ class ModelConfig(_Frozen):
     """Where transformers runs."""
     dtype: str = "auto"
     """The precision transformers loads."""
+
+
+class SpeechConfig(_Frozen):
+    """A model that writes down speech."""
+
+    name: str = ""
+    """The endpoint's name for it."""
+    base_url: str | None = None
+    """The address of an OpenAI-compatible endpoint with /audio/transcriptions."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """The environment variable that the command line reads the key from."""
+    language: str = ""
+    """What is spoken, such as `en`; found out by the model without it."""
+    timeout: float = Field(default=120, gt=0)
+    """Seconds for one recording."""
 
 
 class BudgetConfig(_Frozen):
@@ -95,6 +115,9 @@ class ContextConfig(_Frozen):
     """Share of `tokens` at which the history is compacted."""
     keep_turns: int = Field(default=4, ge=1)
     """Latest turns that a compaction leaves as they are."""
+    summary: Literal["extract", "model"] = "extract"
+    """Who says what was done in the turns that a compaction takes out: extracts of them, or the model in its own words,
+    which costs a reply. Findings, plan, sources and files are kept either way."""
     observation_chars: int = Field(default=8_000, ge=200)
     """A longer observation is stored in the workspace, and a summary with its path enters the context."""
     summary_chars: int = Field(default=2_400, ge=100)
@@ -189,6 +212,13 @@ class Settings(_Frozen):
 
     model: ModelConfig = ModelConfig()
     """The chat model."""
+    reader: ModelConfig | None = None
+    """A chat model that picks, of a long document, the paragraphs which `open` shows for a goal; without it they are
+    ranked by words."""
+    vision: ModelConfig | None = None
+    """A chat model that sees pictures. With it there is the tool `describe_image`."""
+    speech: SpeechConfig | None = None
+    """A model that writes down speech. With it there is the tool `transcribe`."""
     agent: AgentConfig = AgentConfig()
     """The loop."""
     search: SearchConfig = SearchConfig()
@@ -218,9 +248,14 @@ def check_settings(data: object, where: str) -> Settings:
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        faults = (
-            f"{where}: {'.'.join(map(str, e['loc']))}: "
-            + ("there is no such setting" if e["type"] == "extra_forbidden" else e["msg"])
-            for e in error.errors()
-        )
-        raise ConfigError("\n".join(faults)) from error
+        raise ConfigError("\n".join(f"{where}: {_fault(fault)}" for fault in error.errors())) from error
+
+
+_RETIRED = {"model.max_retries": "it is now `model.patience`, in seconds"}
+
+
+def _fault(error: Any) -> str:
+    name = ".".join(map(str, error["loc"]))
+    if error["type"] != "extra_forbidden":
+        return f"{name}: {error['msg']}"
+    return f"{name}: there is no such setting" + (f"; {_RETIRED[name]}" if name in _RETIRED else "")

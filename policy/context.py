@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from importlib import resources
 
 from policy.index.tokens import query_terms
 from policy.model import Message
 from policy.sources import Sources
 from policy.whole import loads
 
-__all__ = ["clean", "compaction", "estimate_tokens", "shorten"]
+__all__ = ["clean", "compaction", "estimate_tokens", "shorten", "summary_request"]
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 # Controls, surrogates, direction overrides, and the invisible tag characters that carry hidden instructions.
@@ -34,8 +35,11 @@ def clean(text: str) -> str:
 
 
 def estimate_tokens(message: Message) -> int:
-    """About how many tokens a message takes: four ASCII characters, or one other, to the token."""
+    """About how many tokens a message takes: four ASCII characters, or one other, to the token. A picture is not
+    counted."""
     text = message.get("content") or ""
+    if isinstance(text, list):
+        text = "".join(part.get("text", "") for part in text)
     for call in message.get("tool_calls") or ():
         text += call["function"]["name"] + call["function"]["arguments"]
     others = 0 if text.isascii() else len(text) - len(text.encode("ascii", "ignore"))
@@ -72,9 +76,16 @@ def shorten(text: str, focus: str, handle: str, most: int) -> str:
 
 
 def compaction(
-    messages: Sequence[Message], keep_from: int, todo: str, sources: Sources, files: Sequence[str], most: int
+    messages: Sequence[Message],
+    keep_from: int,
+    todo: str,
+    sources: Sources,
+    files: Sequence[str],
+    most: int,
+    written: str = "",
 ) -> Message:
-    """One message that stands for `messages[2:keep_from]`: plan, findings, sources, files, and what was done."""
+    """One message that stands for `messages[2:keep_from]`: plan, findings, sources, files, and what was done, which the
+    model may have `written`. About `most` characters, a written summary not counted."""
     parts = [
         "[To save room, earlier turns were taken out of this conversation. The question above still stands. "
         "What is left of them:]"
@@ -88,6 +99,9 @@ def compaction(
         parts.append(_listed("Sources seen, by the key to cite or open them by:", _source_lines(sources), most // 4))
     if files:
         parts.append(_listed("Files in your workspace:", list(files), most // 8))
+    if written:
+        parts.append(f"What you wrote down of what was done:\n{written}")
+        return {"role": "user", "content": "\n\n".join(parts)}
     done = [line for message in messages[2:keep_from] if (line := _deed(message))]
     # The latest deeds matter most, so the earliest go first.
     kept: list[str] = []
@@ -100,6 +114,17 @@ def compaction(
         room -= len(line)
     parts.append("What you did, in order:\n" + "\n".join(reversed(kept)))
     return {"role": "user", "content": "\n\n".join(parts)}
+
+
+def summary_request(words: int) -> str:
+    """What the model is asked for where it writes the summary itself."""
+    return (
+        resources.files("policy")
+        .joinpath("prompts/compaction.txt")
+        .read_text(encoding="utf-8")
+        .strip()
+        .format(words=words)
+    )
 
 
 def _findings(messages: Sequence[Message], keep_from: int, sources: Sources) -> list[str]:

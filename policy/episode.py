@@ -70,8 +70,12 @@ class Episode:
 
     def view(self) -> list[Message]:
         """What the model sees now."""
+        return self.before(len(self.messages))
+
+    def before(self, keep_from: int) -> list[Message]:
+        """What the model has seen of the messages before `keep_from`, as it has seen it."""
         middle = [self.summary] if self.summary is not None else []
-        return [*self.messages[:2], *middle, *self.messages[self.keep_from :]]
+        return [*self.messages[:2], *middle, *self.messages[self.keep_from : keep_from]]
 
     def calls(self) -> list[ToolCall]:
         """The tool calls of the last reply."""
@@ -108,6 +112,9 @@ class Episode:
                     self.sources.add(source)
             case Compacted():
                 self.keep_from, self.summary = event.keep_from, event.summary
+                self.prompt_tokens += event.prompt_tokens
+                self.completion_tokens += event.completion_tokens
+                self.seconds += event.seconds
                 self.context_tokens = sum(estimate_tokens(message) for message in self.view())
             case Finished():
                 self.finished = event

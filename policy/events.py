@@ -73,6 +73,11 @@ class Compacted:
     turn: int
     keep_from: int
     summary: Message
+    written: str = ""
+    """What the model wrote for it; empty where it is made of extracts alone."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,11 @@ import re
 
 from policy.errors import ToolError
 from policy.events import Replied
+from policy.model import Completion
+from policy.whole import whole_text
 from policy.workspace.files import Workspace
 
-__all__ = ["report"]
+__all__ = ["report", "words"]
 
 _NAME = re.compile(r"[\w./-]{1,200}\.(?:md|markdown|txt|html|tex)\b", re.ASCII)
 _SHORT = 400
@@ -36,6 +38,14 @@ def report(reply: Replied, workspace: Workspace) -> tuple[str, str]:
     if reply.final and (text := _file("report.md", workspace)) is not None:
         return text, "the last reply was no report; this is report.md as it was left"
     return "", ""
+
+
+def words(reply: Completion) -> str:
+    """What a reply says that was asked for words; empty where it is calls, or what looks like one."""
+    text = whole_text(reply.content).strip()
+    if not text or reply.tool_calls or reply.malformed or any(mark in text for mark in _CALL):
+        return ""
+    return f"{text} [cut off here at the length limit of a reply]" if reply.finish == "length" else text
 
 
 def _file(name: str, workspace: Workspace) -> str | None:

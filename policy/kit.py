@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from policy.config import Settings
+from policy.config import ModelConfig, Settings
 from policy.episode import Episode
 from policy.index.dense import Embedder, find_embedder, ranker
 from policy.index.store import LocalIndex
+from policy.model import Model
+from policy.models import open_model
 from policy.sandbox import walls
 from policy.tools.authority import Authority
 from policy.tools.base import Tool, Toolbox, tool
 from policy.tools.file import FileTool
+from policy.tools.media import Fetcher, MediaTools, Speech
 from policy.tools.notes import note
 from policy.tools.open import OpenTool, Reader
+from policy.tools.pick import ModelPicker, Picker
 from policy.tools.search import IndexProvider, Provider, Rank, SearchTool
 from policy.tools.shell import ShellTool
 from policy.tools.todo import Todo
@@ -58,6 +62,12 @@ class Shared:
     """Those of MCP servers."""
     rank: Rank | None = None
     """Orders what several queries have found; without it their own orders are put together."""
+    picker: Picker | None = None
+    """Reads long documents for `open` with a goal."""
+    fetcher: Fetcher | None = None
+    vision: Model | None = None
+    speech: Speech | None = None
+    """Where what is no text comes from, and what looks at it and listens to it."""
 
     @classmethod
     def local(cls, index: LocalIndex) -> Shared:
@@ -66,8 +76,11 @@ class Shared:
 
 
 @asynccontextmanager
-async def open_shared(settings: Settings, *, search_key: str | None = None) -> AsyncIterator[Shared]:
-    """The index, the search service, the web and the MCP servers that the settings ask for."""
+async def open_shared(
+    settings: Settings, *, key: Callable[[str], str | None] = lambda _: None
+) -> AsyncIterator[Shared]:
+    """The index, the search service, the web, the MCP servers and the models beside the agent's own that the settings
+    ask for. `key` gives the secret that a name in the settings stands for."""
     search = settings.search
     async with AsyncExitStack() as stack:
         # One encoder for the index and for putting several answers in order.
@@ -79,21 +92,50 @@ async def open_shared(settings: Settings, *, search_key: str | None = None) -> A
         if search.provider != "local":
             from policy.web.providers import HostedProvider
 
-            provider = hosted = HostedProvider(search, api_key=search_key, cache=cache)
+            provider = hosted = HostedProvider(search, api_key=key(search.api_key_env), cache=cache)
             stack.push_async_callback(hosted.aclose)
         reader = None
         if settings.fetch.enabled:
             from policy.web.fetch import WebReader
 
-            reader = WebReader(settings.fetch, cache=cache)
+            seen = {"image": settings.vision, "audio": settings.speech}
+            names = {"image": "describe_image", "audio": "transcribe"}
+            tools_for = {kind: names[kind] for kind, config in seen.items() if config is not None}
+            reader = WebReader(settings.fetch, cache=cache, tools=tools_for)
             stack.push_async_callback(reader.aclose)
         tools: list[Tool] = []
         for server in settings.mcp:
             from policy.tools.mcp import open_mcp
 
             tools.extend(await stack.enter_async_context(open_mcp(server)))
-        rank = ranker(embedder) if embedder is not None else None
-        yield Shared(index, provider, reader, Authority.load(search.authority), tuple(tools), rank)
+        picking, vision = (_model(stack, config, key) for config in (settings.reader, settings.vision))
+        speech = None
+        if settings.speech is not None:
+            from policy.models.speech import OpenAISpeech
+
+            speech = OpenAISpeech(settings.speech, api_key=key(settings.speech.api_key_env))
+            stack.push_async_callback(speech.aclose)
+        yield Shared(
+            index,
+            provider,
+            reader,
+            Authority.load(search.authority),
+            tuple(tools),
+            ranker(embedder) if embedder is not None else None,
+            # Half of what a call may take, so that there is time to do without it.
+            None if picking is None else ModelPicker(picking, seconds=settings.agent.budget.tool_seconds / 2),
+            reader,
+            vision,
+            speech,
+        )
+
+
+def _model(stack: AsyncExitStack, config: ModelConfig | None, key: Callable[[str], str | None]) -> Model | None:
+    if config is None:
+        return None
+    model = open_model(config, api_key=key(config.api_key_env))
+    stack.push_async_callback(model.aclose)
+    return model
 
 
 def open_index(settings: Settings, embedder: Embedder | None) -> LocalIndex:
@@ -129,13 +171,18 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
             max_results=settings.search.max_results,
             rank=shared.rank,
         )
-        opener = OpenTool(shared.index, shared.reader)
+        opener = OpenTool(shared.index, shared.reader, picker=shared.picker)
+        media = MediaTools(workspace, shared.fetcher, shared.vision, shared.speech)
         own = (todo.todo, note, search.search, opener.open, FileTool(workspace).file)
         offered = [
             tool(function, only_reads=function.__name__ in _READERS)
             for function in own
             if function.__name__ in settings.agent.tools
         ]
+        if shared.vision is not None:
+            offered.append(tool(media.describe_image, only_reads=True))
+        if shared.speech is not None:
+            offered.append(tool(media.transcribe, only_reads=True))
         tools: list[Tool] = [*offered, *shared.tools]
         missing: list[str] = []
         if settings.shell.enabled:

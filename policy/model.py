@@ -1,4 +1,7 @@
-"""What the agent needs of a chat model: one method. The models behind it are in `policy.models`."""
+"""What the agent needs of a chat model: one method. The models behind it are in `policy.models`.
+
+Who wants to see a reply while it is written gives the model an `Observer`; nothing is recorded of it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from policy.whole import loads, whole_text
 
-__all__ = ["Completion", "Message", "Model", "Schema", "ToolCall"]
+__all__ = ["Completion", "Message", "Model", "Observer", "Piece", "Schema", "ToolCall"]
 
 Message = dict[str, Any]
 """A message in the chat format of OpenAI-compatible endpoints; `reasoning_content` holds a thought."""
@@ -89,3 +92,29 @@ class Model(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some characters of a reply, as they come: of its thought, its content, or the arguments of a call."""
+
+    kind: Literal["thought", "content", "call"]
+    text: str
+    call: int = 0
+    """Which call of the reply, from 0."""
+    name: str = ""
+    """Its tool, as far as it is known."""
+
+
+class Observer(Protocol):
+    """Sees replies while they are written. It is called on the event loop, and must be quick."""
+
+    def begins(self) -> None:
+        """A reply is asked for. What was shown of one before it, which broke off, is void."""
+        ...
+
+    def writes(self, piece: Piece) -> None: ...
+
+    def waits(self, seconds: float, reason: str) -> None:
+        """The reply broke off or did not come; the same is asked again in so many seconds."""
+        ...

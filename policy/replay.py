@@ -11,7 +11,8 @@ from typing import Any
 from policy.agent import Agent
 from policy.config import AgentConfig
 from policy.episode import Episode
-from policy.events import Event, Observed, Replied, Started
+from policy.errors import ModelError
+from policy.events import Compacted, Event, Observed, Replied, Started
 from policy.model import Completion, Schema, ToolCall
 from policy.models.scripted import ScriptedModel
 from policy.tools.base import ToolAnswer
@@ -49,8 +50,15 @@ class RecordedTools:
 
 
 def recorded_model(record: Mapping[str, Any]) -> ScriptedModel:
-    """A model that replies as the recorded one did, tokens and log-probabilities included."""
-    return ScriptedModel([_completion(event) for event in events_of(record) if isinstance(event, Replied)])
+    """A model that replies as the recorded one did, tokens and log-probabilities included, and sums up as it did."""
+    config = AgentConfig.model_validate(json.loads(record["settings"]).get("agent", {}))
+    steps: list[Completion | Exception] = []
+    for event in events_of(record):
+        if isinstance(event, Replied):
+            steps.append(_completion(event))
+        elif isinstance(event, Compacted) and config.context.summary == "model":
+            steps.append(_summary(event))
+    return ScriptedModel(steps)
 
 
 async def rerun(
@@ -73,6 +81,14 @@ def restored(record: Mapping[str, Any], folder: Path) -> Workspace:
     if record["report"] and record["report"] != last:
         workspace.write(last.removeprefix("report:").strip(), record["report"])
     return workspace
+
+
+def _summary(event: Compacted) -> Completion | Exception:
+    if not event.prompt_tokens and not event.written:
+        return ModelError("it gave no summary then")
+    return Completion(
+        content=event.written, prompt_tokens=event.prompt_tokens, completion_tokens=event.completion_tokens
+    )
 
 
 def _completion(event: Replied) -> Completion:

@@ -21,6 +21,7 @@ from policy.episode import Episode
 from policy.errors import ConfigError, InUse
 from policy.events import Compacted, Event, Finished, Observed, Replied, Started, from_dict, to_dict
 from policy.model import Message
+from policy.rendering import rendered
 from policy.sources import Source
 from policy.whole import loads
 
@@ -33,7 +34,6 @@ __all__ = [
     "read_journal",
     "read_records",
     "record_of",
-    "rendered",
     "sequences",
     "write",
 ]
@@ -200,7 +200,10 @@ def events_of(record: Mapping[str, Any]) -> Iterator[Event]:
                 yield Observed(message=next(messages), sources=sources, **{name: step[name] for name in names})
             case "compaction":
                 summary = {"role": "user", "content": step["summary"]}
-                yield Compacted(turn=step["turn"], keep_from=step["keep_from"], summary=summary)
+                names = ("turn", "keep_from", "prompt_tokens", "completion_tokens", "seconds")
+                # Records of before summaries could be written by the model have nothing of it.
+                written = step.get("written") or ""
+                yield Compacted(summary=summary, written=written, **{name: step[name] for name in names})
     usage = record["usage"]
     yield Finished(status=record["status"], reason=record["reason"], report=record["report"], seconds=usage["seconds"])
 
@@ -222,7 +225,7 @@ def sequences(record: Mapping[str, Any]) -> Iterator[list[Message]]:
 _STEP: Record = {
     "kind": "", "turn": 0, "seconds": 0.0, "malformed": [], "finish": "", "final": "", "prompt_tokens": 0,
     "completion_tokens": 0, "token_ids": None, "logprobs": None, "name": "", "is_error": False, "footer": "",
-    "stored": "", "todo": "", "sources": [], "keep_from": 0, "summary": "",
+    "stored": "", "todo": "", "sources": [], "keep_from": 0, "summary": "", "written": "",
 }  # fmt: skip
 
 
@@ -251,20 +254,6 @@ def _uniform(message: Message) -> Message:
 
 def _plain(message: Mapping[str, Any]) -> Message:
     return {key: value for key, value in message.items() if value is not None}
-
-
-def rendered(message: Message) -> Message:
-    """The message as chat templates take it: arguments of tool calls as objects where they are valid JSON."""
-    if not message.get("tool_calls"):
-        return message
-    calls = []
-    for call in message["tool_calls"]:
-        try:
-            arguments = loads(call["function"]["arguments"])
-        except ValueError:
-            arguments = call["function"]["arguments"]
-        calls.append({**call, "function": {**call["function"], "arguments": arguments}})
-    return {**message, "tool_calls": calls}
 
 
 def _line(record: Record) -> str:

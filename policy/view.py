@@ -1,9 +1,13 @@
-"""The live view: what happens scrolls by, plan and budget stay below. Plain lines where there is no terminal."""
+"""The live view: what happens scrolls by, the reply that is being written, plan and budget stay below. Plain lines, of
+whole events, where there is no terminal."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +22,7 @@ from policy.config import BudgetConfig
 from policy.context import clean
 from policy.episode import Episode
 from policy.events import Compacted, Event, Finished, Observed, Replied, Started
+from policy.model import Piece
 from policy.whole import loads
 
 __all__ = ["LiveView"]
@@ -25,32 +30,65 @@ __all__ = ["LiveView"]
 _MARKS = {"[x]": ("✓", "green"), "[~]": ("›", "yellow"), "[ ]": ("·", "dim")}
 
 
+_SHOWN = {"thought": ("…", "italic dim", 600), "content": ("…", "", 1200), "call": ("→", "cyan", 300)}
+"""Mark, style, and characters from the end of what is being written."""
+
+
 class LiveView:
-    """An event listener. Everything shown is text: no markup, no escape sequences of a page reaches the terminal."""
+    """A listener to events and a `policy.model.Observer`. Everything shown is text: no markup, no escape sequences of
+    a page reaches the terminal."""
 
     def __init__(self, budget: BudgetConfig, console: Console | None = None) -> None:
         self._budget = budget
         self._console = console or Console(stderr=True)
         self._state = Episode()
         self._waiting_since = time.monotonic()
-        self._live = Live(console=self._console, refresh_per_second=8, get_renderable=self._footer)
+        self._written: dict[tuple[str, int], str] = {}
+        """The end of each part of the reply that is being written."""
+        self._characters = 0
+        # Drawn by one thread: rich's own one would draw between the lines of an event, and leave parts of it behind.
+        self._live = Live(console=self._console, auto_refresh=False, get_renderable=self._footer)
+        self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._live.start()
+            self._tick()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         if self._console.is_terminal:
             self._live.stop()
 
     def __call__(self, event: Event) -> None:
         self._state.apply(event)
-        self._waiting_since = time.monotonic()
+        self.begins()
         for line in self._lines(event):
             self._console.print(line)
+
+    def begins(self) -> None:
+        self._waiting_since = time.monotonic()
+        self._written, self._characters = {}, 0
+
+    def writes(self, piece: Piece) -> None:
+        part = (piece.kind, piece.call)
+        text = self._written.get(part, f"{piece.name} " if piece.name else "") + piece.text
+        most = _SHOWN[piece.kind][2]
+        self._written[part] = text if len(text) < 4 * most else text[-most:]
+        self._characters += len(piece.text)
+
+    def waits(self, seconds: float, reason: str) -> None:
+        self.begins()
+        self._console.print(_line("!", f"asked again in {seconds:.0f} s: {reason}", "yellow", 300))
+
+    def _tick(self) -> None:
+        self._live.refresh()
+        with contextlib.suppress(RuntimeError):  # a replay has no loop, and nothing in it waits
+            self._timer = asyncio.get_running_loop().call_later(0.15, self._tick)
 
     def note(self, text: str) -> None:
         """Show a line that is no event."""
@@ -74,7 +112,8 @@ class LiveView:
                 return [_line("✗" if event.is_error else "=", first, style, 240), _line(" ", size, "dim italic")]
             case Compacted():
                 count = event.keep_from - 2
-                return [_line("~", f"history compacted: {count} messages became a summary", "magenta")]
+                how = ", written by the model" if event.written else ""
+                return [_line("~", f"history compacted: {count} messages became a summary{how}", "magenta")]
             case Finished():
                 style = {"done": "bold green", "forced": "bold yellow", "failed": "bold red"}[event.status]
                 reason = f": {event.reason}" if event.reason else ""
@@ -115,14 +154,26 @@ class LiveView:
             mark, style = _MARKS.get(item[:3], ("·", "dim"))
             parts.append(Text(f"{mark} {clean(item[4:])}", style))
         if state.finished is None:
-            parts.append(Text(f"waiting {time.monotonic() - self._waiting_since:.0f} s", "dim"))
-        return Panel(Group(*parts, table), title="plan and budget", title_align="left", border_style="dim")
+            seconds = time.monotonic() - self._waiting_since
+            said = f"writing, {self._characters:,} characters" if self._characters else "waiting"
+            parts.append(Text(f"{said}, {seconds:.0f} s", "dim"))
+        panel = Panel(Group(*parts, table), title="plan and budget", title_align="left", border_style="dim")
+        return Group(*self._writing(), panel)
+
+    def _writing(self) -> Iterator[RenderableType]:
+        """The end of what is being written: its last lines, as they are broken."""
+        for (kind, _), text in self._written.items():
+            mark, style, most = _SHOWN[kind]
+            end = clean(text[-most:]).strip()
+            yield _row(mark, "\n".join(end.split("\n")[-8:]), style)
 
 
 def _line(mark: str, words: str, style: str, most: int = 1000) -> RenderableType:
     words = clean(" ".join(words[: most * 2].split()))
-    if len(words) > most:
-        words = words[: most - 1] + "…"
+    return _row(mark, words if len(words) <= most else words[: most - 1] + "…", style)
+
+
+def _row(mark: str, words: str, style: str) -> RenderableType:
     line = Table.grid(padding=(0, 1, 0, 0))
     line.add_column(width=3, justify="right")
     line.add_column()

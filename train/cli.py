@@ -12,10 +12,12 @@ from train.judge import cli as judge
 from train.lm import cli_midtrain as midtrain
 from train.lm import cli_sft as sft
 from train.rl import cli as rl
+from train.synth import cli as synth
 from train.tasks import cli as tasks
 
 _STAGES = (
     ("tasks", "make a world, its tasks and the data to train on", tasks.add_arguments, tasks.run),
+    ("synth", "make data from a corpus of one's own", synth.add_arguments, synth.run),
     ("midtrain", "mid-train a policy on text", midtrain.add_arguments, midtrain.run),
     ("sft", "fine-tune a policy on conversations with tools", sft.add_arguments, sft.run),
     ("rl", "train a policy by the judger's rewards", rl.add_arguments, rl.run),
@@ -37,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, text, add_arguments, run in _STAGES:
         stage = stages.add_parser(name, help=text, description=text, allow_abbrev=False)
         add_arguments(stage)
-        if name != "tasks":  # which computes nothing
+        if name not in ("tasks", "synth"):  # which compute nothing
             threads.add_argument(stage)
         stage.set_defaults(run=run)
     return parser

@@ -7,10 +7,12 @@ import hashlib
 import json
 import math
 import sys
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -23,6 +25,7 @@ from judger.cli.options import (
     add_evidence_text,
     add_monitors,
     check_judge,
+    connection,
     judge_flags,
     judging_flags,
     judging_options,
@@ -36,6 +39,10 @@ from judger.cli.tables import ENDINGS, lines_path, write_table
 from judger.cli.topk import check_groups, judged_path, write_best
 from judger.errors import InvalidRequest
 from judger.rubric import iter_records, read_rubric
+from judger.types import Criterion, Options
+
+if TYPE_CHECKING:
+    from judger.cli.on_ray import OnRay
 
 KEPT = (Fate.KEPT, Fate.UNSCORED_KEPT)
 
@@ -70,12 +77,24 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--tie-margin", type=share, default=0.1, metavar="M", help="of --pairwise; default: 0.1")
     add_evidence_text(parser)
     add_monitors(parser)
+    parser.add_argument("--ray", action="store_true", help="judge on Ray Data's workers, by the server of --addr")
+    parser.add_argument(
+        "--ray-address", metavar="ADDRESS", help="with --ray: a running cluster; default: a new one here"
+    )
+    parser.add_argument(
+        "--ray-memory-mb",
+        type=int,
+        default=512,
+        metavar="N",
+        help="what that new one may hold between judge and output",
+    )
     parser.set_defaults(run=run)
 
 
 async def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     check_judge(args)
+    check_ray(args)
     if args.pairwise:
         return await pairwise.run(alone(args))
     options = judging_options(args)
@@ -115,7 +134,12 @@ async def run(args: argparse.Namespace) -> int:
         ):
             resumed = journal.num_done
             advance(resumed)
-            async with aclosing(in_order(session, islice(records, resumed, None), options)) as answers:
+            answering: AsyncGenerator[Answer, None]
+            if args.ray:
+                answering = on_ray(args, rubric, options).answers(session, records, resumed)
+            else:
+                answering = in_order(session, islice(records, resumed, None), options)
+            async with aclosing(answering) as answers:
                 async for answer in answers:
                     if args.top_k is not None:
                         outcome = Fate.REFUSED if answer.judgement is None else ranked(answer)
@@ -136,6 +160,40 @@ async def run(args: argparse.Namespace) -> int:
     tell(counts, resumed, args, session.judge_id)
     is_complete = not (journal.counts[Fate.REFUSED] or counts["unscored"] or counts["unscored_kept"])
     return OK if is_complete else INCOMPLETE
+
+
+def check_ray(args: argparse.Namespace) -> None:
+    """Raises InvalidRequest for what --ray can't do, and for --ray-address without it."""
+    if not args.ray:
+        if args.ray_address is not None:
+            raise InvalidRequest("--ray-address", "is for --ray")
+        return
+    from judger.cli.on_ray import check_input
+
+    if args.pairwise:
+        raise InvalidRequest("--ray", "has no place beside --pairwise")
+    if not args.addr:
+        raise InvalidRequest("--ray", "needs --addr: the judge's server, as Ray's workers reach it")
+    if args.ray_memory_mb < 75:
+        raise InvalidRequest("--ray-memory-mb", f"must be at least 75, Ray's own least, not {args.ray_memory_mb}")
+    check_input(args.cases)
+
+
+def on_ray(args: argparse.Namespace, rubric: tuple[Criterion, ...] | None, options: Options) -> OnRay:
+    """How Ray judges these cases."""
+    from judger.cli.on_ray import OnRay
+
+    return OnRay(
+        path=args.cases.absolute(),
+        rubric=rubric,
+        monitors=args.monitors,
+        options=options,
+        ray_address=args.ray_address,
+        ray_memory_mb=args.ray_memory_mb,
+        address=args.addr,
+        settings=connection(args),
+        timeout=args.timeout,
+    )
 
 
 def ranked(answer: Answer) -> Fate:

@@ -107,11 +107,12 @@ def opened(args: argparse.Namespace, *, run_path: Path | None = None, cases: Pat
     where = {"host": host.strip("[]"), "http_port": int(port), "engine": "scripted"}
     config = serve_config(given(args, SETTINGS) | where)
     from judger.server.callers import TokenFile
-    from judger.server.exposure import check_exposure
+    from judger.server.exposure import check_exposure, server_credentials
     from judger.server.process import is_loopback
     from judger.server.web import check_http
 
     check_http(config)
+    server_credentials(config)  # here for its faults: it names the file that is wrong, and how
     try:
         check_exposure(config, loopback=is_loopback(config.host))
     except InvalidRequest as error:  # what is serve's --host is --listen here

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -201,10 +201,18 @@ def _first_line(flag: str, path: Path) -> str:
         raise InvalidRequest(flag, f"{path} has no token in its first line: {error}") from error
 
 
+C = TypeVar("C", bound=ServeConfig)
+
+
 def serve_config(settings: dict[str, Any]) -> ServeConfig:
     """A checked configuration. Raises InvalidRequest with the flag's name."""
+    return checked(ServeConfig, settings)
+
+
+def checked(kind: type[C], settings: dict[str, Any]) -> C:
+    """The same of any kind of server."""
     try:
-        return ServeConfig(**settings)
+        return kind(**settings)
     except ValidationError as error:
         first = error.errors()[0]
         was = "" if first["type"] == "without_effect" else f", not {first['input']!r}"

@@ -8,9 +8,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from judger.cli.exits import OK
-from judger.cli.options import engine_flags, engine_settings, serve_config, with_user_key
+from judger.cli.options import checked, engine_flags, engine_settings, serve_config, with_user_key
+from judger.cluster.config import RAY, RAY_SETTINGS, ClusterConfig
 from judger.config import SERVER_SETTINGS, TOLD, ServeConfig
-from judger.flags import add_flags, given
+from judger.errors import InvalidRequest
+from judger.flags import add_flags, flag_name, given
 from judger.observe.logs import FORMATS, in_background
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         allow_abbrev=False,
     )
     groups = add_flags(parser, ServeConfig, SERVER_SETTINGS)
+    groups |= add_flags(parser, ClusterConfig, RAY_SETTINGS)
+    groups[RAY].add_argument("--ray", action="store_true", help="serve replicas on Ray Serve ([ray] extra)")
     levels = ("debug", "info", "warning", "error")
     groups[TOLD].add_argument(
         "--log-level", choices=levels, default="info", help="the least that is told; default: info"
@@ -39,8 +43,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 async def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    bars = {"bars": sys.stderr.isatty()}
-    config = with_user_key(serve_config(engine_settings(args) | given(args, SERVER_SETTINGS) | bars))
+    settings = engine_settings(args) | given(args, SERVER_SETTINGS)
+    on_ray = given(args, RAY_SETTINGS)
+    if args.ray:
+        return await _run_on_ray(checked(ClusterConfig, settings | on_ray))
+    if on_ray:
+        raise InvalidRequest(flag_name(next(iter(on_ray))), "is for --ray")
+    config = with_user_key(serve_config(settings | {"bars": sys.stderr.isatty()}))
     from judger.server.process import serve
 
     def on_ready(server: Running) -> None:
@@ -51,6 +60,16 @@ async def run(args: argparse.Namespace) -> int:
 
     with in_background():
         await serve(config, on_ready=on_ready)
+    return OK
+
+
+async def _run_on_ray(config: ClusterConfig) -> int:
+    from judger.cluster.run import serve_on_ray
+
+    def on_ready(judge_id: str, port: int) -> None:
+        print(f"judger: serving {judge_id} on Ray, port {port}", file=sys.stderr, flush=True)
+
+    await serve_on_ray(config, on_ready=on_ready)
     return OK
 
 

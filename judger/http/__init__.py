@@ -2,9 +2,9 @@
 
     routes     which path is which door                           app.py
     doors      JSON -> a request -> the judge -> JSON             doors.py, and pure: rewards, decisions, systemone
-    calls      the judge behind it: a server, or the one in here  calls.py
-    edges      bodies, deadlines, callers who leave, errors       edges.py, errors.py
-    process    the listening socket, TLS, the end                 process.py
+    calls      the judge behind it: a server, or the one in here  calls.py, paying.py
+    edges      bodies, deadlines, callers who leave, errors       edges.py, bodies.py, errors.py
+    process    the listening socket, TLS, the end                 process.py, connections.py
 
 A request goes the way of gRPC: the same service admits, judges, counts and logs it. Nothing is judged here.
 """

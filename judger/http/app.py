@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 
 from starlette.applications import Starlette
@@ -15,10 +16,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from judger.errors import EngineError, JudgerError
+from judger.http.bodies import Bodies
 from judger.http.calls import Call, Judging
 from judger.http.desk import Desk, desk_routes, page_route
 from judger.http.doors import Asked, Door, Doors
-from judger.http.edges import Gone, dismiss, peer_of, read_body, read_call, read_values, unless_gone, wants_lines
+from judger.http.edges import Gone, Lines, dismiss, peer_of, read_body, read_call, read_values, unless_gone, wants_lines
 from judger.http.errors import error_response
 from judger.http.openapi import openapi
 from judger.http.origin import OwnPages
@@ -58,6 +60,7 @@ def build_app(
     access_log: bool = False,
     origin: str | None = None,
     desk: Desk | None = None,
+    bodies: Bodies | None = None,
 ) -> Starlette:
     """The application.
 
@@ -67,13 +70,15 @@ def build_app(
         access_log: a line for each request; a service in this process has its own.
         origin: how a browser names this server, as of `OwnPages`.
         desk: a run to look at on the page.
+        bodies: how much of them is held at a time.
     """
     doors = doors_by_path(Doors(judging, unscored=unscored, reasoning=reasoning))
+    bodies = bodies or Bodies()
 
     async def post(request: Request, door: Door) -> Response:
         began = time.monotonic()
         try:
-            response = await _through(request, door, judging, max_seconds)
+            response = await _through(request, door, judging, max_seconds, bodies)
         except Gone:
             response = Response(status_code=CLIENT_LEFT)
         except JudgerError as error:
@@ -115,13 +120,20 @@ def build_app(
     )
 
 
-async def _through(request: Request, door: Door, judging: Judging, max_seconds: float) -> Response:
+async def _through(request: Request, door: Door, judging: Judging, max_seconds: float, bodies: Bodies) -> Response:
     """Who calls, then what they ask, then the door: refused before the next is looked at."""
     call: Call = read_call(request, max_seconds)
-    await judging.check(call)
-    values = read_values(await read_body(request, call))
-    asked = Asked(call=call, values=values, lane=request.headers.get("judger-lane"), wants_lines=wants_lines(request))
-    return await unless_gone(request, door(asked))
+    caller = await judging.check(call)
+    with ExitStack() as held:
+        take = held.enter_context(bodies.reading(caller))
+        values = read_values(await read_body(request, call, take=take))
+        lane = request.headers.get("judger-lane")
+        response = await unless_gone(
+            request, door(Asked(call=call, values=values, lane=lane, wants_lines=wants_lines(request)))
+        )
+        if isinstance(response, Lines):
+            response.held = held.pop_all()
+        return response
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -10,17 +10,21 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from judger.client.calls import stream, unary
 from judger.client.channel import Link
 from judger.client.ready import HEALTH, SERVING
 from judger.client.settings import Settings
 from judger.errors import DeadlineExceeded, JudgerError
+from judger.http.paying import Payer, paying
 from judger.v1 import judger_pb2 as pb
 from judger.wire import DETAILS_TRAILER, error_from_status
 
-__all__ = ["LAST_WORDS", "Call", "InProcess", "Judging", "OnServer", "within"]
+__all__ = ["BEHIND", "LAST_WORDS", "Call", "InProcess", "Judging", "OnServer", "within"]
 
+BEHIND = "judger-caller"
+"""gRPC metadata: for whom a gateway calls."""
 CHECK_SECONDS = 5.0
 KNOWN_SECONDS = 10.0
 """How long a caller whom the server let in is let in here without asking it."""
@@ -45,6 +49,11 @@ class Call:
         """Seconds, at least a hair."""
         return max(1e-3, self.ends - time.monotonic())
 
+    @property
+    def host(self) -> str:
+        """The peer without its port."""
+        return self.peer.rpartition(":")[0]
+
 
 @asynccontextmanager
 async def within(call: Call, grace: float = 0.0) -> AsyncIterator[None]:
@@ -61,8 +70,11 @@ async def within(call: Call, grace: float = 0.0) -> AsyncIterator[None]:
 class Judging(Protocol):
     """What the doors need of a judge. Everything raises JudgerError."""
 
-    async def check(self, call: Call) -> None:
-        """Raises Unauthenticated where the caller may not come in: asked before anything of a request is read."""
+    async def check(self, call: Call) -> str:
+        """Whose limits the call counts against: a known caller's, or its host's.
+
+        Raises Unauthenticated where the caller may not come in: asked before anything of a request is read.
+        """
         ...
 
     async def judge(self, request: pb.JudgeRequest, call: Call) -> pb.JudgeResponse: ...
@@ -82,11 +94,12 @@ class OnServer:
     Nothing is tried again here: whoever calls is told when to come back.
 
     Args:
-        enter: raises Unauthenticated for an `authorization` header that may not come in; by default the server decides.
-            With it the settings' token goes first: the callers' are the gateway's own.
+        enter: who that is with this `authorization` header; raises Unauthenticated where they may not come in. By
+            default the server decides. With it the settings' token goes first: the callers' are the gateway's own, and
+            their pace is kept here.
     """
 
-    def __init__(self, settings: Settings, enter: Callable[[str | None], object] | None = None) -> None:
+    def __init__(self, settings: Settings, enter: Callable[[str | None], Payer] | None = None) -> None:
         self._settings = settings
         self._link = Link(settings)
         self._enter = enter
@@ -96,30 +109,36 @@ class OnServer:
         """Ends what is in flight."""
         self._link.close()
 
-    async def check(self, call: Call) -> None:
-        if self._enter is not None:
-            self._enter(call.authorization)
+    async def check(self, call: Call) -> str:
+        name = self._name(call)
         now = time.monotonic()
         digest = hashlib.sha256((call.authorization or "").encode("utf-8", "surrogateescape")).hexdigest()
         if self._known.get(digest, 0.0) > now:
-            return
+            return name
         await self._unary("GetJudge", pb.GetJudgeRequest(), call)
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
         self._known[digest] = now + KNOWN_SECONDS
+        return name
 
     async def judge(self, request: pb.JudgeRequest, call: Call) -> pb.JudgeResponse:
-        response: pb.JudgeResponse = await self._unary("Judge", request, call)
+        with paying(self._payer(call), request) as found:
+            response: pb.JudgeResponse = await self._unary("Judge", request, call)
+            found.append(response)
         return response
 
     async def judge_group(self, request: pb.JudgeGroupRequest, call: Call) -> AsyncGenerator[pb.JudgeResponse, None]:
         start = partial(self._start, "JudgeGroup", request, call)
-        async with aclosing(stream(self._link, start, len(request.reports) + 1)) as responses:
-            async for response in responses:
-                yield response
+        with paying(self._payer(call), request) as found:
+            async with aclosing(stream(self._link, start, len(request.reports) + 1)) as responses:
+                async for response in responses:
+                    found.append(pb.JudgeResponse(usage=response.usage))
+                    yield response
 
     async def compare(self, request: pb.CompareRequest, call: Call) -> pb.CompareResponse:
-        response: pb.CompareResponse = await self._unary("Compare", request, call)
+        with paying(self._payer(call), request) as found:
+            response: pb.CompareResponse = await self._unary("Compare", request, call)
+            found += [one for one in (response.a, response.b) if one.verdicts]
         return response
 
     async def get_judge(self, request: pb.GetJudgeRequest, call: Call) -> pb.JudgeInfo:
@@ -134,6 +153,13 @@ class OnServer:
             return False
         return bool(answer == SERVING)
 
+    def _payer(self, call: Call) -> Payer | None:
+        return self._enter(call.authorization) if self._enter is not None else None
+
+    def _name(self, call: Call) -> str:
+        payer = self._payer(call)
+        return payer.name if payer is not None else call.host
+
     async def _unary(self, method: str, request: Any, call: Call) -> Any:
         return await unary(self._link, partial(self._start, method, request, call, future=True))
 
@@ -144,6 +170,7 @@ class OnServer:
         metadata = self._settings.metadata
         if call.authorization and (self._enter is None or not metadata):
             metadata = (("authorization", call.authorization),)
+        metadata = (*metadata, (BEHIND, quote(self._name(call), safe=":[]")))
         return (rpc.future if future else rpc)(request, timeout=call.remaining, metadata=metadata)
 
 
@@ -152,19 +179,18 @@ class InProcess:
 
     Args:
         service: the RPCs; takes a request as bytes and a context each.
-        enter: makes the owner of an `authorization` header the caller, or raises Unauthenticated.
+        enter: makes the owner of an `authorization` header the caller and gives their name (empty where callers have
+            none), or raises Unauthenticated.
         serves: whether health is SERVING.
     """
 
-    def __init__(
-        self, service: Any, enter: Callable[[str | None], object], serves: Callable[[], Awaitable[bool]]
-    ) -> None:
+    def __init__(self, service: Any, enter: Callable[[str | None], str], serves: Callable[[], Awaitable[bool]]) -> None:
         self._service = service
         self._enter = enter
         self._serves = serves
 
-    async def check(self, call: Call) -> None:
-        self._enter(call.authorization)
+    async def check(self, call: Call) -> str:
+        return self._enter(call.authorization) or call.host
 
     async def judge(self, request: pb.JudgeRequest, call: Call) -> pb.JudgeResponse:
         response: pb.JudgeResponse = await self._unary(self._service.Judge, request, call)
@@ -210,6 +236,9 @@ class Context:
 
     def peer(self) -> str:
         return self._call.peer
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return ()
 
     def set_code(self, code: Any) -> None:
         self._code = code

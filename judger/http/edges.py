@@ -6,13 +6,13 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from judger.errors import DeadlineExceeded, Fault, InvalidRequest, TooLarge, Unsupported
 from judger.http.calls import LAST_WORDS, Call, within
@@ -61,8 +61,16 @@ def peer_of(request: Request) -> str:
     return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
 
 
-async def read_body(request: Request, call: Call, limit: int = LIMITS.message_bytes) -> bytes:
-    """The body. Raises TooLarge before more than `limit` bytes of it are held, and DeadlineExceeded."""
+async def read_body(
+    request: Request,
+    call: Call,
+    limit: int = LIMITS.message_bytes,
+    take: Callable[[int], None] = lambda size: None,
+) -> bytes:
+    """The body. Raises TooLarge before more than `limit` bytes of it are held, and DeadlineExceeded.
+
+    `take` is told the size of each piece before it is kept, and may raise.
+    """
     if not JSON_TYPE.fullmatch(request.headers.get("content-type", "").partition(";")[0].strip().lower()):
         raise WrongMediaType("content-type", "must be application/json")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -79,6 +87,7 @@ async def read_body(request: Request, call: Call, limit: int = LIMITS.message_by
                 size += len(chunk)
                 if size > limit:
                     raise too_large
+                take(len(chunk))
                 chunks.append(chunk)
     except ClientDisconnect:
         raise Gone from None
@@ -145,6 +154,12 @@ class Lines(StreamingResponse):
         super().__init__(lines, media_type=LINE_TYPES[0])
         self._lines = lines
         self._call = call
+        self.held: AbstractContextManager[object] = nullcontext()
+        """Left when the last line is written, or none will be."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.held:
+            await super().__call__(scope, receive, send)
 
     async def stream_response(self, send: Send) -> None:
         try:

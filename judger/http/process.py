@@ -9,19 +9,18 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 
 from judger.errors import InvalidRequest
+from judger.http.connections import Bounds, Connection, fitting
 
 __all__ = ["Listening", "TlsFiles", "listen"]
 
 logger = logging.getLogger(__name__)
-
-MOST_AT_ONCE = 1024
-"""Connections and requests; more are answered 503 by uvicorn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +61,20 @@ class Listening:
             logger.error("the http server failed: %r", error)
 
 
-def listen(app: Starlette, host: str, port: int, *, tls: TlsFiles | None = None, flag: str = "http_port") -> Listening:
+def listen(
+    app: Starlette,
+    host: str,
+    port: int,
+    *,
+    tls: TlsFiles | None = None,
+    flag: str = "http_port",
+    bounds: Bounds | None = None,
+) -> Listening:
     """Starts it on the running loop. Raises InvalidRequest that names `flag` where the port can't be listened on.
 
     Args:
         port: 0 takes a free one.
+        bounds: by default as many connections as the process may have.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     shown = f"[{host}]" if ":" in host else host
@@ -82,14 +90,13 @@ def listen(app: Starlette, host: str, port: int, *, tls: TlsFiles | None = None,
         raise InvalidRequest(flag, f"{shown}:{port} can't be listened on: {error.strerror}") from error
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=partial(Connection, bounds=bounds or fitting(Bounds())),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MOST_AT_ONCE,
         timeout_keep_alive=30,
         ssl_certfile=tls.cert if tls else None,
         ssl_keyfile=str(tls.key) if tls else None,

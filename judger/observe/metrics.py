@@ -6,6 +6,7 @@ import collections
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
@@ -15,6 +16,16 @@ from judger.steering import NAMES, flag_name
 from judger.types import Case, Judgement, Label, Lane, Reason, Score
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """An engine that keeps what it computed of a prompt, and counts it."""
+
+    @property
+    def prefix_tokens(self) -> tuple[int, int]:
+        """(tokens of prompts found kept from earlier cases, tokens computed) since it was loaded."""
+        ...
 
 
 class Metrics:
@@ -79,6 +90,9 @@ class Metrics:
         gauge("judger_label_mass", mass, lambda: math.nan if judge.label_mass.mean is None else judge.label_mass.mean)
         gauge("judger_engine_up", "1 while the engine judges, 0 while it is restarted", lambda: judge.work.keeper.is_up)
         gauge("judger_engine_restarts", "Times the engine came back", lambda: judge.work.keeper.num_restarts)
+        for kind, place in (("found", 0), ("computed", 1)):
+            words = f"Tokens of prompts {kind} since the engine was loaded; NaN: it does not count them"
+            gauge(f"judger_prefix_tokens_{kind}", words, partial(_prefix_tokens, judge, place))
         held = Gauge("judger_held_tokens", "Estimated tokens admitted and not done", ["lane"], registry=self.registry)
         for lane in Lane:
             held.labels(lane.value).set_function(partial(judge.admission.held.__getitem__, lane))
@@ -124,3 +138,8 @@ class Metrics:
             self.flags.labels(flag_name(flag)).inc()
         if judgement.reward.value is not None:
             self.rewards.observe(judgement.reward.value)
+
+
+def _prefix_tokens(judge: Judge, place: int) -> float:
+    engine = judge.engine
+    return engine.prefix_tokens[place] if isinstance(engine, Remembering) else math.nan

@@ -5,6 +5,7 @@ admission   refused at once, let in, or in line for room       pace        what 
 inflight    identical criteria are judged once                 turns       so much at a time, by lane
 planning    cases are made ready for the engine                queue       planned cases that wait, and the next batch
 batcher     micro-batches for an engine on one device          direct      engines that batch by themselves
-isolation   one bad case takes no other down                   keeper      a dead engine is restarted
-pending     whoever waits is told of the end                   device      threads that may never end
+inhand      how many bytes of requests a caller may have       keeper      a dead engine is restarted
+isolation   one bad case takes no other down                   device      threads that may never end
+pending     whoever waits is told of the end
 """

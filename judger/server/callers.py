@@ -3,6 +3,7 @@
     [trainer]                           # a name, for people and metrics
     sha256 = "9f86d081884c7d65..."      # of the token; `judger token NAME --tokens FILE` makes one
     tokens_per_second = 50000           # optional: estimated prompt tokens; a burst of ten seconds is let through
+    gateway = true                      # optional: it calls for others, and says for whom (`judger gateway --tokens`)
 
 A token has 256 random bits, so that a plain digest of it is as good as a slow one. No comparison ends early.
 """
@@ -26,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from judger.engines.base import Tier
 from judger.errors import InvalidRequest, Overloaded, Unauthenticated, Unavailable
+from judger.http.calls import BEHIND
 from judger.schedule.admission import estimated_tokens
 from judger.types import Case
 
@@ -43,6 +45,8 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+LOOPBACK = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D")
+MOST_OF_A_NAME = 200
 CHECK_EVERY = 1.0
 """Seconds between two looks at the file's date."""
 BURST = 10.0
@@ -56,6 +60,7 @@ class Grant(BaseModel):
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     tokens_per_second: float | None = Field(None, gt=0)
+    gateway: bool = False
 
 
 GRANTS = TypeAdapter(dict[str, Grant])
@@ -69,6 +74,11 @@ class Caller:
         self.entry = entry
         self._left: float | None = None
         self._at = 0.0
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether there is a bound to their tokens."""
+        return self.entry.tokens_per_second is not None
 
     def spend(self, tokens: int) -> None:
         """Takes tokens from the caller's bucket. Raises Overloaded where it is empty; a large case may overdraw it."""
@@ -104,8 +114,16 @@ def host_of(context: Any) -> str:
 
 
 def caller_key(context: Any) -> str:
-    """Whose limits a call counts against: a known caller's, or its host's."""
-    return caller_name() or host_of(context)
+    """Whose limits a call counts against: a known caller's, or its host's.
+
+    A gateway is not counted, but those whom it calls for: one whose token says that it is one, or where callers have no
+    names, one on this machine. Others could name themselves anew with each call.
+    """
+    caller, host = CALLER.get(), host_of(context)
+    name = caller.name if caller is not None else host
+    is_gateway = caller.entry.gateway if caller is not None else host.startswith(LOOPBACK)
+    behind = [value for key, value in context.invocation_metadata() or () if key == BEHIND] if is_gateway else []
+    return f"{name}/{behind[0][:MOST_OF_A_NAME]}" if behind else name
 
 
 @contextmanager

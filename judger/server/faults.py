@@ -7,12 +7,16 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
+from typing import Any
+
+import grpc
 
 from judger.errors import EngineError, JudgerError
 from judger.reward import reward
 from judger.types import Case, Judgement, Options, Reason, Unscored, Verdict
+from judger.wire.status import DETAILS_TRAILER, code_name, error_status
 
-__all__ = ["own_faults", "unjudged"]
+__all__ = ["own_faults", "tell", "unjudged"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,3 +41,13 @@ def own_faults() -> Iterator[None]:
         where = f"{type(error).__name__} in {place.name} ({PurePath(place.filename).name}:{place.lineno})"
         logger.error("a fault of this server's own: %s", where, exc_info=True)
         raise EngineError(f"a fault of the server's own: {where}") from error
+
+
+def tell(context: Any, error: JudgerError) -> None:
+    """Sets a call's status."""
+    # Not `context.abort`: what it raises holds the frames that hold the context that holds it, and with them the
+    # request's texts, until the garbage collector comes by.
+    status = error_status(error)
+    context.set_code(grpc.StatusCode[code_name(error)])
+    context.set_details(status.message)
+    context.set_trailing_metadata(((DETAILS_TRAILER, status.SerializeToString()),))

@@ -19,14 +19,18 @@ __all__ = ["SERVICE", "beside", "handlers"]
 
 T = TypeVar("T")
 
+WRITE = methodcaller("SerializeToString")
 SERVICE: str = pb.DESCRIPTOR.services_by_name["Judger"].full_name
 LONG = 2**18
 """Bytes of a message from which it is read in a thread; a shorter one is read faster than a thread wakes."""
 
 
-def handlers(service: Any) -> Any:
-    """What a server takes. `service` has a method of the contract's name for each."""
-    write = methodcaller("SerializeToString")
+def handlers(service: Any, write: Callable[[Any], bytes] = WRITE) -> Any:
+    """What a server takes. `service` has a method of the contract's name for each.
+
+    Args:
+        write: an answer's bytes.
+    """
     methods = {
         "Judge": grpc.unary_unary_rpc_method_handler(service.Judge, response_serializer=write),
         "JudgeGroup": grpc.unary_stream_rpc_method_handler(service.JudgeGroup, response_serializer=write),

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import ExitStack, aclosing
 from typing import Any, TypeVar
-
-import grpc
 
 from judger import wire
 from judger.engines.base import PAIR_TIER
@@ -22,17 +20,17 @@ from judger.observe.requestlog import Request, RequestLog
 from judger.observe.tracing import NoTracing
 from judger.pairwise import duels
 from judger.schedule.admission import Ticket
+from judger.schedule.inhand import BytesInHand
 from judger.schedule.keeper import shutting_down
 from judger.server.callers import caller_key, caller_name, give_back, paying
 from judger.server.deadlines import RpcContext, in_time, ticket_for
-from judger.server.faults import own_faults, unjudged
+from judger.server.faults import own_faults, tell, unjudged
 from judger.server.handlers import beside
 from judger.server.info import judge_info
-from judger.server.inhand import BytesInHand
 from judger.server.stream import Stream, end
 from judger.types import Case, Options
 from judger.v1 import judger_pb2 as pb
-from judger.wire.status import DETAILS_TRAILER, code_name, error_status
+from judger.wire.status import code_name, error_status
 
 T = TypeVar("T")
 Asked = tuple[Case, Ticket] | InvalidRequest
@@ -72,15 +70,13 @@ class JudgerService:
         return len(self._streams)
 
     async def Judge(self, raw: bytes, context: RpcContext) -> pb.JudgeResponse:
-        entry = self.log.open("Judge", caller_name())
+        return await self._judge_alone("Judge", raw, context)
 
-        async def judge() -> pb.JudgeResponse:
-            with self.in_hand.holding(caller_key(context), len(raw)):
-                return await self._judge_one(*await self._read(raw, entry), context, entry)
+    async def JudgeOfStream(self, raw: bytes, context: RpcContext) -> pb.JudgeResponse:
+        """A request of a stream that is taken apart elsewhere (`judger.cluster`): held back, not refused."""
+        return await self._judge_alone("JudgeStream", raw, context, patient=True)
 
-        return await self._answer(entry, context, judge()) or pb.JudgeResponse()
-
-    async def JudgeGroup(self, raw: bytes, context: RpcContext) -> AsyncIterator[pb.JudgeResponse]:
+    async def JudgeGroup(self, raw: bytes, context: RpcContext) -> AsyncGenerator[pb.JudgeResponse, None]:
         entry = self.log.open("JudgeGroup", caller_name())
         with ExitStack() as held:
             reading = self._read_group(raw, context, entry, held)
@@ -147,6 +143,17 @@ class JudgerService:
 
     async def GetJudge(self, raw: bytes, context: RpcContext) -> pb.JudgeInfo:
         return judge_info(self.judge)
+
+    async def _judge_alone(
+        self, method: str, raw: bytes, context: RpcContext, *, patient: bool = False
+    ) -> pb.JudgeResponse:
+        entry = self.log.open(method, caller_name())
+
+        async def judge() -> pb.JudgeResponse:
+            with self.in_hand.holding(caller_key(context), len(raw)):
+                return await self._judge_one(*await self._read(raw, entry), context, entry, patient=patient)
+
+        return await self._answer(entry, context, judge()) or pb.JudgeResponse()
 
     async def _read(self, raw: bytes, entry: Request) -> tuple[Case, Options]:
         request = await beside(len(raw), wire.parse, pb.JudgeRequest, raw)
@@ -266,13 +273,8 @@ class JudgerService:
         return result
 
     def _refuse(self, entry: Request, context: RpcContext, error: JudgerError) -> None:
-        # Not `context.abort`: what it raises holds the frames that hold the context that holds it, and with them the
-        # request's texts, until the garbage collector comes by.
         error = in_time(error, context)
-        status = error_status(error)
-        context.set_code(grpc.StatusCode[code_name(error)])
-        context.set_details(status.message)
-        context.set_trailing_metadata(((DETAILS_TRAILER, status.SerializeToString()),))
+        tell(context, error)
         self._end(entry, code_name(error), str(error))
 
     def _end(self, entry: Request, code: str, reason: str = "") -> None:

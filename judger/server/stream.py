@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from typing import Any
 
 from judger.errors import JudgerError
-from judger.server.inhand import BytesInHand
+from judger.schedule.inhand import BytesInHand
 from judger.v1 import judger_pb2 as pb
 
 __all__ = ["Stream", "end"]

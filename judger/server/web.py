@@ -30,10 +30,12 @@ def check_http(config: ServeConfig) -> None:
         ) from error
 
 
-def enter(tokens: TokenFile | None, authorization: str | None) -> None:
-    """Makes the owner of the token the caller of this task. Raises Unauthenticated."""
-    if tokens is not None:
-        CALLER.set(tokens.caller(authorization))
+def enter(tokens: TokenFile | None, authorization: str | None) -> str:
+    """Makes the owner of the token the caller of this task; their name. Raises Unauthenticated."""
+    if tokens is None:
+        return ""
+    CALLER.set(caller := tokens.caller(authorization))
+    return caller.name
 
 
 def open_doors(

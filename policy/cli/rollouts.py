@@ -57,8 +57,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     settings = settings_from(arguments)
     statuses: dict[str, int] = {}
     async with AsyncExitStack() as stack:
-        key = os.environ.get(settings.search.api_key_env)
-        shared = await stack.enter_async_context(open_shared(settings, search_key=key))
+        shared = await stack.enter_async_context(open_shared(settings, key=os.environ.get))
         model = open_model(settings.model, api_key=os.environ.get(settings.model.api_key_env))
         stack.push_async_callback(model.aclose)
         judge = await stack.enter_async_context(connect(arguments.judge)) if arguments.judge else None

@@ -10,6 +10,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from judger.types import Criterion
     from policy.episode import Episode
     from policy.kit import Kit
-    from policy.model import Model
+    from policy.model import Model, Observer
     from policy.report import Checklist
     from policy.runs import Run
     from policy.trajectory import Record
@@ -140,10 +141,10 @@ async def _run(arguments: argparse.Namespace, run: Run) -> int:
         settings = _demo_settings(settings)
     if not arguments.query and not is_demo and started is None:
         raise ConfigError(f"{run.folder}: nothing has happened in this run yet; give its QUERY and another folder")
-    make_model = _maker(settings, arguments.pace if is_demo else None)
-    key = os.environ.get(settings.search.api_key_env)
-    async with open_shared(settings, search_key=key) as shared:
-        with LiveView(settings.agent.budget) as view:
+    view = LiveView(settings.agent.budget)
+    make_model = _maker(settings, arguments.pace if is_demo else None, None if arguments.quiet else view)
+    async with open_shared(settings, key=os.environ.get) as shared:
+        with nullcontext() if arguments.quiet else view:
             listeners = [] if arguments.quiet else [view]
             notify = view.note if not arguments.quiet else _to_stderr
             query = arguments.query or demo.QUERY
@@ -184,18 +185,19 @@ def _to_stderr(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _maker(settings: Settings, demo_pace: float | None) -> Any:
+def _maker(settings: Settings, demo_pace: float | None, observer: Observer | None) -> Any:
     from policy import demo
     from policy.models import open_model
     from policy.models.scripted import ScriptedModel
 
     if demo_pace is None:
         key = os.environ.get(settings.model.api_key_env)
-        model = open_model(settings.model, api_key=key)
+        model = open_model(settings.model, api_key=key, observer=observer)
         return lambda episode, kit: model
 
     def scripted(episode: Episode, kit: Kit) -> Model:
-        return ScriptedModel(demo.script(set(kit.tools.names), kit.missing), start=episode.turns, delay=demo_pace)
+        steps = demo.script(set(kit.tools.names), kit.missing)
+        return ScriptedModel(steps, start=episode.turns, delay=demo_pace, observer=observer)
 
     return scripted
 

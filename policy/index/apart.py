@@ -91,7 +91,7 @@ async def parse_apart(
 ) -> Document:
     """`policy.index.formats.read` within a time; `at_once` bounds the processes. Raises Unreadable."""
     name = f"page{suffix}"
-    if suffix not in (".pdf", ".html", ".htm"):
+    if suffix in (".txt", ".md", ".csv"):
         return await asyncio.to_thread(formats.read, data, name, title, charset)
     async with at_once:
         process = await asyncio.create_subprocess_exec(
@@ -127,7 +127,8 @@ def _document(written: bytes, seconds: float) -> Document:
     reply = loads(written)
     if "fault" in reply:
         raise Unreadable(reply["fault"])
-    return Document(reply["title"], tuple(Paragraph(heading, text) for heading, text in reply["paragraphs"]))
+    paragraphs = tuple(Paragraph(heading, text) for heading, text in reply["paragraphs"])
+    return Document(reply["title"], paragraphs, tuple((text, target) for text, target in reply["links"]))
 
 
 def _main() -> None:
@@ -149,7 +150,8 @@ def _answer(data: bytes, asked: dict[str, Any]) -> Any:
         document = formats.read(data, asked["name"], asked["title"], asked["charset"])
     except Unreadable as error:
         return whole({"fault": str(error)})
-    return whole({"title": document.title, "paragraphs": [[one.heading, one.text] for one in document.paragraphs]})
+    paragraphs = [[one.heading, one.text] for one in document.paragraphs]
+    return whole({"title": document.title, "paragraphs": paragraphs, "links": [list(link) for link in document.links]})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from policy.errors import ConfigError
-from policy.index import formats, parse
+from policy.index import formats, links, parse
 from policy.index.apart import FileReader
 from policy.index.dense import Embedder
 from policy.index.fusion import add_vectors
@@ -20,7 +20,8 @@ from policy.whole import whole_text
 
 __all__ = ["SCHEMA", "VERSION", "Indexed", "build", "update"]
 
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE documents (id INTEGER PRIMARY KEY, key TEXT UNIQUE, location TEXT UNIQUE, title TEXT, digest TEXT);
 CREATE TABLE passages (
     id INTEGER PRIMARY KEY, document INTEGER REFERENCES documents, number INTEGER, heading TEXT, text TEXT
@@ -31,6 +32,8 @@ CREATE TABLE vectors (passage INTEGER PRIMARY KEY REFERENCES passages, vector BL
 CREATE TABLE encoder (name TEXT);
 PRAGMA user_version = 2;
 """
+    + links.SCHEMA
+)
 VERSION = 2
 _SECONDS = 300.0
 """Of one file: two thousand pages of a PDF take less."""
@@ -88,6 +91,7 @@ def update(
     read: Callable[[bytes, str, str], parse.Document] = formats.read,
 ) -> Indexed:
     """Bring an index to what is in a folder. `read` is a stranger's files' own process, or this one."""
+    links.ensure(database)
     rows = database.execute("SELECT id, location, digest FROM documents")
     known = {where: (row, digest) for row, where, digest in rows}
     taken = {key for (key,) in database.execute("SELECT key FROM documents")}
@@ -149,12 +153,15 @@ def _insert(database: sqlite3.Connection, key: str, where: str, digest: str, doc
             "INSERT INTO words (rowid, text, heading, title) VALUES (?, ?, ?, ?)",
             (passage, segment(text), segment(heading), segment(title)),
         )
+    assert row is not None
+    links.add_links(database, row, where, links.found_in(document.paragraphs, document.links))
 
 
 def _remove(database: sqlite3.Connection, row: int) -> None:
     database.execute("DELETE FROM vectors WHERE passage IN (SELECT id FROM passages WHERE document = ?)", (row,))
     database.execute("DELETE FROM words WHERE rowid IN (SELECT id FROM passages WHERE document = ?)", (row,))
     database.execute("DELETE FROM passages WHERE document = ?", (row,))
+    database.execute("DELETE FROM links WHERE document = ?", (row,))
     database.execute("DELETE FROM documents WHERE id = ?", (row,))
 
 

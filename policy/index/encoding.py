@@ -46,7 +46,7 @@ def decode(data: bytes, charset: str = "") -> str:
         return text
     loose = data.decode("utf-8", errors="replace")
     broken, other = loose.count("\ufffd"), sum(1 for character in loose if character > "\x7f")
-    if broken * 10 <= other:  # what is not UTF-8 has hardly a whole character of it
+    if broken * 3 <= other:  # what is not UTF-8 has hardly a whole character of it
         return loose
     high = sum(1 for _ in _HIGH.finditer(data))
     if high * 6 < len(data) and not _HIGH_RUN.search(data):

@@ -1,5 +1,5 @@
-"""Files of many kinds to documents: what `policy.index.parse` reads, tables, JSON, reStructuredText, e-books, Word, and
-each of them packed by gzip.
+"""Files of many kinds to documents: what `policy.index.parse` reads, tables, JSON, reStructuredText, e-books, office
+documents, and each of them packed by gzip.
 
 One file is read by whatever library knows it, and what that library raises is a reason to leave out this file alone.
 """
@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
 from typing import Any
 
-from policy.index import parse
+from policy.index import office, parse
 from policy.index.parse import Document, Unreadable
+from policy.index.tables import grouped, said
 from policy.whole import loads
 
 __all__ = ["KINDS", "MAX_BYTES", "kind", "read"]
 
 MAX_BYTES = 64 * 2**20
 """Of a file, and of what is packed in it."""
-_GROUP = 800
-"""Characters of a table's rows, or of a value's lines, that make a paragraph."""
 
 
 def kind(name: str) -> str:
@@ -66,32 +64,9 @@ def _unpack(data: bytes) -> bytes:
     return out
 
 
-def _grouped(lines: Iterator[str]) -> str:
-    """The lines as Markdown, some of them to the paragraph."""
-    parts: list[str] = []
-    size = _GROUP
-    for line in lines:
-        if size + len(line) > _GROUP:
-            parts.append("")
-            size = 0
-        parts.append(line)
-        size += len(line)
-    return "\n".join(parts)
-
-
 def _table(data: bytes, title: str, delimiter: str = ",") -> Document:
     rows = csv.reader(io.StringIO(parse.text(data), newline=""), delimiter=delimiter)
-    head = next(rows, [])
-
-    def lines() -> Iterator[str]:
-        for row in rows:
-            cells = itertools.zip_longest(head, row[: len(head) + 1], fillvalue="")
-            said = ((" ".join(name.split()), " ".join(cell.split())) for name, cell in cells)
-            line = "; ".join(f"{name}: {cell}" if name else cell for name, cell in said if cell)
-            if line:
-                yield f"- {line}"
-
-    return parse.parse_markdown(_grouped(lines()), title)
+    return parse.parse_markdown(grouped(said(rows)), title)
 
 
 def _json(data: bytes, title: str) -> Document:
@@ -100,7 +75,7 @@ def _json(data: bytes, title: str) -> Document:
         values = [loads(text)]
     except ValueError:  # lines of JSON
         values = [loads(line) for line in text.split("\n") if line.strip()]
-    return parse.parse_markdown("\n".join(_grouped(_leaves(value, "")) for value in values), title)
+    return parse.parse_markdown("\n".join(grouped(_leaves(value, "")) for value in values), title)
 
 
 def _leaves(value: Any, where: str) -> Iterator[str]:
@@ -136,14 +111,14 @@ def _rst(data: bytes, title: str) -> Document:
     return parse.parse_markdown("\n".join(out), title)
 
 
-def _word(data: bytes, title: str) -> Document:
-    try:
-        import mammoth
-    except ImportError as error:
-        raise Unreadable("Word documents need `pip install checklist-judger[office]`") from error
-    with _archive(data):
-        page = mammoth.convert_to_html(io.BytesIO(data)).value
-    return parse.parse_html(f"<html><head></head><body><article>{page}</article></body></html>", title)
+def _packed(reader: Callable[[bytes, str], Document]) -> Callable[[bytes, str], Document]:
+    """The same of an archive that does not unpack to more than is read."""
+
+    def read(data: bytes, title: str) -> Document:
+        with _archive(data):
+            return reader(data, title)
+
+    return read
 
 
 def _book(data: bytes, title: str) -> Document:
@@ -173,7 +148,9 @@ _READERS: dict[str, Callable[[bytes, str], Document]] = {
     ".json": _json,
     ".jsonl": _json,
     ".rst": _rst,
-    ".docx": _word,
+    ".docx": _packed(office.word),
+    ".pptx": _packed(office.presentation),
+    ".xlsx": _packed(office.workbook),
     ".epub": _book,
 }
 

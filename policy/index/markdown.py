@@ -27,6 +27,8 @@ class Document:
 
     title: str
     paragraphs: tuple[Paragraph, ...]
+    links: tuple[tuple[str, str], ...] = ()
+    """(words, target) of the links that its paragraphs don't spell out, as Markdown does."""
 
 
 def parse_markdown(text: str, fallback_title: str) -> Document:

@@ -54,7 +54,8 @@ def parse_html(words: str, fallback_title: str) -> Document:
     )
     if not body:
         body = trafilatura.html2txt(words)
-    return Document(title, parse_markdown(body or "", title).paragraphs)
+    links = ((" ".join(link.text_content().split()), link.get("href")) for link in page.xpath("//a[@href]"))
+    return Document(title, parse_markdown(body or "", title).paragraphs, tuple(links))
 
 
 def _pdf(data: bytes, fallback_title: str) -> Document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import threading
 import weakref
@@ -13,6 +14,7 @@ from policy.errors import ConfigError
 from policy.index.build import SCHEMA, VERSION, update
 from policy.index.dense import Embedder, load_known
 from policy.index.fusion import Dense, add_vectors
+from policy.index.links import Link
 from policy.index.tokens import query_terms, to_match
 
 __all__ = ["Hit", "LocalIndex", "Passage"]
@@ -122,6 +124,29 @@ class LocalIndex:
             (document, number, number),
         )
         return [Passage(f"{document}#{n}", title, where, heading, text) for n, title, where, heading, text in rows]
+
+    def documents(self) -> list[tuple[str, str, str]]:
+        """(key, title, location) of every document, in the order in which they were read."""
+        return [tuple(row) for row in self._rows("SELECT key, title, location FROM documents ORDER BY id", ())]
+
+    def digest(self) -> str:
+        """Sixteen hex digits that stand for the files it was made of."""
+        rows = self._rows("SELECT location, digest FROM documents ORDER BY location", ())
+        return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
+
+    def links(self) -> list[Link]:
+        """The links between its documents, in their order; those that lead out of it are left out.
+
+        Raises ConfigError for an index made before links were kept.
+        """
+        if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'links'", ()):
+            raise ConfigError("this index was made before links were kept; refresh it with `judger-agent index`")
+        rows = self._rows(
+            "SELECT d.key, l.number, t.key, l.text FROM links l JOIN documents d ON d.id = l.document "
+            "JOIN documents t ON t.location = l.target WHERE t.id != d.id ORDER BY l.rowid",
+            (),
+        )
+        return [Link(*row) for row in rows]
 
     def _rows(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
         with self._lock:  # searches by meaning come from threads

@@ -40,6 +40,7 @@ _REPLIES = (re.compile(r"at most (\d{2,9}) completion tokens"),)
 _PROMPTS = (
     re.compile(r"(\d{1,9}) (?:tokens )?(?:in|from) the (?:input )?(?:messages|prompt|input)"),
     re.compile(r"\"?n_prompt_tokens\"?'?: ?(\d{1,9})"),
+    re.compile(r"request \((\d{1,9}) tokens\) exceeds"),
     re.compile(r"given: (\d{1,9}) `inputs` tokens"),
     re.compile(r"prompt contains (?:at least )?(\d{1,9})"),
 )

@@ -1,4 +1,4 @@
-"""A causal model of transformers in this process, speaking the Hermes/Qwen tool-call format.
+"""A causal model of transformers in this process, speaking a tool-call format that `policy.models.calls` reads.
 
 One thread owns the device; the event loop never runs the model.
 """
@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from policy.config import ModelConfig
 from policy.errors import ConfigError, ContextFull, ModelError
-from policy.model import Completion, Message, Schema
+from policy.model import Completion, Message, Observer, Piece, Schema
 from policy.models import hermes
-from policy.trajectory import rendered
+from policy.rendering import rendered
 
 __all__ = ["LocalModel"]
 
@@ -23,15 +23,16 @@ __all__ = ["LocalModel"]
 class LocalModel:
     """`model` and `tokenizer` as transformers gives them; the tokenizer's chat template must take `tools`."""
 
-    def __init__(self, model: Any, tokenizer: Any, config: ModelConfig) -> None:
+    def __init__(self, model: Any, tokenizer: Any, config: ModelConfig, *, observer: Observer | None = None) -> None:
         if not tokenizer.chat_template:
             raise ConfigError(f"model.name: {config.name} has no chat template")
         self._model, self._tokenizer, self._config = model.eval(), tokenizer, config
+        self._observer = observer
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="policy-model")
         self._replies = 0
 
     @classmethod
-    def load(cls, config: ModelConfig) -> LocalModel:
+    def load(cls, config: ModelConfig, *, observer: Observer | None = None) -> LocalModel:
         """Load `config.name` from a folder or the hub. Raises ConfigError where that is not possible."""
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -42,7 +43,7 @@ class LocalModel:
             model = AutoModelForCausalLM.from_pretrained(config.name, dtype=config.dtype).to(config.device)
         except (OSError, ValueError) as error:
             raise ConfigError(f"model.name: {config.name} cannot be loaded: {error}") from error
-        return cls(model, tokenizer, config)
+        return cls(model, tokenizer, config, observer=observer)
 
     @property
     def name(self) -> str:
@@ -51,9 +52,13 @@ class LocalModel:
     async def complete(
         self, messages: Sequence[Message], tools: Sequence[Schema], *, max_tokens: int, use_tools: bool = True
     ) -> Completion:
-        stop = threading.Event()
-        future = asyncio.get_running_loop().run_in_executor(
-            self._thread, self._generate, list(messages), list(tools) if use_tools else [], max_tokens, stop
+        stop, loop = threading.Event(), asyncio.get_running_loop()
+        streamer = None
+        if (observer := self._observer) is not None:
+            observer.begins()
+            streamer = _Streamer(self._tokenizer, lambda piece: loop.call_soon_threadsafe(observer.writes, piece))
+        future = loop.run_in_executor(
+            self._thread, self._generate, list(messages), list(tools) if use_tools else [], max_tokens, stop, streamer
         )
         try:
             async with asyncio.timeout(self._config.timeout):  # `wait_for` of 3.11 may swallow a cancellation
@@ -65,7 +70,12 @@ class LocalModel:
             stop.set()
 
     def _generate(
-        self, messages: list[Message], tools: list[Schema], max_tokens: int, stop: threading.Event
+        self,
+        messages: list[Message],
+        tools: list[Schema],
+        max_tokens: int,
+        stop: threading.Event,
+        streamer: _Streamer | None,
     ) -> Completion:
         import torch
 
@@ -95,6 +105,7 @@ class LocalModel:
                     top_k=0 if temperature > 0 else None,
                     logits_processor=[recorder] if self._config.logprobs else [],
                     stopping_criteria=[lambda ids, scores, **_: torch.full((1,), stop.is_set(), device=ids.device)],
+                    streamer=streamer,
                     pad_token_id=self._tokenizer.pad_token_id or self._tokenizer.eos_token_id,
                 )
         except RuntimeError as error:  # torch's own, such as out of memory
@@ -104,9 +115,10 @@ class LocalModel:
         self._replies += 1
         return hermes.completion(
             self._tokenizer,
+            output[0, :length].tolist(),
             written,
             has_ended=ended,
-            prompt_tokens=length,
+            tools=tools,
             id_prefix=f"call_{self._replies}",
             logprobs=recorder.logprobs(written) if self._config.logprobs else None,
         )
@@ -118,6 +130,32 @@ class LocalModel:
 
     async def aclose(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+class _Streamer:
+    """A streamer of transformers: tells of the words as they are generated, thoughts and calls as the model writes
+    them."""
+
+    _MOST = 8
+    """Tokens that are held back for a character that has several of them."""
+
+    def __init__(self, tokenizer: Any, tell: Callable[[Piece], object]) -> None:
+        self._tokenizer, self._tell = tokenizer, tell
+        self._tokens: list[int] = []
+        self._is_prompt = True
+
+    def put(self, value: Any) -> None:
+        if self._is_prompt:
+            self._is_prompt = False
+            return
+        self._tokens += value.flatten().tolist()
+        text = self._tokenizer.decode(self._tokens, skip_special_tokens=True)
+        if not text.endswith("\ufffd") or len(self._tokens) >= self._MOST:
+            self._tokens = []
+            self._tell(Piece("content", text))
+
+    def end(self) -> None:
+        return None
 
 
 class _Recorder:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
 import json
 import logging
 import time
@@ -14,9 +16,10 @@ import openai
 from policy.config import ModelConfig
 from policy.context import estimate_tokens
 from policy.errors import ConfigError, ContextFull, ModelAway, ModelError
-from policy.model import Completion, Message, Schema
+from policy.model import Completion, Message, Observer, Schema
+from policy.models import stream
 from policy.models.limits import TooLong, too_long
-from policy.models.reply import NoReply, read
+from policy.models.reply import NoReply
 from policy.whole import loads
 
 __all__ = ["OpenAIModel"]
@@ -24,16 +27,37 @@ __all__ = ["OpenAIModel"]
 log = logging.getLogger(__name__)
 
 _PASSING = (408, 409, 425, 429)
+_UNKNOWN = (400, 404, 405, 415, 422, 501)
+"""What endpoints answer to a field that they do not know."""
 _PAUSES = (0.5, 30.0)
 """Seconds before a request is repeated: the first, and the longest."""
+_STREAMING: tuple[dict[str, Any], ...] = (
+    {"stream": True, "stream_options": {"include_usage": True}},
+    {"stream": True},
+    {},
+)
+"""How a reply is asked for; the next where an endpoint refuses one."""
 _LEAST_ROOM = 1024
 """Tokens of a reply below which a shorter history is asked for instead."""
 
 
-class OpenAIModel:
-    """A chat model behind an address. What fails for a passing reason is asked again, as the settings say."""
+def _broken() -> tuple[type[Exception], ...]:
+    """What the library's own HTTP client raises while a body is read: it is httpx, or httpx2 since version 3."""
+    found = (importlib.import_module(name) for name in ("httpx", "httpx2") if importlib.util.find_spec(name))
+    return tuple(error for module in found for error in (module.HTTPError, module.StreamError))
 
-    def __init__(self, config: ModelConfig, *, api_key: str | None = None) -> None:
+
+_BROKEN = _broken()
+
+
+class OpenAIModel:
+    """A chat model behind an address. What fails for a passing reason is asked again, as the settings say.
+
+    With an `observer`, replies are asked for piece by piece. Else nobody would see the pieces, and many episodes at
+    once would only pay for them.
+    """
+
+    def __init__(self, config: ModelConfig, *, api_key: str | None = None, observer: Observer | None = None) -> None:
         if not config.name:
             raise ConfigError("model.name: the endpoint's name for the model is missing")
         self._config = config
@@ -41,6 +65,9 @@ class OpenAIModel:
         self._client = openai.AsyncOpenAI(
             base_url=config.base_url, api_key=api_key or "none", timeout=config.timeout, max_retries=0
         )
+        self._observer = observer
+        is_streamed = config.stream and observer is not None
+        self._streaming = list(_STREAMING if is_streamed else _STREAMING[-1:])
         self._replies = 0
         self._window: int | None = None
         self._most: int | None = None
@@ -92,15 +119,20 @@ class OpenAIModel:
         """The reply. Raises _Refused where it is the length that does not fit."""
         pause, since = _PAUSES[0], None
         while True:
+            how = self._streaming[0]
             try:
-                return await self._once(request)
+                return await self._once({**request, **how})
             except (openai.APIConnectionError, openai.APIStatusError, NoReply) as error:
                 wait = pause
-                if isinstance(error, openai.APIStatusError):
-                    said = too_long(error.status_code, str(error))
+                if (status := _status(error)) is not None:
+                    said = too_long(status, str(error))
                     if said is not None:
                         raise _Refused(said, str(error)) from error
-                    if error.status_code not in _PASSING and error.status_code < 500:
+                    if status in _UNKNOWN and len(self._streaming) > 1 and "stream" in str(error).lower():
+                        if how is self._streaming[0]:
+                            del self._streaming[0]
+                        continue
+                    if status not in _PASSING and status < 500:
                         raise ModelError(f"the endpoint refuses the request: {error}") from error
                     wait = _retry_after(error, pause)
                 now = time.monotonic()
@@ -108,16 +140,37 @@ class OpenAIModel:
                 if now + wait - since > self._config.patience:
                     raise ModelAway(f"the endpoint failed: {_words(error)}") from error
                 log.info("the endpoint failed, asked again in %.1f s: %s", wait, _words(error))
+                if self._observer is not None:
+                    self._observer.waits(wait, _words(error))
                 await asyncio.sleep(wait)
                 pause = min(_PAUSES[1], pause * 2)
             except openai.OpenAIError as error:
                 raise ModelError(f"the endpoint failed: {error}") from error
 
     async def _once(self, request: dict[str, Any]) -> Completion:
-        # The body is read here: the library takes anything for a reply, and ends on some of it with errors of its own.
-        raw = await self._client.chat.completions.with_raw_response.create(**request)
+        """Raises NoReply, and what the library raises of a status or of an address that is not reached."""
         self._replies += 1
-        return read(raw.http_response.content, id_prefix=f"call_{self._replies}")
+        if self._observer is not None:
+            self._observer.begins()
+        try:
+            # The library's limit is for the time between two bytes, and a server may send one at a time.
+            async with (
+                asyncio.timeout(self._config.timeout),
+                # The body is read here: the library takes anything for a reply, and ends on some of it with errors of
+                # its own.
+                self._client.chat.completions.with_streaming_response.create(**request) as raw,
+            ):
+                return await stream.read(
+                    raw.iter_bytes(),
+                    self._observer,
+                    stall=self._config.stall,
+                    id_prefix=f"call_{self._replies}",
+                    tools=request.get("tools", ()),
+                )
+        except TimeoutError as error:
+            raise NoReply(f"no whole reply within {self._config.timeout:g} s") from error
+        except _BROKEN as error:
+            raise NoReply(f"the connection broke off: {error or type(error).__name__}") from error
 
     def _request(
         self, messages: Sequence[Message], tools: Sequence[Schema], max_tokens: int, use_tools: bool
@@ -152,8 +205,15 @@ class _Refused(Exception):
         self.said = said
 
 
-def _retry_after(error: openai.APIStatusError, pause: float) -> float:
+def _status(error: Exception) -> int | None:
+    """What HTTP would call the failure, in a header or, where that said 200, in the body; None where nothing did."""
+    return error.status_code if isinstance(error, openai.APIStatusError) else getattr(error, "status", None)
+
+
+def _retry_after(error: Exception, pause: float) -> float:
     """Seconds that the endpoint asks to wait, or the pause."""
+    if not isinstance(error, openai.APIStatusError):
+        return pause
     try:
         return max(pause, min(120.0, float(error.response.headers.get("retry-after", ""))))
     except ValueError:  # a date, or nothing

@@ -7,42 +7,63 @@ Endpoints that do not parse their model's words send thoughts and calls as text:
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from policy.model import Completion, ToolCall
+from policy.model import Completion, Schema, ToolCall
 from policy.models import hermes
 from policy.whole import loads
 
-__all__ = ["NoReply", "read"]
+__all__ = ["NoReply", "completion", "failure", "read", "text"]
 
 
 class NoReply(Exception):
-    """The body is no completion. The same request may get one."""
+    """The body is no completion. The same request may get one, unless `status` says otherwise: what an endpoint that
+    answers with 200 calls its error, in the numbers of HTTP."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
-def read(body: bytes, *, id_prefix: str) -> Completion:
+def failure(error: Any) -> NoReply:
+    """What an endpoint says in the place of a reply (llama.cpp, vLLM and proxies in a stream that has begun)."""
+    code = error.get("code") if isinstance(error, dict) else None
+    status = code if isinstance(code, int) and 400 <= code < 600 else 500
+    return NoReply(f"the endpoint sent an error in place of a reply: {error}"[:2000], status=status)
+
+
+def read(body: bytes, *, id_prefix: str, tools: Sequence[Schema] = ()) -> Completion:
     """The completion in a body. Raises NoReply that says what is there instead."""
     try:
         data = loads(body)
     except ValueError as error:
         shown = body[:80].decode("utf-8", "replace")
         raise NoReply(f"the endpoint's reply is no JSON ({error}): {shown!r}") from error
+    return completion(data, id_prefix=id_prefix, tools=tools)
+
+
+def completion(data: Any, *, id_prefix: str, tools: Sequence[Schema] = ()) -> Completion:
+    """The completion in a body's JSON. Raises NoReply as `read` does."""
     if not isinstance(data, dict):
         raise NoReply(f"the endpoint's reply is a JSON {type(data).__name__} and no object")
     choices = data.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        error = data.get("error")
-        raise NoReply(f"the endpoint sent a reply without choices{f': {error}'[:300] if error else ''}")
+        if error := data.get("error"):
+            raise failure(error)
+        raise NoReply("the endpoint sent a reply without choices")
     choice = choices[0]
+    if choice.get("finish_reason") == "error":
+        raise failure(choice.get("error") or data.get("error") or "it says no more than that")
     message = choice.get("message")
     if not isinstance(message, dict):
         raise NoReply("the endpoint sent a choice without a message")
     calls, faults = _calls(message.get("tool_calls"), id_prefix)
-    content = _text(message.get("content"))
+    content = text(message.get("content"))
     # vLLM says `reasoning`, others `reasoning_content`.
-    thought = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
+    thought = text(message.get("reasoning_content")) or text(message.get("reasoning"))
     if not calls and any(mark in content for mark in ("<think>", "</think>", "<tool_call>")):
-        content, inner, calls, more = hermes.parse(content, id_prefix=id_prefix)
+        content, inner, calls, more = hermes.parse(content, id_prefix=id_prefix, tools=tools)
         thought, faults = "\n".join(filter(None, (thought, inner))), (*faults, *more)
     finish: Literal["stop", "length", "tool_calls"] = "tool_calls" if calls else "stop"
     if choice.get("finish_reason") == "length":
@@ -81,7 +102,7 @@ def _calls(value: Any, id_prefix: str) -> tuple[tuple[ToolCall, ...], tuple[str,
     return tuple(calls), tuple(faults)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     """A text, or the texts of a list of parts."""
     if isinstance(value, str):
         return value

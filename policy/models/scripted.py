@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from policy.errors import ModelError
-from policy.model import Completion, Message, Schema, ToolCall
+from policy.model import Completion, Message, Observer, Piece, Schema, ToolCall
 
 __all__ = ["ScriptedModel", "calls", "says"]
+
+_WORD = re.compile(r"\s*+\S++|\s++")
 
 Step = Completion | Exception | Callable[[Sequence[Message]], Completion]
 
@@ -34,22 +37,26 @@ class ScriptedModel:
     """Plays its steps in order: a completion, a function of the messages, or an error to raise.
 
     Tokens are counted as characters / 4, so that budgets and compaction can be tested. `start` skips the steps that a
-    resumed episode has behind it; `delay` is what a reply takes, for load tests.
+    resumed episode has behind it; `delay` is what a reply takes, for load tests; an `observer` sees it being written.
     """
 
     name = "scripted"
 
-    def __init__(self, steps: Sequence[Step], *, start: int = 0, delay: float = 0.0) -> None:
+    def __init__(
+        self, steps: Sequence[Step], *, start: int = 0, delay: float = 0.0, observer: Observer | None = None
+    ) -> None:
         self._steps = steps
         self._next = start
         self._delay = delay
+        self._observer = observer
         self.seen: list[list[Message]] = []
         """The messages of every call, for tests."""
 
     async def complete(
         self, messages: Sequence[Message], tools: Sequence[Schema], *, max_tokens: int, use_tools: bool = True
     ) -> Completion:
-        await asyncio.sleep(self._delay)
+        if self._observer is None:
+            await asyncio.sleep(self._delay)
         self.seen.append(list(messages))
         if self._next >= len(self._steps):
             raise ModelError(f"the script ends after {len(self._steps)} replies")
@@ -58,11 +65,23 @@ class ScriptedModel:
         if isinstance(step, Exception):
             raise step
         reply = step if isinstance(step, Completion) else step(messages)
+        if self._observer is not None:
+            await self._write(reply, self._observer)
         if reply.prompt_tokens or reply.completion_tokens:
             return reply
         prompt = sum(len(message.get("content") or "") for message in messages) // 4
         written = len(reply.content) + len(reply.thought) + sum(len(call.arguments) for call in reply.tool_calls)
         return dataclasses.replace(reply, prompt_tokens=prompt, completion_tokens=written // 4 + 1)
+
+    async def _write(self, reply: Completion, observer: Observer) -> None:
+        pieces = [Piece("thought", word) for word in _WORD.findall(reply.thought)]
+        pieces += [Piece("content", word) for word in _WORD.findall(reply.content)]
+        for number, call in enumerate(reply.tool_calls):
+            pieces += [Piece("call", word, number, call.name) for word in _WORD.findall(call.arguments)]
+        observer.begins()
+        for piece in pieces:
+            observer.writes(piece)
+            await asyncio.sleep(self._delay / len(pieces))
 
     async def aclose(self) -> None:
         return None

@@ -4,7 +4,8 @@ Nothing is told from what stands on the screen, which any program can write. A c
 sources, so that nothing of it is typed, expanded or completed; when bash is ready for the next, its PROMPT_COMMAND
 writes the number of the prompt and the exit status into a pipe. The same number goes through the terminal as the pane's
 title: once it is there, tmux has shown all that was written before. There is no prompt, and the screen is emptied as a
-command begins, so that what it holds is the command's output.
+command begins, so that what it holds is the command's output. What would change how a typed line is read is kept off:
+`bind`, an .inputrc. What can't be is for a restart.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ __ready() {{
     PS1= PS2= PS0=$'\033[0m\033[H\033[2J\033[3J'
 }}
 set +H
+enable -n bind
 PROMPT_COMMAND=__ready
 readonly -f __ready
 readonly PROMPT_COMMAND
@@ -115,7 +117,7 @@ class Session:
         # What a program left in the terminal, and what stands in the line, must not become part of it.
         self._pane.cmd("send-keys", "-R")
         self._pane.cmd("send-keys", "C-e", "C-u")
-        self._pane.cmd("send-keys", "-l", f" . {shlex.quote(f'{self._seen}/{name}')}")
+        self._pane.cmd("send-keys", "-l", f" \\builtin . {shlex.quote(f'{self._seen}/{name}')}")
         self._pane.cmd("send-keys", "Enter")
 
     def press(self, keys: list[str]) -> None:

@@ -26,6 +26,7 @@ _ENVIRONMENT = {
     "HOME": "/tmp",
     "LANG": "C.UTF-8",
     "TERM": "screen",
+    "INPUTRC": "/dev/null",
 }
 _TMP_BYTES = 64 * 2**20
 

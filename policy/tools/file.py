@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 
 from policy.errors import ToolError
@@ -11,6 +12,10 @@ from policy.workspace.files import Workspace
 __all__ = ["FileTool"]
 
 
+_SHORT = 100_000
+"""Characters of a text in which an exact anchor is found at once."""
+
+
 class FileTool:
     """Text files of one workspace."""
 
@@ -18,7 +23,7 @@ class FileTool:
         self._workspace = workspace
         self._max_chars = max_chars
 
-    def file(
+    async def file(
         self,
         command: Literal["read", "write", "list", "patch", "grep"],
         path: str = ".",
@@ -57,9 +62,9 @@ class FileTool:
             case "list":
                 return self._list(path)
             case "patch":
-                return self._patch(path, text, anchor, position)
+                return await self._patch(path, text, anchor, position)
             case "grep":
-                return self._grep(path, text)
+                return await asyncio.to_thread(self._grep, path, text)  # of all files, it may be
 
     def _read(self, path: str, first: int, last: int, column: int) -> str:
         lines = self._workspace.read(path).splitlines()
@@ -139,11 +144,16 @@ class FileTool:
         lines = [f"{entry.path} ({entry.size:,} bytes)" for entry in entries]
         return "\n".join([*lines, "and more; name a folder"] if more else lines)
 
-    def _patch(self, path: str, new: str, anchor: str, position: Literal["replace", "before", "after"]) -> str:
+    async def _patch(self, path: str, new: str, anchor: str, position: Literal["replace", "before", "after"]) -> str:
         if position != "replace" and not new:
             raise ToolError("There is no text to insert. Nothing was changed.")
         old = self._workspace.read(path, errors="strict")
-        place = patch.locate(old, anchor)
+        # A hop to a thread takes longer than a plain search in a short text; anything else may take long. The file is
+        # written here: a call that is given up leaves its thread behind.
+        if len(old) <= _SHORT and anchor in old:
+            place = patch.locate(old, anchor)
+        else:
+            place = await asyncio.to_thread(patch.locate, old, anchor)
         edited = patch.apply(old, place, new, position)
         self._workspace.write(path, edited)
         line = old.count("\n", 0, place.start) + 1

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 from collections.abc import Sequence
 from typing import Protocol
 
 from policy.errors import ToolError
 from policy.index.store import LocalIndex, Passage
-from policy.index.tokens import query_terms
 from policy.sources import Source, Sources
 from policy.tools.base import Result
+from policy.tools.pick import Picker, by_words
 
 __all__ = ["OpenTool", "Reader"]
 
@@ -33,11 +32,13 @@ class OpenTool:
         index: LocalIndex | None,
         reader: Reader | None = None,
         *,
+        picker: Picker | None = None,
         max_targets: int = 6,
         max_chars: int = 12_000,
     ) -> None:
         self._index = index
         self._reader = reader
+        self._picker = picker
         self._max_targets = max_targets
         self._max_chars = max_chars
         self.sources = Sources()
@@ -62,14 +63,34 @@ class OpenTool:
         parts: list[str] = []
         sources: list[Source] = []
         room = self._max_chars // len(wanted)
-        for target, answer in zip(wanted, answers, strict=True):
+        picked = await asyncio.gather(*(self._picked(answer, goal.strip(), room) for answer in answers))
+        for target, answer, (chosen, line) in zip(wanted, answers, picked, strict=True):
             if isinstance(answer, ToolError):
                 parts.append(f"# {target}\n{answer}")
                 continue
-            text, shown = _show(answer, room, _document(target), goal)
+            text, shown = _show(answer, chosen, line, room, _document(target))
             parts.append(text)
             sources.extend(Source(p.key, p.title, p.location, p.text) for p in shown)
         return Result("\n\n".join(parts), tuple(sources))
+
+    async def _picked(
+        self, passages: Sequence[Passage] | ToolError, goal: str, room: int
+    ) -> tuple[Sequence[Passage], str]:
+        """What of a document is shown for a goal, and the line that says so."""
+        if isinstance(passages, ToolError):
+            return (), ""
+        if not goal or sum(len(p.text) for p in passages) <= room // 2:
+            return passages, ""
+        total, note = len(passages), ""
+        if self._picker is not None:
+            try:
+                if chosen := await self._picker.pick(goal, passages):
+                    return chosen, f"The {len(chosen)} of its {total} paragraphs that a model found for the goal:"
+                note = "A model found nothing for the goal in it. "
+            except ToolError as error:
+                note = f"(The model that reads for goals did not help: {error}.) "
+        chosen = by_words(passages, goal, room // 2)
+        return chosen, f"{note}The {len(chosen)} of its {total} paragraphs that have most to do with the goal:"
 
     async def _one(self, target: str) -> Sequence[Passage] | ToolError:
         found, document = _RANGE.match(target), _document(target)
@@ -108,13 +129,11 @@ def _document(target: str) -> str:
     return found.group(1) if found else target
 
 
-def _show(passages: Sequence[Passage], room: int, document: str, goal: str = "") -> tuple[str, list[Passage]]:
-    """The passages as text, as many as there is room for, and those shown."""
-    lines = [f"# {passages[0].title} ({passages[0].location})"]
-    shown = list(passages)
-    if goal.strip() and sum(len(p.text) for p in passages) > room // 2:
-        shown = _chosen(passages, goal, room // 2)
-        lines.append(f"The {len(shown)} of its {len(passages)} paragraphs that have most to do with the goal:")
+def _show(
+    passages: Sequence[Passage], shown: Sequence[Passage], line: str, room: int, document: str
+) -> tuple[str, Sequence[Passage]]:
+    """Those of the passages that are shown as text, as many as there is room for, and which these are."""
+    lines = [f"# {passages[0].title} ({passages[0].location})", *([line] if line else [])]
     heading = ""
     for count, passage in enumerate(shown):
         if count and room < len(passage.text):
@@ -127,18 +146,3 @@ def _show(passages: Sequence[Passage], room: int, document: str, goal: str = "")
         lines.append(f"[{passage.key}] {passage.text}")
         room -= len(passage.text)
     return "\n\n".join(lines), shown
-
-
-def _chosen(passages: Sequence[Passage], goal: str, room: int) -> list[Passage]:
-    """The paragraphs with most of the goal's words, rare words counting more, in the document's order."""
-    terms = set(query_terms(goal))
-    having = [terms.intersection(query_terms(f"{p.heading} {p.text}"[:4000])) for p in passages]
-    weight = {term: math.log(1 + len(passages) / sum(term in one for one in having)) for one in having for term in one}
-    order = sorted(range(len(passages)), key=lambda n: (-sum(weight[term] for term in having[n]), n))
-    chosen: list[int] = []
-    for number in order:
-        if chosen and (not having[number] or len(passages[number].text) > room):
-            break
-        chosen.append(number)
-        room -= len(passages[number].text)
-    return [passages[number] for number in sorted(chosen)]

@@ -12,7 +12,7 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
@@ -20,7 +20,7 @@ import httpx
 
 from policy.config import FetchConfig
 from policy.errors import ToolError
-from policy.index import parse
+from policy.index import formats, parse
 from policy.index.apart import parse_apart
 from policy.index.store import Passage
 from policy.web.body import ACCEPTED, UnreadableBody, read_body
@@ -32,7 +32,20 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 # Prefixes of NAT64, which hide an IPv4 address that the network behind them would dial.
 _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
-_TYPES = {"text/html": ".html", "application/xhtml+xml": ".html", "application/pdf": ".pdf"}
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+_TYPES = {
+    "text/html": ".html",
+    "application/xhtml+xml": ".html",
+    "application/pdf": ".pdf",
+    "application/epub+zip": ".epub",
+    "application/json": ".json",
+    "text/csv": ".csv",
+    f"{_OFFICE}.wordprocessingml.document": ".docx",
+    f"{_OFFICE}.presentationml.presentation": ".pptx",
+    f"{_OFFICE}.spreadsheetml.sheet": ".xlsx",
+}
+_UNTOLD = ("", "application/octet-stream", "binary/octet-stream", "application/zip", "application/x-zip-compressed")
+"""Types that say nothing of what is in a file; then the end of its address does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,14 @@ class Page:
     media_type: str
     data: bytes
     charset: str = ""
+
+
+def _suffix(page: Page) -> str:
+    """What says how a page is read; empty where it is not."""
+    if page.media_type in _UNTOLD:
+        end = formats.kind(urlsplit(page.address).path)
+        return end if end in _TYPES.values() else ""
+    return _TYPES.get(page.media_type, ".txt" if page.media_type.startswith("text/") else "")
 
 
 def is_public(address: str) -> bool:
@@ -66,7 +87,8 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 class WebReader:
     """Fetches an address and reads it as passages. A `policy.tools.open.Reader`.
 
-    `resolver` and `is_allowed` are given by tests, which have only loopback addresses.
+    `tools` are those to name for what is no text: {"image": "describe_image"}. `resolver` and `is_allowed` are given by
+    tests, which have only loopback addresses.
     """
 
     def __init__(
@@ -76,8 +98,10 @@ class WebReader:
         cache: DiskCache | None = None,
         resolver: Resolver = resolve,
         is_allowed: Callable[[str], bool] = is_public,
+        tools: Mapping[str, str] | None = None,
     ) -> None:
         self._config, self._cache = config, cache
+        self._tools = tools or {}
         self._resolver, self._is_allowed = resolver, is_allowed
         self._processes = asyncio.Semaphore(max(2, os.cpu_count() or 2))
         # No proxy and no .netrc out of the environment: both would carry requests past the checks.
@@ -93,11 +117,14 @@ class WebReader:
     async def read(self, address: str) -> list[Passage]:
         """The passages of a page, keyed by its host and path. Raises ToolError that says what to do instead."""
         page = await self.fetch(address)
-        suffix = _TYPES.get(page.media_type, ".txt" if page.media_type.startswith("text/") else "")
+        suffix = _suffix(page)
         if page.media_type.startswith(("image/", "audio/", "video/")):
+            tool = self._tools.get(page.media_type.partition("/")[0])
             raise ToolError(
-                f"{address} is {page.media_type}: pictures and sound are not read here, for no model for them is at "
-                "hand. Look for a text that describes it."
+                f"{address} is {page.media_type}, which `open` does not read. Use `{tool}`."
+                if tool
+                else f"{address} is {page.media_type}, and no model for that is configured. Look for a text that "
+                "describes it."
             )
         if not suffix:
             raise ToolError(

@@ -18,7 +18,7 @@ from policy.web import replies
 from policy.web.body import ACCEPTED, read_body
 from policy.web.cache import DiskCache
 
-__all__ = ["HostedProvider"]
+__all__ = ["HostedProvider", "check_search"]
 
 _HOSTS = {
     "brave": "https://api.search.brave.com",
@@ -32,14 +32,19 @@ _MAX_BYTES = 8 * 2**20
 """Of one answer: twenty results have a thousandth of it."""
 
 
+def check_search(config: SearchConfig, api_key: str | None) -> None:
+    """Raises ConfigError where the service that the settings name can't be asked."""
+    if config.provider in ("brave", "tavily") and not api_key:
+        raise ConfigError(f"search.api_key_env: {config.provider} needs a key in {config.api_key_env}")
+    if config.provider == "searxng" and not config.base_url:
+        raise ConfigError("search.base_url: the address of the SearXNG instance is missing")
+
+
 class HostedProvider:
     """One service. Its address is the user's own setting, so it is not subject to the guard on fetched pages."""
 
     def __init__(self, config: SearchConfig, *, api_key: str | None = None, cache: DiskCache | None = None) -> None:
-        if config.provider in ("brave", "tavily") and not api_key:
-            raise ConfigError(f"search.api_key_env: {config.provider} needs a key in {config.api_key_env}")
-        if config.provider == "searxng" and not config.base_url:
-            raise ConfigError("search.base_url: the address of the SearXNG instance is missing")
+        check_search(config, api_key)
         self._config, self._key, self._cache = config, api_key or "", cache
         self._base = (config.base_url or _HOSTS.get(config.provider, "")).rstrip("/")
         headers = {"accept-encoding": ACCEPTED, "user-agent": "judger-agent"}

@@ -18,9 +18,9 @@ import torch
 from accelerate import Accelerator
 from transformers import AutoModelForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
+from train.rl.batch import Experience
 from train.rl.config import RLSettings
 from train.rl.decode import KeysValues, Row, generate
-from train.rl.ppo.batch import Experience
 from train.rl.ppo.critic import Critic
 from train.rl.ppo.learner import Learner
 from train.rl.tokens import Sequence

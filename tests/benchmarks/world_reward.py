@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from judger.client import Client
 from judger.errors import JudgerError
 from judger.types import Case
+from train.access import JudgeAccess
 from train.expert.model import cited
 from train.tasks.draft import Card, Draft, deal
 from train.tasks.judging import open_judge
@@ -182,7 +183,7 @@ async def _main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--addr")
     arguments = parser.parse_args()
-    async with open_judge(arguments.addr) as judge:
+    async with open_judge(JudgeAccess(address=arguments.addr) if arguments.addr else None) as judge:
         figures = await measure(judge, arguments.count, arguments.seed)
     for name, row in figures.items():
         print(json.dumps({"reports": name, **row}))

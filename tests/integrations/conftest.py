@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.judger.integrations.conftest import address
+from tests.integrations.parts import PARTS
+from tests.judger.integrations.conftest import address, doors
 
-__all__ = ["address"]
+__all__ = ["address", "doors"]
 
-MODULES = {"skyrl": "skyrl_gym"}
+MODULES = {"skyrl": "skyrl_gym", "slime": "aiohttp"}
 SHARED = {"doors", "pages"}
 """Tests over all doors, which skip those whose library is elsewhere."""
 
 
 def has(library: str) -> bool:
-    return importlib.util.find_spec(MODULES.get(library, library)) is not None
+    return (PARTS / library).is_dir() or importlib.util.find_spec(MODULES.get(library, library)) is not None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 venv="${1:-$root/.venv-integrations}"
 python="${PYTHON:-python3}"
 ours=(grpcio googleapis-common-protos grpcio-health-checking grpcio-reflection prometheus-client pydantic
-    pytest pytest-asyncio pytest-timeout)
+    starlette uvicorn jinja2 pytest pytest-asyncio pytest-timeout)
 
 make() { # VENV REQUIREMENT...
     local venv="$1" stamp
@@ -29,6 +29,19 @@ make() { # VENV REQUIREMENT...
     echo "$venv is ready"
 }
 
+# OpenRLHF and AReaL want CUDA and much else; their reward calls need almost nothing. So their code lies beside the rest,
+# without what it requires. slime is on no index: tests/integrations/vendored.
+parts() { # REQUIREMENT...
+    local stamp
+    stamp="$venv/.parts-$(printf '%s ' "$@" | cksum | cut -d' ' -f1)"
+    [ -e "$stamp" ] && return
+    rm -rf "$venv/parts"
+    "$venv/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps --target "$venv/parts" \
+        --only-binary=:all: --python-version 3.11 --platform manylinux1_x86_64 "$@"
+    touch "$stamp"
+}
+
 make "$venv" inspect-ai==0.3.285 verifiers==0.4.0 skyrl-gym==0.4.0 lm-eval==0.4.13 deepeval==4.3.1 ragas==0.4.3 \
-    "langchain-community<0.4" ray==2.60.0 datasets
+    "langchain-community<0.4" ray==2.60.0 datasets aiohttp colorlog
+parts openrlhf==0.11.2 areal==1.0.4
 make "$venv-torch" torch==2.13.0 lighteval==0.13.0

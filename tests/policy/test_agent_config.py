@@ -40,6 +40,15 @@ def test_a_broken_or_missing_file_is_a_config_error(tmp_path):
             config.load_settings(tmp_path / name)
 
 
+def test_a_setting_that_was_renamed_says_what_it_is_now(tmp_path):
+    (tmp_path / "old.toml").write_text("[model]\nmax_retries = 3\nmax_retreis = 3\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load_settings(tmp_path / "old.toml")
+    first, second = str(caught.value).splitlines()
+    assert first.endswith("model.max_retries: there is no such setting; it is now `model.patience`, in seconds")
+    assert second.endswith("model.max_retreis: there is no such setting")
+
+
 def test_every_setting_has_a_line_that_explains_it():
     models = [
         m for m in vars(config).values() if isinstance(m, type) and issubclass(m, BaseModel) and m is not BaseModel

@@ -7,7 +7,9 @@ import io
 from rich.console import Console
 
 from policy.config import BudgetConfig
-from policy.models.scripted import calls, says
+from policy.events import to_dict
+from policy.model import Piece
+from policy.models.scripted import ScriptedModel, calls, says
 from policy.view import LiveView
 
 
@@ -39,3 +41,41 @@ async def test_escape_sequences_and_markup_do_not_reach_the_terminal(bench):
     assert "\x1b" not in out.getvalue()
     assert "\x9b" not in out.getvalue()
     assert "[bold]hello[/bold]" in out.getvalue()
+
+
+async def test_a_reply_is_seen_while_it_is_written_and_what_broke_off_is_gone(bench):
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, color_system=None)
+    view = LiveView(BudgetConfig(), console)
+
+    def shown():
+        out.seek(0)
+        out.truncate()
+        console.print(view._footer())
+        return out.getvalue()
+
+    view.begins()
+    view.writes(Piece("thought", "The mill \x1b[2Jis"))
+    view.writes(Piece("content", "[bold]# Report\n" + "line\n" * 900 + "the end"))
+    view.writes(Piece("call", '{"queries": ["tide', 0, "search"))
+    view.writes(Piece("call", ' mill"]}', 0, "search"))
+    text = shown()
+    for words in ("The mill is", "the end", 'search {"queries": ["tide mill"]}', "writing, "):
+        assert words in text
+    assert "\x1b" not in text
+    assert text.count("line") < 10
+    view.waits(3, "the stream broke off")
+    assert "asked again in 3 s: the stream broke off" in out.getvalue()
+    assert "The mill" not in shown()
+
+
+async def test_who_watches_changes_nothing_of_what_is_recorded(bench):
+    """The same replies, seen in pieces or not, are the same episode."""
+    steps = [calls(("todo", {"items": ["[x] read", "[~] write"]}), thought="I plan."), says("The report, done.")]
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    kept = []
+    for observer in (None, LiveView(BudgetConfig(), console)):
+        b = bench([])
+        await b.agent(ScriptedModel(steps, observer=observer)).run(b.started("Why?"))
+        kept.append([{k: v for k, v in to_dict(event).items() if k != "seconds"} for event in b.events])
+    assert kept[0] == kept[1]

@@ -35,7 +35,7 @@ def test_the_loader_takes_every_key(path: object) -> None:
     assert (config.num_machines, config.num_processes, config.mixed_precision) == (2, 16, "bf16")
 
 
-def test_fsdp2_shards_parameters_and_recomputes_activations(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fsdp2_shards_parameters_and_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     args, config = launched("fsdp2.yaml")
     assert config.distributed_type == DistributedType.FSDP
     for key, value in prepare_multi_gpu_env(args).items():
@@ -44,7 +44,8 @@ def test_fsdp2_shards_parameters_and_recomputes_activations(monkeypatch: pytest.
     plugin = FullyShardedDataParallelPlugin()  # what a trainer gets in each process
     assert plugin.fsdp_version == 2
     assert plugin.reshard_after_forward is True
-    assert plugin.activation_checkpointing is True
+    assert not plugin.activation_checkpointing  # the stages' own option: both at once are refused by transformers
+    # Of checkpoints alone: that a whole model is written at the end is tested where two processes train one.
     assert str(plugin.state_dict_type).endswith("SHARDED_STATE_DICT")
 
 

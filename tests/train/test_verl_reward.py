@@ -32,18 +32,11 @@ async def test_the_figures_are_the_reward_and_the_share_of_each_role(scripted_se
         "score": pytest.approx(1 / 4),
         "raw": 1.0,
         "flags": 0.0,
+        "unread": 0.0,
         "explicit": 1.0,
         "implicit": 0.0,
         "negative": 1.0,
     }
-
-
-async def test_a_blank_report_is_no_reward_or_the_number_that_was_named(scripted_server: Running) -> None:
-    criteria, blank = truth({"text": "[[fully]]"}, {"text": "[[fully]]", "weight": -1}), INFO | {"report": " "}
-    with pytest.raises(Unjudged, match="blank"):
-        await compute_score("t", "", criteria, blank, address=scripted_server.address)
-    named = await compute_score("t", "", criteria, blank, address=scripted_server.address, blank=-0.5)
-    assert named == {"score": -0.5, "raw": 0.0, "flags": 0.0, "explicit": 0.0, "implicit": 0.0, "negative": 0.0}
 
 
 async def test_an_unscored_criterion_is_no_reward_but_an_exception(scripted_server: Running) -> None:

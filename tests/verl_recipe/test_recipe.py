@@ -310,18 +310,11 @@ async def test_an_unscored_criterion_is_no_reward_but_an_exception(manager: Any)
         await manager.run_single(judged_row(manager.tokenizer, criteria, report=REPORT))
 
 
-async def test_no_report_is_no_reward_unless_one_was_named(
-    manager: Any, scripted_server: Any, model_folder: Path
-) -> None:
-    from train.verl.reward import Unjudged
-
-    criteria = [{"text": "x [[fully]]"}]
-    with pytest.raises(Unjudged, match="blank"):
-        await manager.run_single(judged_row(manager.tokenizer, criteria, report=""))
-    named = manager_of(scripted_server, model_folder, "reward.custom_reward_function.reward_kwargs.blank=-0.25")
-    result = await named.run_single(judged_row(manager.tokenizer, criteria, report=""))
-    assert result["reward_score"] == -0.25
-    assert set(result["reward_extra_info"]) == {"score", "raw", "flags", "explicit", "implicit", "negative"}
+async def test_no_report_is_worth_the_least_that_one_can_get(manager: Any) -> None:
+    criteria = [{"text": "x [[fully]]", "weight": 4}, {"text": "y", "weight": -1, "role": "negative"}]
+    result = await manager.run_single(judged_row(manager.tokenizer, criteria, report=""))
+    assert result["reward_score"] == -1 / 4
+    assert set(result["reward_extra_info"]) == {"score", "raw", "flags", "unread", "explicit", "implicit", "negative"}
 
 
 async def test_a_judger_that_stays_away_is_no_reward(model_folder: Path) -> None:

@@ -57,16 +57,23 @@ def rules() -> dict[str, Rule]:
     }
 
 
-def clean(attempts: Sequence[Attempt], funnel: Funnel, *, recovered: float = 0.15, seed: int = 0) -> list[Attempt]:
+def clean(
+    attempts: Sequence[Attempt],
+    funnel: Funnel,
+    *,
+    recovered: float = 0.15,
+    seed: int = 0,
+    order: Mapping[str, Rule] | None = None,
+) -> list[Attempt]:
     """One attempt a task: the shortest that passes every rule.
 
     For a share of `recovered` of the tasks it is one with a tool error that was mended; no other attempt with an error
-    is kept.
+    is kept. `order`: other rules than this world's.
     """
+    order = rules() if order is None else order
     funnel.total += len(attempts)
-    funnel.expect(*rules(), _SHORTEST, _OVER, _RECOVERY)
+    funnel.expect(*order, _SHORTEST, _OVER, _RECOVERY)
     by_task: dict[str, list[Attempt]] = {}
-    order = rules()
     for attempt in attempts:
         for name, rule in order.items():
             if reason := rule(attempt):

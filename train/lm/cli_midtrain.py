@@ -31,6 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how often a kind of text is seen against the others, 1 by default; several times",
     )  # fmt: skip
     parser.add_argument("--probes", type=int, default=40, help="texts of the retrieval probe at each length")
+    parser.add_argument(
+        "--measured-rows", type=int, default=200, metavar="N",
+        help="the most held-out rows that loss by position is measured on, before and after; 0 measures nothing",
+    )  # fmt: skip
     add_options(parser, Options())
 
 
@@ -55,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
             options=options_of(arguments),
             weights=dict(_weight(text) for text in arguments.mix),
             probes=arguments.probes,
+            measured_rows=arguments.measured_rows,
         )
     except Fault as fault:
         print(fault, file=sys.stderr)
@@ -94,7 +99,7 @@ def _sizes(text: str) -> dict[str, int]:
 def _print(figures: dict[str, Any]) -> None:
     if "after" not in figures:
         return
-    models = ("random", "before", "after")
+    models = tuple(name for name in ("random", "before", "after") if name in figures)
     print(f"{figures['parameters']:,} parameters, {figures['rows']:,} rows, {figures['tokens']:,} tokens")
     print(f"{'loss by position':24}" + "".join(f"{name:>9}" for name in models))
     for rows in zip(*(figures[name]["loss"] for name in models), strict=True):

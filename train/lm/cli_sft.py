@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from train.lm.training import Options, add_options, options_of
+from train.templates import add_template_flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train low-rank adapters, and write them merged into the model or alone",
     )  # fmt: skip
     parser.add_argument("--lora-rank", type=int, default=16)
-    parser.add_argument("--chat-template", type=Path, help="a Jinja file in place of the tokenizer's own template")
+    add_template_flags(parser)
     parser.add_argument("--drop-long", action="store_true", help="leave out conversations that do not fit, and say so")
     add_options(parser, Options())
 
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
             lora=arguments.lora,
             lora_rank=arguments.lora_rank,
             chat_template=arguments.chat_template,
+            eos_token=arguments.eos_token,
             drop_long=arguments.drop_long,
         )
     except Fault as fault:

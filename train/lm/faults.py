@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from judger.engines.find import check_model
 from judger.errors import InvalidRequest
+from policy.errors import ConfigError
+from train.templates import check_template, take_up
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
 __all__ = ["Fault", "check_out", "finished", "load_rows", "load_tokenizer", "write_settings"]
-
-_MARKERS = re.compile(r"\{%-?\s*generation\s*-?%\}")
 
 
 class Fault(ValueError):
@@ -56,10 +56,13 @@ def _check_model(model: str) -> None:
         raise Fault(error.reason) from error
 
 
-def load_tokenizer(model: str, *, markers: bool, chat_template: Path | None = None) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder or hub name, with the template of a file in place of its own where one is given.
+def load_tokenizer(
+    model: str, *, markers: bool, chat_template: str | None = None, eos_token: str | None = None
+) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder or hub name, with another template or end of a reply where one is given.
 
-    With `markers`, the template must mark what the assistant writes.
+    With `markers`, the template must mark what the assistant writes, and bring calls and results through
+    (`train.templates.check_template`).
     """
     from transformers import AutoTokenizer
 
@@ -68,22 +71,14 @@ def load_tokenizer(model: str, *, markers: bool, chat_template: Path | None = No
         tokenizer = AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError) as error:
         raise Fault(f"{model}: its tokenizer cannot be loaded: {error}") from error
-    if tokenizer.eos_token_id is None:
-        raise Fault(f"{model}: its tokenizer names no end token")
-    if chat_template is not None:
-        if not chat_template.is_file():
-            raise Fault(f"{chat_template}: no such file")
-        tokenizer.chat_template = chat_template.read_text(encoding="utf-8")
-    if markers:
-        template = tokenizer.chat_template
-        template = template.get("default", "") if isinstance(template, dict) else template
-        if not template:
-            raise Fault(f"{model}: its tokenizer has no chat template")
-        if not _MARKERS.search(template):
-            raise Fault(
-                f"{model}: its chat template has no {{% generation %}} markers, so the assistant's tokens are unknown; "
-                "give one that has with --chat-template FILE"
-            )
+    try:
+        take_up(tokenizer, chat_template, eos_token)
+        if tokenizer.eos_token_id is None:
+            raise Fault(f"{model}: its tokenizer names no end token")
+        if markers:
+            check_template(tokenizer, model, for_rollouts=False)
+    except ConfigError as error:
+        raise Fault(str(error)) from error
     return tokenizer
 
 
@@ -108,4 +103,6 @@ def finished(out: Path) -> dict[str, Any] | None:
 def write_settings(out: Path, settings: dict[str, object]) -> None:
     """Beside the run, so that the same command goes on with it and another is refused."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "settings.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    part = out / f".settings.json.{os.getpid()}"  # each process of a run writes the same
+    part.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    part.replace(out / "settings.json")

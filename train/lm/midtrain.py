@@ -5,7 +5,7 @@
 
 Step-DeepResearch, arXiv 2512.20491, section 3.1-3.2 (32K without, then 128K with tool calls). Deviations: sizes and
 lengths are options; the mixture is a weight by kind of text. Loss by position and the retrieval probe are measured on
-held-out text before and after, and for a model of random weights.
+held-out text before and after, and for a small model with random weights too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 from train.lm.faults import check_out, finished, load_rows, load_tokenizer, write_settings
 from train.lm.rows import mix, passage, split, text_ids, texts
-from train.lm.training import Options, last_checkpoint, make_trainer, summary_writer
+from train.lm.training import (
+    Options,
+    last_checkpoint,
+    load_to_train,
+    make_trainer,
+    measured_before,
+    save_trained,
+    summary_writer,
+)
+from train.precision import own_dtype
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -31,6 +40,8 @@ __all__ = ["midtrain", "train_tiny_tokenizer"]
 _TEXT = (frozenset({"text"}), frozenset({"messages", "tools"}))
 _SHARED = "midtrain"
 _PROBE_ROWS = 500
+_SMALL = 100_000_000
+"""Parameters up to which a model of random weights is measured too: every process holds one whole, for a moment."""
 
 
 def midtrain(
@@ -44,17 +55,20 @@ def midtrain(
     options: Options,
     weights: Mapping[str, float] = {},
     probes: int = 40,
+    measured_rows: int = 200,
     held_out: float = 0.02,
 ) -> dict[str, Any]:
     """Train one stage and write the model and `figures.json` to `out`; the figures.
 
     `data` is the folder of the whole pipeline. One of `model` (a folder or hub name) and `tiny` is given. Raises Fault
-    before a model is loaded where the data, the model's tokenizer or the options cannot be used.
+    before a model is loaded where the data, the model's tokenizer or the options cannot be used. No more than
+    `measured_rows` held-out rows are measured, by all processes together; 0 for no measuring at all.
     """
     from train.lm.probes import FACTS, make_probes
 
     settings = {"stage": stage, "data": str(data), "model": model, "tiny": asdict(tiny) if tiny else None,
-                "context": context, "options": asdict(options), "mix": dict(weights), "held_out": held_out}  # fmt: skip
+                "context": context, "options": asdict(options), "mix": dict(weights), "held_out": held_out,
+                "measured_rows": measured_rows}  # fmt: skip
     check_out(out, settings)
     if (figures := finished(out)) is not None:
         return figures
@@ -64,11 +78,11 @@ def midtrain(
     train, kept = split(mixed, held_out, options.seed)
 
     coded = train.map(lambda row: {"input_ids": text_ids(tokenizer, row)}, remove_columns=train.column_names)
-    held = [text_ids(tokenizer, row) for row in kept]
+    held = [text_ids(tokenizer, row) for row in kept.select(range(min(len(kept), measured_rows)))]
     write_settings(out, settings)
 
     network, short = _model(model, tiny, tokenizer, context, options)
-    lengths = sorted({short, context})
+    lengths = sorted({short, context}) if measured_rows else []
     sentences = [passage(row) for row in mixed.select(range(min(len(mixed), _PROBE_ROWS)))]
     plan = {n: make_probes(tokenizer, sentences, context=n, count=probes, seed=options.seed) for n in lengths}
     figures: dict[str, Any] = {
@@ -76,15 +90,24 @@ def midtrain(
         "tokens": sum(map(len, coded["input_ids"])), "parameters": network.num_parameters(),
         "probes": {str(n): len(found) for n, found in plan.items()}, "chance": 1 / FACTS,
     }  # fmt: skip
-    figures["random"] = _measure(_random_like(network, options.seed + 1), held, plan, context)
-    figures["before"] = _measure(network, held, plan, context)
+    dtype = "float32" if model is None else own_dtype(model)
     writer = summary_writer(out)
     trainer = make_trainer(network, tokenizer, coded, None, out, options, context=context, packing=True, writer=writer)
+
+    def measure(network: Any = None) -> dict[str, Any]:
+        return _measure(network or trainer.model, held, plan, context, trainer.accelerator)
+
+    if measured_rows:
+        if figures["parameters"] <= _SMALL:
+            figures["random"] = measure(_random_like(network, options.seed + 1).to(trainer.args.device))
+        figures["before"] = measured_before(trainer, out, measure)
     trainer.train(resume_from_checkpoint=last_checkpoint(out, options.steps))
-    trainer.save_model(str(out))
+    if measured_rows:
+        figures["after"] = measure()
+    save_trained(trainer, out, dtype)
     if trainer.is_world_process_zero():
-        figures["after"] = _measure(trainer.model, held, plan, context)
-        _log(writer, figures)
+        if measured_rows:
+            _log(writer, figures)
         (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     writer.close()
     return figures
@@ -107,35 +130,36 @@ def _model(
         from train.lm.tiny import make_model
 
         return make_model(tokenizer, replace(tiny, context=context), seed=options.seed), context
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     from train.lm.rope import extend
 
     config = AutoConfig.from_pretrained(model)
     short = config.get_text_config().max_position_embeddings
-    network = AutoModelForCausalLM.from_pretrained(model, config=extend(config, context), dtype=options.dtype)
-    return network, min(short, context)
+    return load_to_train(str(model), options, config=extend(config, context)), min(short, context)
 
 
 def _random_like(model: PreTrainedModel, seed: int) -> PreTrainedModel:
     """A model of the same shape that has learned nothing."""
-    from transformers import AutoModelForCausalLM, set_seed
+    import torch
+    from transformers import AutoModelForCausalLM
 
-    set_seed(seed)
-    return AutoModelForCausalLM.from_config(model.config).to(model.device, model.dtype)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return AutoModelForCausalLM.from_config(model.config, dtype=torch.float32)
 
 
 def _measure(
-    model: Any, held: Sequence[Sequence[int]], plan: Mapping[int, Sequence[Probe]], context: int
+    model: Any, held: Sequence[Sequence[int]], plan: Mapping[int, Sequence[Probe]], context: int, among: Any
 ) -> dict[str, Any]:
-    """Losses and probes of a model as it stands; its mode is put back."""
+    """Losses and probes of a model as it stands, by all processes together; its mode is put back."""
     from train.lm.probes import loss_by_position, retrieval_accuracy
 
     was_training = model.training
     model.eval()
     measured = {
-        "loss": loss_by_position(model, held, context=context),
-        "retrieval": {str(length): retrieval_accuracy(model, found) for length, found in plan.items()},
+        "loss": loss_by_position(model, held, context=context, among=among),
+        "retrieval": {str(length): retrieval_accuracy(model, found, among=among) for length, found in plan.items()},
     }
     model.train(was_training)
     return measured

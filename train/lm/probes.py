@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch.nn import functional as F
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FACTS", "Probe", "loss_by_position", "make_probes", "retrieval_accuracy"]
 
+T = TypeVar("T")
 FACTS = 8
+POSITIONS = 2048
 DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 # A sentence that begins with a pronoun says nothing of what it is about once it stands among others.
 _ENDS_IN_NUMBER = re.compile(
@@ -42,23 +44,27 @@ class Probe:
 
 
 def loss_by_position(
-    model: PreTrainedModel, rows: Iterable[Sequence[int]], *, context: int, bins: int = 8
+    model: PreTrainedModel, rows: Sequence[Sequence[int]], *, context: int, bins: int = 8, among: Any = None
 ) -> list[dict[str, float]]:
     """Mean loss (nats) of the tokens of held-out rows, by where in its row a token stands, in bins of equal width.
 
-    Rows are read whole up to `context` tokens. A bin without tokens is left out.
+    Rows are read whole up to `context` tokens, and of a long one the loss is taken at `POSITIONS` of them, evenly
+    spaced: logits over a large vocabulary are the largest tensor there is. A bin without tokens is left out. `among` is
+    accelerate's Accelerator where several processes share the rows.
     """
     edges = [round(context * i / bins) for i in range(bins + 1)]
-    total, count = torch.zeros(context), torch.zeros(context)
-    for row in rows:
-        ids = torch.tensor([row[:context]], device=model.device)
-        if ids.shape[1] < 2:
-            continue
-        with torch.inference_mode():
-            logits = model(ids).logits[0, :-1].float()
-        losses = F.cross_entropy(logits, ids[0, 1:], reduction="none").cpu()
-        total[1 : len(losses) + 1] += losses
-        count[1 : len(losses) + 1] += 1
+    device = model.device
+    total, count = torch.zeros(2, context, device=device)
+    for row, counts in _dealt([row for row in rows if len(row) > 1], among):
+        ids = torch.tensor([row[:context]], device=device)
+        places = torch.linspace(0, ids.shape[1] - 2, min(POSITIONS, ids.shape[1] - 1), device=device).round().long()
+        with torch.no_grad():
+            logits = model(ids, logits_to_keep=places, use_cache=False).logits[0].float()
+        if counts:
+            total[places + 1] += F.cross_entropy(logits, ids[0, places + 1], reduction="none")
+            count[places + 1] += 1
+    if among is not None:
+        total, count = among.reduce(total, "sum"), among.reduce(count, "sum")
     return [
         {"from": low, "to": high, "tokens": float(count[low:high].sum()),
          "loss": float(total[low:high].sum() / count[low:high].sum())}
@@ -150,13 +156,30 @@ def _apart(rows: Sequence[list[int]]) -> tuple[list[int], list[int]]:
     return rows[0][:length], [row[length] for row in rows]
 
 
-def retrieval_accuracy(model: PreTrainedModel, probes: Sequence[Probe]) -> dict[str, float]:
-    """Share of probes whose right number the model prefers among those planted: `all`, and by depth."""
-    hits: dict[str, list[bool]] = {"all": []}
-    for probe in probes:
-        with torch.inference_mode():
-            logits = model(torch.tensor([probe.ids], device=model.device), logits_to_keep=1).logits[0, -1]
-        is_hit = int(logits[probe.choices].argmax()) == probe.right
-        hits["all"].append(is_hit)
-        hits.setdefault(f"depth {probe.depth:g}", []).append(is_hit)
-    return {name: sum(found) / len(found) for name, found in hits.items() if found}
+def retrieval_accuracy(model: PreTrainedModel, probes: Sequence[Probe], *, among: Any = None) -> dict[str, float]:
+    """Share of probes whose right number the model prefers among those planted: `all`, and by depth. `among`: as for
+    `loss_by_position`."""
+    device = model.device
+    hits = torch.zeros(len(probes), device=device)
+    for number, counts in _dealt(range(len(probes)), among):
+        probe = probes[number]
+        ids = torch.tensor([probe.ids], device=device)
+        with torch.no_grad():
+            logits = model(ids, logits_to_keep=1, use_cache=False).logits[0, -1]
+        hits[number] += counts * float(int(logits[probe.choices].argmax()) == probe.right)
+    if among is not None:
+        hits = among.reduce(hits, "sum")
+    by_depth: dict[str, list[float]] = {"all": hits.tolist()}
+    for probe, hit in zip(probes, hits.tolist(), strict=True):
+        by_depth.setdefault(f"depth {probe.depth:g}", []).append(hit)
+    return {name: sum(found) / len(found) for name, found in by_depth.items() if found}
+
+
+def _dealt(items: Sequence[T], among: Any) -> list[tuple[T, bool]]:
+    """(item, whether it counts) for this process: all have as many passes, as a model in shards makes each together."""
+    if among is None:
+        return [(item, True) for item in items]
+    size, rank = among.num_processes, among.process_index
+    rounds = -(-len(items) // size)
+    numbers = [turn * size + rank for turn in range(rounds)]
+    return [(items[number], True) if number < len(items) else (items[0], False) for number in numbers]

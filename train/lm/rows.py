@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from policy.rendering import rendered
 from train.lm.faults import Fault
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def texts(rows: Iterable[Row], template: str) -> Iterator[str]:
         if row.get("text"):
             yield row["text"]
         else:
-            rendered, _ = render_jinja_template([_messages(row)], tools=_tools(row), chat_template=template)
-            yield from rendered
+            written, _ = render_jinja_template([_messages(row)], tools=_tools(row), chat_template=template)
+            yield from written
 
 
 def passage(row: Row) -> str:
@@ -85,8 +86,8 @@ def split(rows: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
 
 
 def _messages(row: Row) -> Sequence[dict[str, Any]]:
-    # Columns of a dataset hold None where a message has no such key.
-    return [{key: value for key, value in message.items() if value is not None} for message in row["messages"]]
+    # Arguments are text in a dataset, whose columns have one type; what a message has no such key for is None there.
+    return [rendered(message) for message in row["messages"]]
 
 
 def _tools(row: Row) -> list[dict[str, Any]] | None:

@@ -13,10 +13,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from train.lm.faults import Fault, check_out, finished, load_rows, load_tokenizer, write_settings
 from train.lm.rows import chat_ids
-from train.lm.training import Options, last_checkpoint, make_trainer, summary_writer
+from train.lm.training import (
+    Options,
+    last_checkpoint,
+    load_to_train,
+    make_trainer,
+    measured_before,
+    save_adapter,
+    save_trained,
+    summary_writer,
+)
+from train.precision import load, own_dtype, save
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from trl import SFTTrainer
 
 __all__ = ["Lora", "code", "sft"]
 
@@ -36,7 +47,8 @@ def sft(
     packing: bool = False,
     lora: Lora = "",
     lora_rank: int = 16,
-    chat_template: Path | None = None,
+    chat_template: str | None = None,
+    eos_token: str | None = None,
     drop_long: bool = False,
     held_out: float = 0.02,
 ) -> dict[str, Any]:
@@ -47,38 +59,37 @@ def sft(
     """
     settings = {"data": str(data), "model": model, "context": context, "packing": packing, "lora": lora,
                 "lora_rank": lora_rank, "options": asdict(options), "held_out": held_out, "drop_long": drop_long,
-                "chat_template": str(chat_template) if chat_template else None}  # fmt: skip
+                "chat_template": chat_template, "eos_token": eos_token}  # fmt: skip
     check_out(out, settings)
     if (figures := finished(out)) is not None:
         return figures
     folder = data / "sft" if (data / "sft").is_dir() else data
     rows = load_rows(folder, columns=_COLUMNS)
-    tokenizer = load_tokenizer(model, markers=True, chat_template=chat_template)
+    tokenizer = load_tokenizer(model, markers=True, chat_template=chat_template, eos_token=eos_token)
     context = _context(model, context)
     coded, dropped = code(rows, tokenizer, context=context, drop_long=drop_long, name=str(folder))
     parts = coded.train_test_split(test_size=max(1, round(len(coded) * held_out)), seed=options.seed)
     write_settings(out, settings)
 
-    from transformers import AutoModelForCausalLM, set_seed
+    from transformers import set_seed
 
     set_seed(options.seed)
-    network = AutoModelForCausalLM.from_pretrained(model, dtype=options.dtype)
+    network = load_to_train(model, options, frozen=bool(lora))
+    parameters = network.num_parameters()
     writer = summary_writer(out)
     trainer = make_trainer(
         network, tokenizer, parts["train"], parts["test"], out, options,
         context=context, packing=packing, writer=writer, peft_config=_lora(lora, lora_rank),
     )  # fmt: skip
     trained = trainer.model.num_parameters(only_trainable=True)
-    before = trainer.evaluate()
+    before = measured_before(trainer, out, trainer.evaluate)
     trainer.train(resume_from_checkpoint=last_checkpoint(out, options.steps))
     after = trainer.evaluate()
-    if lora == "merged":
-        trainer.model = trainer.model.merge_and_unload()
-    trainer.save_model(str(out))
+    _write(trainer, out, model, lora)
     learned = sum(map(sum, coded["assistant_masks"]))
     figures = {
         "rows": len(coded), "dropped": dropped, "tokens": sum(map(len, coded["input_ids"])), "learned_tokens": learned,
-        "context": context, "parameters": network.num_parameters(),
+        "context": context, "parameters": parameters,
         "trained_parameters": trained,
         "before": _of(before), "after": _of(after),
     }  # fmt: skip
@@ -86,6 +97,29 @@ def sft(
         (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     writer.close()
     return figures
+
+
+def _write(trainer: SFTTrainer, out: Path, model: str, lora: Lora) -> None:
+    """The model in the precision it came in; with `lora` the adapter, or the model with the adapter in it."""
+    if not lora:
+        save_trained(trainer, out, own_dtype(model))
+    elif lora == "adapter":
+        save_adapter(trainer, out)
+    elif trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        # The base is in shards: its adapter is put into a whole one, by one process and on the host.
+        save_adapter(trainer, out / "adapter")
+        if trainer.is_world_process_zero():
+            import torch
+            from peft import PeftModel
+
+            dtype = own_dtype(model)
+            whole = PeftModel.from_pretrained(load(model, dtype=getattr(torch, dtype)), out / "adapter")
+            save(whole.merge_and_unload(), out, dtype=dtype)
+            trainer.processing_class.save_pretrained(out)
+        trainer.accelerator.wait_for_everyone()
+    else:
+        trainer.model = trainer.model.merge_and_unload()
+        save_trained(trainer, out, own_dtype(model))
 
 
 def code(

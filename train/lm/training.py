@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from train.precision import Precision, compute_dtype, is_mixed, load, save, without_dropout
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from trl import SFTTrainer
 
-__all__ = ["Options", "add_options", "last_checkpoint", "make_trainer", "options_of", "summary_writer"]
+__all__ = [
+    "Options",
+    "add_options",
+    "last_checkpoint",
+    "load_to_train",
+    "make_trainer",
+    "measured_before",
+    "options_of",
+    "save_adapter",
+    "save_trained",
+    "summary_writer",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +44,8 @@ class Options:
     save_every: int = 100
     log_every: int = 10
     device: str = "auto"
-    dtype: str = "float32"
+    precision: Precision = "auto"
+    attention: str = "sdpa"
     gradient_checkpointing: bool = False
     seed: int = 0
 
@@ -47,7 +63,14 @@ def add_options(parser: argparse.ArgumentParser, defaults: Options) -> None:
     group.add_argument("--save-every", type=int, default=defaults.save_every, help="steps between checkpoints")
     group.add_argument("--log-every", type=int, default=defaults.log_every, help="steps between log lines")
     group.add_argument("--device", choices=["auto", "cpu"], default=defaults.device, help="auto: a GPU if there is one")
-    group.add_argument("--dtype", choices=["float32", "bfloat16"], default=defaults.dtype)
+    group.add_argument(
+        "--precision", choices=["auto", "float32", "bfloat16"], default=defaults.precision,
+        help="of the passes; weights that are learned are float32 (auto: bfloat16 on a GPU that computes in it)",
+    )  # fmt: skip
+    group.add_argument(
+        "--attention", default=defaults.attention, metavar="NAME",
+        help="sdpa, or flash_attention_2 where flash-attn is installed: packed rows cost what their parts do there",
+    )  # fmt: skip
     group.add_argument("--gradient-checkpointing", action="store_true", help="less memory, a third more time")
     group.add_argument("--seed", type=int, default=defaults.seed)
 
@@ -76,6 +99,55 @@ def summary_writer(out: Path) -> Any:
     return SummaryWriter(str(out / "runs"))
 
 
+def load_to_train(model: str, options: Options, *, config: Any = None, frozen: bool = False) -> Any:
+    """The model in float32, or where its own weights are `frozen` (under adapters) in the precision of the passes."""
+    dtype = compute_dtype(options.precision, cpu=options.device == "cpu") if frozen else None
+    return load(model, dtype=dtype, attention=options.attention, config=config)
+
+
+def save_trained(trainer: SFTTrainer, out: Path, dtype: str) -> None:
+    """Write the whole model in the precision `dtype`, out of its shards where it has some. All processes take part.
+
+    Checkpoints may stay sharded (each process writes its part, and no host needs room for all of it); the model at the
+    end is one that `from_pretrained` reads.
+    """
+    state = trainer.accelerator.get_state_dict(trainer.deepspeed or trainer.model)
+    if trainer.is_world_process_zero():
+        save(trainer.accelerator.unwrap_model(trainer.model), out, dtype=dtype, state=state)
+        trainer.processing_class.save_pretrained(out)
+    trainer.accelerator.wait_for_everyone()
+
+
+def save_adapter(trainer: SFTTrainer, out: Path) -> None:
+    """Write the adapters that were trained, for peft. All processes take part."""
+    state = trainer.accelerator.get_state_dict(trainer.deepspeed or trainer.model)
+    if trainer.is_world_process_zero():
+        trainer.accelerator.unwrap_model(trainer.model).save_pretrained(out, state_dict=state)
+        trainer.processing_class.save_pretrained(out)
+    trainer.accelerator.wait_for_everyone()
+
+
+def measured_before(trainer: SFTTrainer, out: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `measure` finds of the model as training begins: the same dict, filled in then, or out of a file where the
+    run has begun before. Under FSDP a model can be run from then on only."""
+    from transformers import TrainerCallback
+
+    path = out / "before.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    class _Begin(TrainerCallback):
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
+            if not found:
+                found.update(measure())
+                if trainer.is_world_process_zero():
+                    part = path.with_name(".before.json.part")
+                    part.write_text(json.dumps(found), encoding="utf-8")
+                    part.replace(path)
+
+    trainer.add_callback(_Begin())
+    return found
+
+
 def make_trainer(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -96,6 +168,8 @@ def make_trainer(
     """
     from transformers.integrations import TensorBoardCallback
     from trl import SFTConfig, SFTTrainer
+
+    without_dropout(model)
 
     config = SFTConfig(
         output_dir=str(out / "checkpoints"),
@@ -120,7 +194,7 @@ def make_trainer(
         logging_steps=options.log_every,
         report_to="none",
         use_cpu=options.device == "cpu",
-        bf16=options.dtype == "bfloat16",
+        bf16=is_mixed(options.precision, cpu=options.device == "cpu"),
         gradient_checkpointing=options.gradient_checkpointing,
         dataloader_pin_memory=False,
         seed=options.seed,

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 
-__all__ = ["Checkpoints", "load_optimizer", "random_state", "restore_random_state", "save_optimizer", "write_folder"]
+__all__ = ["Checkpoints", "load_optimizer", "optimizer_state", "random_state", "restore_random_state", "write_folder"]
 
 _STATE = "state.json"
 
@@ -77,20 +78,35 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> Path:
     return path
 
 
-def save_optimizer(optimizer: Any, path: Path) -> None:
-    """The state of an optimizer whose state is tensors, such as AdamW's."""
-    state = optimizer.state_dict()["state"]
-    tensors = {f"{number}.{name}": value for number, own in state.items() for name, value in own.items()}
-    save_file({name: torch.as_tensor(value).contiguous() for name, value in tensors.items()}, path)
+def optimizer_state(optimizer: Any, *, keep: bool = True) -> dict[str, Tensor]:
+    """The state of an optimizer whose state is tensors, such as AdamW's, whole out of its shards.
+
+    All processes have to ask for it; one that does not `keep` it gets nothing.
+    """
+    found: dict[str, Tensor] = {}
+    for number, weight in enumerate(_weights(optimizer)):
+        for name, value in optimizer.state.get(weight, {}).items():
+            whole = torch.as_tensor(value.full_tensor() if hasattr(value, "full_tensor") else value)
+            if keep:
+                found[f"{number}.{name}"] = whole.detach().cpu().contiguous()
+    return found
 
 
 def load_optimizer(optimizer: Any, path: Path) -> None:
-    """Bring a fresh optimizer of the same parameters to the saved state."""
+    """Bring a fresh optimizer of the same parameters to the state in a file, each process to its shard."""
+    weights = _weights(optimizer)
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in load_file(path).items():
         number, _, name = key.partition(".")
+        like = weights[int(number)]
+        if isinstance(like, DTensor) and value.shape == like.shape:
+            value = distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
         state.setdefault(int(number), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _weights(optimizer: Any) -> list[Tensor]:
+    return [weight for group in optimizer.param_groups for weight in group["params"]]
 
 
 def random_state() -> dict[str, Tensor]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from train.access import JudgeAccess, add_access_flags
+from train.templates import add_template_flags
+
 STOPPED = 3
-"""The judge was lost; the state is saved."""
+"""The judge was lost, or the run left its bounds; the state is saved."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,11 +45,12 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="a folder or hub name, with the chat template")
+    add_template_flags(parser)
     parser.add_argument(
         "--tasks", type=Path, required=True, metavar="TASKS.jsonl", help="id, query and criteria a line"
     )
     parser.add_argument("--settings", type=Path, metavar="TOML", help="the agent's: index, tools, budgets")
-    parser.add_argument("--addr", required=True, metavar="HOST:PORT", help="the judger")
+    add_access_flags(parser, required=True)
     parser.add_argument("--judge-wait", type=float, default=300.0, metavar="S", help="seconds to wait for a judger")
 
 
@@ -77,15 +82,16 @@ def _train(options: argparse.Namespace) -> int:
     from judger.errors import JudgerError
     from judger.types import Mapping
     from train.rl.config import load_rl_settings
+    from train.rl.gap import GapExceeded
     from train.rl.reward import JudgeLost
     from train.rl.setup import check_same_run
 
     settings = load_rl_settings(options.config, steps=options.steps, seed=options.seed)
     inputs = _inputs(options)
     _check_sizes(settings, options.algo)
-    rewards = _rewards(options)
+    rewards, judge_id = _rewards(options)
     rewards.options = replace(rewards.options, mapping=Mapping(settings.mapping))
-    check_same_run(options.out, inputs, options.tasks, settings, options.algo)
+    check_same_run(options.out, inputs, options.tasks, settings, options.algo, judge_id=judge_id)
     try:
         if options.algo == "ppo":
             from train.rl.ppo.train import train_ppo
@@ -95,7 +101,7 @@ def _train(options: argparse.Namespace) -> int:
             from train.rl.grpo import train_grpo
 
             model = train_grpo(inputs, settings, options.out, rewards, cpu=options.cpu)
-    except (JudgeLost, JudgerError) as error:
+    except (JudgeLost, JudgerError, GapExceeded) as error:
         print(f"judger-train rl: stopped, the state is saved in {options.out}: {error}", file=sys.stderr)
         return STOPPED
     print(f"model: {model}   figures: {options.out / 'metrics.jsonl'}   logs: tensorboard --logdir {options.out}/runs")
@@ -109,12 +115,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     from train.rl.reward import JudgeLost
 
     inputs = _inputs(options)
-    rewards = _rewards(options)
+    rewards, _ = _rewards(options)
     from train.rl.evaluate import OPTIONS, evaluate, write_outcome
     from train.rl.setup import load_model
 
     rewards.options = OPTIONS
-    model = load_model(options.model, "auto").to(options.device).eval()
+    model = load_model(options.model, "auto").to(options.device).eval()  # in its own precision: nothing is learned
     try:
         with tqdm(total=len(inputs.tasks) * options.samples, unit="episode", dynamic_ncols=True) as bar:
             outcome, judged = evaluate(
@@ -143,22 +149,35 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _inputs(options: argparse.Namespace) -> Any:
     from train.rl.setup import load_inputs
 
-    return load_inputs(options.model, options.tasks, options.settings)
+    return load_inputs(
+        options.model,
+        options.tasks,
+        options.settings,
+        os.environ,
+        chat_template=options.chat_template,
+        eos_token=options.eos_token,
+    )
 
 
-def _rewards(options: argparse.Namespace) -> Any:
-    """The judge, once it answers. A wrong address, or nobody there in time, is bad input: nothing has begun."""
-    from judger.client import connect
+def _rewards(options: argparse.Namespace) -> tuple[Any, str]:
+    """The judge, once it answers, and who it is: from then on no other is taken for it.
+
+    A wrong address, or nobody there in time, is bad input: nothing has begun.
+    """
     from judger.errors import JudgerError
     from policy.errors import ConfigError
     from train.rl.reward import JudgeLost, Rewards
 
+    access = JudgeAccess.of(options)
+    rewards = Rewards(access.connect(), wait=options.judge_wait, say=lambda text: print(text, file=sys.stderr))
     try:
-        rewards = Rewards(connect(options.addr), wait=options.judge_wait, say=lambda text: print(text, file=sys.stderr))
-        asyncio.run(rewards.ready())
+        judge_id = asyncio.run(rewards.who())
     except (JudgeLost, JudgerError) as error:
-        raise ConfigError(f"--addr {options.addr}: {error}") from error
-    return rewards
+        raise ConfigError(f"--addr {access.address}: {error}") from error
+    if access.judge_id not in (None, judge_id):
+        raise ConfigError(f"--judge-id: the judge at {access.address} is {judge_id}, not {access.judge_id}")
+    rewards.client = access.model_copy(update={"judge_id": judge_id}).connect()
+    return rewards, judge_id
 
 
 def _check_sizes(settings: Any, algo: str) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from statistics import fmean
+from typing import Any
 
 import torch
 
+from judger.errors import JudgerError
 from policy.rollouts import Task
 from train.rl.episodes import Episodes, Order, seed_of
-from train.rl.reward import FOREIGN, Judged, Rewards, by_role
+from train.rl.reward import Judged, JudgeLost, Rewards, by_role
 from train.rl.watch import watch
 
-__all__ = ["Batch", "collect", "figures", "means", "orders_of", "tasks_of"]
+__all__ = ["Batch", "collect", "collect_shared", "figures", "means", "orders_of", "tasks_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,43 @@ class Batch:
     judged: tuple[Judged, ...]
     seconds: float
     alone: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """What one process tells the others when it can't go on."""
+
+    reason: str
+
+
+async def collect_shared(
+    episodes: Episodes, rewards: Rewards, orders: Sequence[Order], accelerator: Any
+) -> tuple[Batch, ...]:
+    """This process's episodes, and then the batches of all processes, in their order.
+
+    Raises JudgeLost in every process where one of them lost its judge: none is left waiting for another.
+    """
+    lost: JudgeLost | JudgerError | None = None
+    found: Batch | _Lost
+    try:
+        found = await collect(episodes, rewards, orders)
+    except (JudgeLost, JudgerError) as error:
+        lost, found = error, _Lost(str(error))
+    if accelerator.num_processes == 1:
+        batches = [found]
+    else:
+        from accelerate.utils import gather_object
+
+        # In a thread of its own, so that the event loop stays free to keep the judge's connection alive.
+        batches = await asyncio.to_thread(gather_object, [found])
+    if lost is not None:
+        raise lost
+    for number, batch in enumerate(batches):
+        if isinstance(batch, _Lost):
+            raise JudgeLost(f"process {number}: {batch.reason}")
+    # Whether a judge reads a task's language is seen in all reports together.
+    whole = iter(rewards.settled([one for batch in batches for one in batch.judged]))
+    return tuple(replace(batch, judged=tuple(islice(whole, len(batch.judged)))) for batch in batches)
 
 
 async def collect(episodes: Episodes, rewards: Rewards, orders: Sequence[Order]) -> Batch:
@@ -61,7 +102,7 @@ def figures(judged: Sequence[Judged]) -> dict[str, float]:
     found = {
         "episodes": float(len(judged)),
         "unscored_share": 1.0 - len(scored) / len(judged),
-        "foreign_share": fmean(one.fault == FOREIGN for one in judged),
+        "unread_share": fmean(one.is_unread for one in judged),
         "no_report_share": fmean(not rollout.report for rollout in rollouts),
         "system_failures": float(sum(rollout.blame == "system" for rollout in rollouts)),
         "forced_share": fmean(rollout.status == "forced" for rollout in rollouts),

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from policy.errors import ConfigError
+from train.precision import Precision
 
 __all__ = ["GRPOSettings", "PPOSettings", "RLSettings", "load_rl_settings"]
 
@@ -104,8 +105,21 @@ class RLSettings(_Frozen):
     """Checkpoints kept."""
     seed: int = 0
     """Of task order, sampling and minibatches."""
-    dtype: str = "auto"
-    """The precision the models are loaded in."""
+    precision: Precision = "auto"
+    """Of the passes: bfloat16, float32, or auto, which is bfloat16 on a GPU that computes in it. Weights that are
+    learned are float32 in any case."""
+    attention: str = "sdpa"
+    """The attention of transformers that learns, such as flash_attention_2 where flash-attn is installed."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, a third more time."""
+    packing: bool = False
+    """PPO: sequences one behind the other in a row instead of padded. Worth it with flash_attention_2 alone; other
+    attention works out the whole row's square."""
+    gap_limit: float = Field(default=0.1, gt=0)
+    """The most that a sampled token's log-probability may differ between the model that sampled and the one that
+    learns, in nats, on average over a batch."""
+    on_gap: Literal["stop", "warn"] = "stop"
+    """What to do about a larger gap: end the run with its state saved, or say so and go on."""
     ppo: PPOSettings = PPOSettings()
     """PPO."""
     grpo: GRPOSettings = GRPOSettings()

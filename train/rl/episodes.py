@@ -190,9 +190,9 @@ def _rollout(order: Order, episode: Episode, seat: Seat) -> Rollout:
     blame: Literal["", "policy", "system"] = ""
     if not finished.report:
         # The budget was used up without a report (then the last turn says so), or the policy wrote itself out of its
-        # window. Any other end without a report is the model's backend's.
+        # window. Any other end without a report is the model's backend's, or that of a prompt which never fitted.
         spent = episode.reply is not None and bool(episode.reply.final)
-        blame = "policy" if spent or seat.is_full else "system"
+        blame = "policy" if spent or (seat.is_full and episode.reply is not None) else "system"
     observed = [event for event in episode.events if isinstance(event, Observed)]
     return Rollout(
         order=order,

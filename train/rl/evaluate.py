@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from judger.types import Lane, Options
-from policy.kit import open_shared
 from train.rl.collect import collect, figures, orders_of
 from train.rl.episodes import Episodes
 from train.rl.reward import Judged, Rewards, by_role
@@ -48,7 +47,7 @@ def evaluate(
         orders = orders_of(inputs.tasks, samples, 0, seed)
         found: list[Judged] = []
         try:
-            async with open_shared(inputs.settings) as shared:
+            async with inputs.open_shared() as shared:
                 episodes = Episodes(inputs.settings, shared, sampler)
                 # In slices: an episode that ends lets none of the others wait for a smaller batch.
                 for start in range(0, len(orders), at_once):

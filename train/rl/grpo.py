@@ -11,24 +11,31 @@ import shutil
 import time
 import warnings
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
+from accelerate.utils import DistributedType
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from judger.errors import JudgerError
-from policy.kit import open_shared
+from policy.errors import ConfigError
+from train.precision import compute_dtype, is_mixed, own_dtype, save
+from train.rl.batch import Experience, logprobs_and_entropy, passed, sampled_logprobs
 from train.rl.checkpoint import write_folder
-from train.rl.collect import Batch, collect, figures, orders_of, tasks_of
+from train.rl.collect import Batch, collect_shared, figures, orders_of, tasks_of
 from train.rl.config import RLSettings
 from train.rl.episodes import Episodes, seed_of
+from train.rl.gap import GapExceeded, check_gap, gap_of
+from train.rl.parallel import PATIENCE, Actor, config_of, is_sharded, whole_state
 from train.rl.record import Recorder
 from train.rl.reward import JudgeLost, Rewards
 from train.rl.sampler import Sampler
-from train.rl.setup import Inputs, load_model
+from train.rl.setup import Inputs, load_model, write_reference
 
 __all__ = ["train_grpo"]
 
@@ -49,31 +56,44 @@ def train_grpo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards
     """Train, or go on with, the run in `out`; the folder of the trained model. Raises as `train_ppo` does."""
     from datasets import Dataset
 
+    patience = PATIENCE + timedelta(seconds=rewards.wait)
+    processes = PartialState(cpu=cpu, timeout=patience)
+    if processes.distributed_type == DistributedType.DEEPSPEED:
+        raise ConfigError("judger-train rl: DeepSpeed is not supported; launch it with FSDP2 or DDP")
+    arguments = _arguments(settings, out, inputs, processes.num_processes, patience, cpu=cpu)
     reference = out / "reference"
-    if not reference.exists():
-        begin = load_model(inputs.model, settings.dtype)
-        write_folder(reference, lambda folder: _save(begin, inputs.tokenizer, folder))
-    latest = _latest(out / "checkpoints")
+    with processes.main_process_first():
+        latest = _latest(out / "checkpoints", clean=processes.is_main_process)
+        if processes.is_main_process and not reference.exists():
+            write_reference(inputs, reference)
     cycle = settings.grpo.minibatches * settings.grpo.iterations
     done = int(latest.name.rpartition("-")[2]) // cycle if latest else 0
-    with Recorder(out, step=done, steps=settings.steps) as recorder:
-        rewards.say = recorder.say
-        hook = _Hook(inputs, settings, rewards, recorder)
+    if done >= settings.steps and (out / "model").is_dir():
+        return out / "model"
+    with ExitStack() as stack:
+        recorder = None
+        if processes.is_main_process:
+            recorder = stack.enter_context(Recorder(out, step=done, steps=settings.steps))
+            rewards.say = recorder.say
+        hook = _Hook(inputs, settings, rewards, recorder, cpu=cpu)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*'rollout_func'.*experimental")
             trainer = GRPOTrainer(
-                model=load_model(str(reference), settings.dtype),  # TRL loads its own reference from the same folder
+                # TRL loads its own reference from the same folder.
+                model=load_model(str(reference), attention=settings.attention),
                 reward_funcs=[judged_reward],
-                args=_arguments(settings, out, inputs, cpu=cpu),
+                args=arguments,
                 train_dataset=Dataset.from_list([{"prompt": name} for name in _order(inputs, settings)]),
                 processing_class=inputs.tokenizer,
                 rollout_func=hook.rollout,
                 callbacks=[hook],
             )
+        if trainer.ref_model is not None and not is_sharded(trainer.accelerator):
+            trainer.ref_model.to(compute_dtype(settings.precision, cpu=cpu))
         try:
             if done < settings.steps:
                 trainer.train(resume_from_checkpoint=str(latest) if latest else None)
-        except (JudgeLost, JudgerError):
+        except (JudgeLost, JudgerError, GapExceeded):
             if trainer.state.global_step:
                 trainer._save_checkpoint(trainer.model, trial=None)
                 _mark(Path(trainer.args.output_dir), trainer.state.global_step)
@@ -82,9 +102,14 @@ def train_grpo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards
             hook.close()
         model = trainer.accelerator.unwrap_model(trainer.model)
         if done >= settings.steps and latest:
-            model = load_model(str(latest), settings.dtype)
-        if trainer.accelerator.is_main_process:
-            write_folder(out / "model", lambda folder: _save(model, inputs.tokenizer, folder))
+            model = load_model(str(latest))
+            state = model.state_dict()
+        else:
+            state = whole_state(trainer.model, trainer.accelerator)
+        if processes.is_main_process:
+            dtype = own_dtype(str(reference))
+            write_folder(out / "model", lambda folder: _save(model, inputs.tokenizer, folder, state, dtype))
+        processes.wait_for_everyone()
     return out / "model"
 
 
@@ -96,37 +121,45 @@ def judged_reward(prompts: Sequence[str], judged: Sequence[float | None], **_: A
 class _Hook(TrainerCallback):
     """TRL's rollout hook, and the figures of each step."""
 
-    def __init__(self, inputs: Inputs, settings: RLSettings, rewards: Rewards, recorder: Recorder) -> None:
+    def __init__(
+        self, inputs: Inputs, settings: RLSettings, rewards: Rewards, recorder: Recorder | None, *, cpu: bool
+    ) -> None:
         self._inputs, self._settings, self._rewards, self._recorder = inputs, settings, rewards, recorder
+        self._cpu = cpu
         self._tasks = {task.id: task for task in inputs.tasks}
         self._cycle = settings.grpo.minibatches * settings.grpo.iterations
         self._runner = asyncio.Runner()
         self._stack = AsyncExitStack()
         self._episodes: Episodes | None = None
         self._sampler: Sampler | None = None
-        self._batch: Batch | None = None
+        self._actor: Actor | None = None
+        self._batches: tuple[Batch, ...] = ()
         self._started = 0.0
         self._learned: dict[str, list[float]] = {}
 
     def rollout(self, prompts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
         """`prompts`: each task's id as often as it has episodes. One sequence each, with tool tokens masked out."""
         self._started = time.perf_counter()
-        if self._episodes is None:
-            model = trainer.accelerator.unwrap_model(trainer.model)
-            self._episodes = self._runner.run(self._open(model))
         settings = self._settings
+        if self._episodes is None or self._actor is None:
+            config = config_of(trainer.model.config.name_or_path)
+            self._actor = Actor(trainer.model, trainer.accelerator, settings, config, cpu=self._cpu)
+            self._episodes = self._runner.run(self._open(self._actor.model))
+        self._actor.refresh()
         tasks = [self._tasks[name] for name in prompts[:: settings.group]]
         first = trainer.accelerator.process_index * len(tasks)
         step = trainer.state.global_step // self._cycle
         # TRL shuffles the batch by the global random state, which a resumed run would have elsewhere.
         torch.manual_seed(seed_of(settings.seed, "trl", step, trainer.accelerator.process_index))
         orders = orders_of([tasks[0]] * first + tasks, settings.group, step, settings.seed)[first * settings.group :]
-        self._batch = self._runner.run(collect(self._episodes, self._rewards, orders))
+        self._batches = self._runner.run(collect_shared(self._episodes, self._rewards, orders, trainer.accelerator))
+        self._learned = {name: [value] for name, value in self._gap(trainer).items()}
+        batch = self._batches[trainer.accelerator.process_index]
         fields: dict[str, list[Any]] = {
             name: [] for name in ("prompt_ids", "completion_ids", "logprobs", "env_mask", "judged")
         }
         end = self._inputs.tokenizer.eos_token_id
-        for one in self._batch.judged:
+        for one in batch.judged:
             last = one.rollout.sequences[-1] if one.rollout.sequences else None
             # TRL wants a completion of every prompt: an episode without one is a masked token without a reward.
             fields["prompt_ids"].append(last.prompt_ids if last else [end])
@@ -136,9 +169,33 @@ class _Hook(TrainerCallback):
             fields["judged"].append(one.value if last else None)
         return fields
 
+    def _gap(self, trainer: GRPOTrainer) -> dict[str, float]:
+        """How far sampler and learner are apart on what was just sampled by all processes."""
+        experiences = [
+            Experience(sequence, 0.0)
+            for batch in self._batches
+            for one in batch.judged
+            for sequence in one.rollout.sequences
+        ]
+        if not experiences:
+            return {}
+        sampled, valid = sampled_logprobs(experiences, trainer.accelerator.device)
+        temperature = self._settings.temperature
+        with torch.no_grad():
+            learned = passed(
+                experiences,
+                lambda micro: logprobs_and_entropy(trainer.model, micro, temperature)[0],
+                sampled,
+                self._settings,
+                trainer.accelerator,
+            )
+        found = gap_of(sampled, learned, valid)
+        check_gap(found, self._settings, self._rewards.say)
+        return found
+
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         """Write our line when a batch has been learned from."""
-        if self._batch is None or logs is None or not state.is_world_process_zero or "train_runtime" in logs:
+        if not self._batches or logs is None or self._recorder is None or "train_runtime" in logs:
             return
         for name, ours in _FROM_TRL.items():
             if name in logs and logs[name] == logs[name]:
@@ -146,17 +203,17 @@ class _Hook(TrainerCallback):
         if state.global_step % self._cycle:
             return
         learned = {name: sum(values) / len(values) for name, values in self._learned.items()}
-        found = figures(self._batch.judged)
+        found = figures([one for batch in self._batches for one in batch.judged])
         if "kl_token" in learned:
             learned["kl"] = learned["kl_token"] * found["sampled_tokens"]
         seconds = time.perf_counter() - self._started
         times = {
             "seconds": seconds,
-            "seconds/episodes": self._batch.seconds,
-            "judge_share": self._batch.alone / seconds,
+            "seconds/episodes": max(batch.seconds for batch in self._batches),
+            "judge_share": max(batch.alone for batch in self._batches) / seconds,
         }
         self._recorder.write(state.global_step // self._cycle, found | learned | times)
-        self._batch, self._learned = None, {}
+        self._batches, self._learned = (), {}
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The checkpoint is on the disk."""
@@ -174,7 +231,7 @@ class _Hook(TrainerCallback):
         self._sampler = Sampler(
             model, self._inputs.tokenizer, temperature=settings.temperature, turn_tokens=settings.turn_tokens
         )
-        shared = await self._stack.enter_async_context(open_shared(self._inputs.settings))
+        shared = await self._stack.enter_async_context(self._inputs.open_shared())
         return Episodes(self._inputs.settings, shared, self._sampler)
 
 
@@ -184,15 +241,23 @@ def _order(inputs: Inputs, settings: RLSettings) -> list[str]:
     return [task.id for tasks in steps for task in tasks]
 
 
-def _arguments(settings: RLSettings, out: Path, inputs: Inputs, *, cpu: bool) -> GRPOConfig:
+def _arguments(
+    settings: RLSettings, out: Path, inputs: Inputs, processes: int, patience: timedelta, *, cpu: bool
+) -> GRPOConfig:
     grpo = settings.grpo
     cycle = grpo.minibatches * grpo.iterations
-    micro = max(size for size in range(1, grpo.micro_episodes + 1) if settings.episodes // grpo.minibatches % size == 0)
+    if settings.tasks_per_step % processes or settings.episodes // processes % grpo.minibatches:
+        raise ConfigError(
+            f"settings: tasks_per_step must be a multiple of the {processes} processes, "
+            "and grpo.minibatches divide each one's episodes"
+        )
+    own = settings.episodes // processes  # of each process
+    micro = max(size for size in range(1, grpo.micro_episodes + 1) if own // grpo.minibatches % size == 0)
     return GRPOConfig(
         output_dir=str(out / "checkpoints"),
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=settings.episodes // grpo.minibatches // micro,
-        steps_per_generation=settings.episodes // micro,
+        gradient_accumulation_steps=own // grpo.minibatches // micro,
+        steps_per_generation=own // micro,
         num_generations=settings.group,
         num_iterations=grpo.iterations,
         max_steps=settings.steps * cycle,
@@ -218,13 +283,14 @@ def _arguments(settings: RLSettings, out: Path, inputs: Inputs, *, cpu: bool) ->
         disable_tqdm=True,
         seed=settings.seed,
         use_cpu=cpu,
-        bf16=False,
-        gradient_checkpointing=False,
+        bf16=is_mixed(settings.precision, cpu=cpu),
+        gradient_checkpointing=settings.gradient_checkpointing,
+        ddp_timeout=round(patience.total_seconds()),
     )
 
 
-def _save(model: Any, tokenizer: Any, folder: Path) -> None:
-    model.save_pretrained(folder)
+def _save(model: Any, tokenizer: Any, folder: Path, state: dict[str, Any], dtype: str) -> None:
+    save(model, folder, dtype=dtype, state=state)
     tokenizer.save_pretrained(folder)
 
 
@@ -232,12 +298,12 @@ def _mark(checkpoints: Path, step: int) -> None:
     (checkpoints / f"checkpoint-{step}" / _WHOLE).touch()
 
 
-def _latest(checkpoints: Path) -> Path | None:
-    """The newest whole checkpoint; what a crash cut is taken away."""
+def _latest(checkpoints: Path, *, clean: bool) -> Path | None:
+    """The newest whole checkpoint; what a crash cut is taken away, where `clean` says so."""
     found: dict[int, Path] = {}
     for path in checkpoints.glob("checkpoint-*") if checkpoints.is_dir() else ():
         if (path / _WHOLE).exists():
             found[int(path.name.rpartition("-")[2])] = path
-        else:
+        elif clean:
             shutil.rmtree(path)
     return found[max(found)] if found else None

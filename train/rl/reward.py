@@ -1,10 +1,8 @@
 """The terminal reward of an episode: one stream of cases to the judger a batch, open while the episodes still run.
 
-A reward is `JudgeResponse.reward.value` under the mapping of the settings. Where there is none it is None and not a
-number: the episode leaves the batch and is counted. An episode that ended without a report because the policy wrote
-none gets 0, what a report earns that does nothing. So does a report that the judge refuses for its language while it
-takes others of the batch: tasks and judge agree on a language, and this is not it. A batch without any that it takes
-says that they do not agree, which is nobody's report; there nothing is learned.
+A reward is `JudgeResponse.reward.value` under the mapping of the settings. Where there is none, `train.outcomes` says
+who caused it: what the policy did is worth its worst, and what it did not leaves the batch (its reward is None, not a
+number) and is counted.
 """
 
 from __future__ import annotations
@@ -17,13 +15,13 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from judger.client import Client
-from judger.errors import DeadlineExceeded, JudgerError, Unavailable
-from judger.types import Case, Judgement, Options, Reason, Role, Score, Unscored
+from judger.errors import DeadlineExceeded, JudgeMismatch, JudgerError, Unavailable
+from judger.types import Case, Judgement, Options, Role, Score
+from train.outcomes import at_worst, floor, is_refused
 from train.rl.episodes import Rollout
 
-__all__ = ["FOREIGN", "JudgeLost", "Judged", "Judging", "Rewards", "by_role"]
+__all__ = ["JudgeLost", "Judged", "Judging", "Rewards", "by_role"]
 
-FOREIGN = "not in the language of the task"
 _OPTIONS = Options()  # no unscored criteria allowed, training lane
 
 
@@ -39,6 +37,8 @@ class Judged:
     value: float | None
     judgement: Judgement | None = None
     fault: str = ""
+    is_unread: bool = False
+    """Whether the report kept the judge from reading it, in part or whole, and so counts there at its worst."""
 
 
 class Rewards:
@@ -49,13 +49,27 @@ class Rewards:
     ) -> None:
         self.client, self.wait, self.options, self.say = client, wait, options, say
 
-    async def ready(self) -> None:
-        """Returns once a judge serves."""
+    async def who(self) -> str:
+        """The judge's id, once one serves."""
         await self.wait_for("does not answer yet")
+        return (await self.client.get_judge()).judge_id
 
     def open(self) -> Judging:
         """A batch: `async with rewards.open() as judging`."""
         return Judging(self)
+
+    def settled(self, judged: list[Judged]) -> list[Judged]:
+        """Rewards that follow from a batch as a whole, be it several processes': those of reports that a judge which
+        reads others of it could not read."""
+        if not any(one.judgement and one.value is not None for one in judged):
+            return judged  # tasks and judge do not fit each other
+        return [self._read_at_worst(one) for one in judged]
+
+    def _read_at_worst(self, judged: Judged) -> Judged:
+        if judged.value is not None or judged.judgement is None:
+            return judged
+        value = at_worst(judged.judgement, judged.rollout.order.task.criteria, self.options.mapping)
+        return judged if value is None else replace(judged, value=value, fault="unread", is_unread=True)
 
     async def wait_for(self, what: str) -> None:
         """Returns once a judge serves. Raises JudgeLost."""
@@ -97,7 +111,7 @@ class Judging:
         """Send the report of a rollout, if it has one."""
         self._rollouts[position] = rollout
         task = rollout.order.task
-        if rollout.report:
+        if rollout.report.strip():
             name = f"{task.id}/{rollout.order.number}"
             self._cases[position] = Case(id=name, query=task.query, report=rollout.report, criteria=task.criteria)
             self._queue.put_nowait(position)
@@ -108,10 +122,7 @@ class Judging:
         self._queue.put_nowait(None)
         await self._task
         self.seconds_alone = time.perf_counter() - started
-        judged = [self._judged(position) for position in sorted(self._rollouts)]
-        if not any(one.judgement and one.value is not None for one in judged):
-            return judged
-        return [replace(one, value=0.0, fault=FOREIGN) if _is_foreign(one) else one for one in judged]
+        return self._rewards.settled([self._judged(position) for position in sorted(self._rollouts)])
 
     async def _run(self) -> None:
         failures = 0
@@ -143,22 +154,20 @@ class Judging:
         stream = self._rewards.client.judge_stream(source(), self._rewards.options, in_flight=512)
         async with aclosing(stream) as answers:
             async for number, answer in answers:
+                if isinstance(answer, JudgeMismatch):
+                    raise answer  # another judge's rewards are those of another run
                 self._answers[order[number]] = answer
 
     def _judged(self, position: int) -> Judged:
         rollout, answer = self._rollouts[position], self._answers.get(position)
-        if not rollout.report:
-            return Judged(rollout, 0.0 if rollout.blame == "policy" else None, None, rollout.reason)
+        least = floor(rollout.order.task.criteria)
+        if not rollout.report.strip():
+            return Judged(rollout, least if rollout.blame == "policy" else None, None, rollout.reason)
         if isinstance(answer, Judgement):
             return Judged(rollout, answer.reward.value, answer, "" if answer.reward.value is not None else "unscored")
-        return Judged(rollout, None, None, f"{type(answer).__name__}: {answer}")
-
-
-def _is_foreign(judged: Judged) -> bool:
-    """Whether the judge could not read the report, and for that reason alone."""
-    results = [verdict.result for verdict in judged.judgement.verdicts] if judged.judgement else []
-    reasons = {result.reason for result in results if isinstance(result, Unscored)}
-    return judged.value is None and reasons == {Reason.UNSUPPORTED_LANGUAGE}
+        assert answer is not None  # the stream has ended: each report has its answer
+        fault = f"{type(answer).__name__}: {answer}"
+        return Judged(rollout, least, None, fault, True) if is_refused(answer) else Judged(rollout, None, None, fault)
 
 
 def by_role(judged: Judged) -> dict[str, float]:

@@ -169,9 +169,10 @@ class Seat:
         self._replies += 1
         return hermes.completion(
             self._sampler.tokenizer,
+            ids,
             written.ids,
             has_ended=written.has_ended,
-            prompt_tokens=len(ids),
+            tools=tools,
             id_prefix=f"call_{self._replies}",
             logprobs=written.logprobs,
         )

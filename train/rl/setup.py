@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +15,12 @@ from judger.engines.find import check_model
 from judger.errors import InvalidRequest
 from policy.config import Settings, load_settings
 from policy.errors import ConfigError
+from policy.kit import Shared, open_shared
 from policy.rollouts import Task, read_tasks
 from train.rl.config import RLSettings
-from train.rl.template import check_template
+from train.templates import check_template, take_up
 
-__all__ = ["Inputs", "check_same_run", "load_inputs", "load_model", "read_rl_tasks"]
+__all__ = ["Inputs", "check_same_run", "load_inputs", "load_model", "read_rl_tasks", "write_reference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +31,37 @@ class Inputs:
     tokenizer: Any
     tasks: list[Task]
     settings: Settings
+    search_key: str | None = field(default=None, repr=False)
+    """Of the search service that the settings name."""
+
+    def open_shared(self) -> AbstractAsyncContextManager[Shared]:
+        """What all episodes share: the index or the search service, the web, MCP servers."""
+        return open_shared(self.settings, search_key=self.search_key)
 
 
-def load_inputs(model: str, tasks: Path, settings: Path | None) -> Inputs:
-    """Raises ConfigError with every fault of the first thing that is wrong."""
+def load_inputs(
+    model: str,
+    tasks: Path,
+    settings: Path | None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    chat_template: str | None = None,
+    eos_token: str | None = None,
+) -> Inputs:
+    """Raises ConfigError with every fault of the first thing that is wrong.
+
+    `environ` holds the search service's key under the name that the settings give.
+    """
     checked = read_rl_tasks(tasks)
     agent = load_settings(settings)
+    key = (environ or {}).get(agent.search.api_key_env)
+    if agent.search.provider != "local":
+        from policy.web.providers import check_search
+
+        check_search(agent.search, key)
     if agent.search.index is not None and not agent.search.index.is_file():
         raise ConfigError(f"{settings}: search.index: there is no file {agent.search.index}")
-    return Inputs(model, load_tokenizer(model), checked, agent)
+    return Inputs(model, load_tokenizer(model, chat_template, eos_token), checked, agent, key)
 
 
 def read_rl_tasks(path: Path) -> list[Task]:
@@ -59,7 +86,7 @@ def read_rl_tasks(path: Path) -> list[Task]:
     return tasks
 
 
-def load_tokenizer(model: str) -> Any:
+def load_tokenizer(model: str, chat_template: str | None = None, eos_token: str | None = None) -> Any:
     """The tokenizer of a model folder or hub name, its template fit for the agent. Raises ConfigError."""
     from transformers import AutoTokenizer
 
@@ -70,6 +97,7 @@ def load_tokenizer(model: str) -> Any:
         raise ConfigError(f"--model {model}: no tokenizer can be loaded: {error.reason}") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"--model {model}: no tokenizer can be loaded: {str(error).splitlines()[0]}") from error
+    take_up(tokenizer, chat_template, eos_token)
     if tokenizer.eos_token is None:
         raise ConfigError(f"--model {model}: the tokenizer has no eos token")
     if tokenizer.pad_token is None:
@@ -78,27 +106,50 @@ def load_tokenizer(model: str) -> Any:
     return tokenizer
 
 
-def load_model(model: str, dtype: str) -> Any:
-    """The causal model. Raises ConfigError where it can't be loaded, or lacks plain attention."""
-    from transformers import AutoConfig, AutoModelForCausalLM
+def load_model(model: str, dtype: Any = None, attention: str = "sdpa") -> Any:
+    """The causal model, float32 to be learned. Raises ConfigError where it can't be loaded or lacks plain attention."""
+    from transformers import AutoConfig
+
+    from train.precision import load
 
     try:
         config = AutoConfig.from_pretrained(model)
         kinds = set(getattr(config.get_text_config(decoder=True), "layer_types", None) or ["full_attention"])
         if kinds != {"full_attention"}:
             raise ConfigError(f"--model {model}: layers of kind {', '.join(sorted(kinds))}; only full attention works")
-        return AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
-    except (OSError, ValueError) as error:
+        return load(model, dtype=dtype, attention=attention)
+    except (OSError, ValueError, ImportError) as error:
         raise ConfigError(f"--model {model}: cannot be loaded: {str(error).splitlines()[0]}") from error
 
 
-def check_same_run(out: Path, inputs: Inputs, tasks: Path, settings: RLSettings, algo: str) -> None:
-    """Note what a run is started with; refuse to go on with another. More steps alone are no other run."""
+def write_reference(inputs: Inputs, folder: Path) -> None:
+    """The model that a run begins with, in its own precision."""
+    from train.precision import own_dtype, save
+    from train.rl.checkpoint import write_folder
+
+    begin, dtype = load_model(inputs.model), own_dtype(inputs.model)
+
+    def fill(part: Path) -> None:
+        save(begin, part, dtype=dtype)
+        inputs.tokenizer.save_pretrained(part)
+
+    write_folder(folder, fill)
+
+
+def check_same_run(
+    out: Path, inputs: Inputs, tasks: Path, settings: RLSettings, algo: str, *, judge_id: str = ""
+) -> None:
+    """Note what a run is started with; refuse to go on with another. More steps alone are no other run.
+
+    The tasks are what the file holds, whatever it is called, and the judge is who it says it is, wherever it runs.
+    """
     path = out / "settings.json"
     given = {
         "algo": algo,
         "model": inputs.model,
-        "tasks": str(tasks),
+        "template": _digest(f"{inputs.tokenizer.eos_token}\0{inputs.tokenizer.chat_template}".encode()),
+        "tasks": _digest(tasks.read_bytes()),
+        "judge_id": judge_id,
         "agent": inputs.settings.model_dump(mode="json"),
         **settings.model_dump(mode="json"),
     }
@@ -110,4 +161,10 @@ def check_same_run(out: Path, inputs: Inputs, tasks: Path, settings: RLSettings,
                 f"{out}: holds a run with other settings ({', '.join(other)}); give it a folder of its own"
             )
     out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(given, indent=1) + "\n", encoding="utf-8")
+    part = path.with_name(f".{path.name}.{os.getpid()}")  # each process of a run writes the same
+    part.write_text(json.dumps(given, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Literal, TypeVar
 
@@ -17,7 +17,7 @@ from train.tasks.draft import Assessment, Card, Draft, Item
 from train.tasks.templates import TemplateWriter
 from train.tasks.writer import Unwritten
 
-__all__ = ["ChatWriter"]
+__all__ = ["ChatWriter", "ask", "fill"]
 
 _MOST_TOKENS = 4096
 _Reply = TypeVar("_Reply", bound=BaseModel)
@@ -95,30 +95,43 @@ class ChatWriter:
 
     async def _ask(self, prompt: str, kind: type[_Reply]) -> _Reply:
         """The reply as JSON of that kind. Raises Unwritten after a second try, or where the model gives no reply."""
-        messages: list[Message] = [{"role": "user", "content": prompt}]
-        fault = ""
-        for _ in range(2):
-            try:
-                reply = await self._model.complete(messages, (), max_tokens=_MOST_TOKENS)
-            except ModelError as error:
-                raise Unwritten(str(error)) from error
-            try:
-                return kind.model_validate_json(_object(reply.content))
-            except ValidationError as error:
-                fault = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'reply'}: {e['msg']}" for e in error.errors())
-            again = f"That can't be read ({fault}). Send the whole JSON object again."
-            messages += [reply.message(), {"role": "user", "content": again}]
-        raise Unwritten(fault)
+        try:
+            return await ask(self._model, prompt, kind)
+        except ModelError as error:
+            raise Unwritten(str(error)) from error
 
     async def aclose(self) -> None:
         """Close the model's connections."""
         await self._model.aclose()
 
 
-def _fill(name: str, **values: str) -> str:
-    """The prompt with its fields filled in one pass, so that no value can hold a field."""
-    text = files("train.tasks").joinpath(f"prompts/{name}.txt").read_text(encoding="utf-8")
+async def ask(
+    model: Model, prompt: str, kind: type[_Reply], *, tries: int = 2, max_tokens: int = _MOST_TOKENS
+) -> _Reply:
+    """The model's reply as JSON of that kind. What can't be read is said to it and asked for again.
+
+    Raises Unwritten after so many tries, and what the model raises.
+    """
+    messages: list[Message] = [{"role": "user", "content": prompt}]
+    fault = ""
+    for _ in range(tries):
+        reply = await model.complete(messages, (), max_tokens=max_tokens)
+        try:
+            return kind.model_validate_json(_object(reply.content))
+        except ValidationError as error:
+            fault = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'reply'}: {e['msg']}" for e in error.errors())
+        again = f"That can't be read ({fault}). Send the whole JSON object again."
+        messages += [reply.message(), {"role": "user", "content": again}]
+    raise Unwritten(fault)
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """A prompt with its fields filled in one pass, so that no value can hold a field."""
     return re.sub(r"\{(\w+)\}", lambda field: values[field.group(1)], text).strip()
+
+
+def _fill(name: str, **values: str) -> str:
+    return fill(files("train.tasks").joinpath(f"prompts/{name}.txt").read_text(encoding="utf-8"), values)
 
 
 def _facts(card: Card) -> str:

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from train.access import JudgeAccess, add_access_flags
+
 if TYPE_CHECKING:
     from train.tasks.build import Plan
     from train.tasks.writer import Writer
@@ -35,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     for name, (default, text) in _AMOUNTS.items():
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default: {default})")
-    parser.add_argument("--addr", metavar="HOST:PORT", help="the judge of consistency (default: the built-in one)")
+    add_access_flags(parser, required=False, help_="the judge of consistency (default: the built-in one)")
     parser.add_argument("--patience", type=float, default=120.0, metavar="S", help="how long to wait for it")
     parser.add_argument(
         "--agreement", type=float, default=0.6, metavar="X",
@@ -75,8 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _faults(args: argparse.Namespace) -> list[str]:
     """What is wrong with the usage, a line each."""
-    from judger.client import connect
-    from judger.errors import InvalidRequest
+    from policy.errors import ConfigError
     from train.world.size import SIZES
 
     most = SIZES[args.size].most
@@ -90,11 +91,13 @@ def _faults(args: argparse.Namespace) -> list[str]:
         faults.append("--agreement: must lie in [0, 1]")
     if args.patience <= 0:
         faults.append("--patience: must be above 0 seconds")
-    if args.addr:
-        try:
-            connect(args.addr)  # nothing is sent yet
-        except InvalidRequest as error:
-            faults.append(f"--addr: {error.reason}")
+    try:
+        if args.addr:
+            JudgeAccess.of(args).connect()  # nothing is sent yet
+        elif args.token_file or args.judge_id or args.ca:
+            faults.append("--token-file, --judge-id, --ca: say how to reach a server; give its --addr, too")
+    except ConfigError as error:
+        faults += str(error).splitlines()
     if args.writer == "openai" and not args.model:
         faults.append("--model: the chat model's name is missing")
     if args.writer != "openai" and (args.model or args.base_url):
@@ -114,7 +117,7 @@ async def _make(plan: Plan, args: argparse.Namespace) -> None:
 
     async with (
         _writer(args) as writer,
-        open_judge(args.addr, patience=args.patience, say=say) as judge,
+        open_judge(JudgeAccess.of(args) if args.addr else None, patience=args.patience, say=say) as judge,
     ):
         funnels = await build(plan, writer, judge, say=say)
     show(funnels)

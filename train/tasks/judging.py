@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from judger.client import Client, connect
 from judger.errors import Unavailable
+from train.access import JudgeAccess
 
 __all__ = ["JudgeDown", "local_judge", "open_judge", "wait_for"]
 
@@ -24,18 +25,22 @@ class JudgeDown(Exception):
 
 @asynccontextmanager
 async def open_judge(
-    address: str | None, *, threads: int = 1, patience: float = 120.0, say: Callable[[str], None] = lambda _: None
+    access: JudgeAccess | None,
+    *,
+    threads: int = 1,
+    patience: float = 120.0,
+    say: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Client]:
-    """A client whose judge answers: at `address`, or the built-in judge started for this block alone.
+    """A client whose judge answers: that of `access`, or the built-in judge started for this block alone.
 
     Raises JudgeDown after `patience` seconds.
     """
-    if address is None:
+    if access is None:
         async with local_judge(threads=threads, patience=patience) as local, connect(local) as client:
             yield client
         return
-    async with connect(address) as client:
-        await wait_for(client, address, patience, say)
+    async with access.connect() as client:
+        await wait_for(client, access.address, patience, say)
         yield client
 
 

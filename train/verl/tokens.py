@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from policy.errors import ContextFull, ModelError
 from policy.model import Completion, Message, Schema
 from policy.models import hermes
-from policy.trajectory import rendered
+from policy.rendering import rendered
 
 __all__ = ["Builder", "Row", "Server", "ServerModel"]
 
@@ -103,7 +103,7 @@ class ServerModel:
         written = list(output.token_ids)
         row.add(written, sampled=True, logprobs=output.log_probs or None)
         self._note(output)
-        return self._read(written, before, output.log_probs)
+        return self._read(written, row.ids[:before], tools, output.log_probs)
 
     def _row(self, messages: list[Message], tools: list[Schema]) -> Row:
         """The row that the conversation goes on in, with everything in its ids that the model is to see."""
@@ -132,13 +132,16 @@ class ServerModel:
         self.rows.append(row)
         return row
 
-    def _read(self, written: list[int], before: int, logprobs: Sequence[float] | None) -> Completion:
+    def _read(
+        self, written: list[int], prompt: list[int], tools: Sequence[Schema], logprobs: Sequence[float] | None
+    ) -> Completion:
         return hermes.completion(
             self._builder.tokenizer,
+            prompt,
             written,
             has_ended=written[-1] == self._end(),
-            prompt_tokens=before,
-            id_prefix=f"call_{before}",
+            tools=tools,
+            id_prefix=f"call_{len(prompt)}",
             logprobs=logprobs or None,
         )
 

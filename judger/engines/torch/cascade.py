@@ -59,6 +59,7 @@ class Cascade:
         self.cache = KVCache(cache_bytes)
         self.num_forwards = 0
         self.num_tokens = 0
+        self.num_found = 0
         """Tokens computed so far, in all forwards."""
 
     def log_probs(self, trees: Sequence[tuple[Tree, Sequence[int]]], ids: Sequence[int]) -> list[Tensor]:
@@ -141,6 +142,7 @@ class Cascade:
             kept = self.cache.get(key)
             if kept is not None:
                 stored[node] = kept
+                self.num_found += len(node.ids)
         steps = list(self._steps([node for node in forest.order if node not in stored], forest))
         last_use = uses(steps)
         found: dict[Node, Tensor] = {}

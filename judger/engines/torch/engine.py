@@ -226,6 +226,11 @@ class TorchEngine:
             )
         return outcomes
 
+    @property
+    def prefix_tokens(self) -> tuple[int, int]:
+        """(tokens of prompts found kept from earlier cases, tokens computed)."""
+        return self._cascade.num_found, self._cascade.num_tokens
+
     def close(self) -> None:
         self._cascade.cache.clear()
 

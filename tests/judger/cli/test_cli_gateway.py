@@ -9,7 +9,7 @@ import subprocess
 import httpx
 import pytest
 
-from tests.judger.cli.conftest import JUDGER, SCRIPTED, serving
+from tests.judger.cli.conftest import JUDGER, SCRIPTED, make_certificate, serving
 
 CASE = {"report": "The sky is blue.", "criteria": [{"text": "[[fully]]"}]}
 
@@ -101,3 +101,16 @@ def test_the_decisions_engine_says_what_it_needs(run, tmp_path):
     ran = run("score", cases, "--engine", "decisions", "--model", "m")
     assert ran.code == 2
     assert "--base-url" in ran.err
+
+
+@pytest.mark.parametrize("command", ["gateway", "ui"])
+def test_a_wrong_key_of_its_certificate_is_said_to_be_that(run, tmp_path, command):
+    cert, _ = make_certificate(tmp_path, "a")
+    _, other = make_certificate(tmp_path, "b")
+    flags = ["--addr", "localhost:1", "--listen", "127.0.0.1:8080", "--tls-cert", cert, "--tls-key"]
+    ran = run(command, *flags, other)
+    assert (ran.code, ran.err.splitlines()[-1]) == (
+        2,
+        f"judger: --tls-key: {other} is not the private key of the certificate in {cert}",
+    )
+    assert "--tls-key" in run(command, *flags, tmp_path / "none.key").err

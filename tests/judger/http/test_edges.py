@@ -229,8 +229,8 @@ class Endless:
     def __init__(self) -> None:
         self.is_left = False
 
-    async def check(self, call: Call) -> None:
-        pass
+    async def check(self, call: Call) -> str:
+        return call.host
 
     async def judge_group(self, request: pb.JudgeGroupRequest, call: Call) -> AsyncGenerator[pb.JudgeResponse, None]:
         try:

@@ -33,7 +33,7 @@ def ui(*argv: object) -> Iterator[str]:
         yield line.split()[-1]
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     assert process.returncode == 0
 
 
@@ -41,7 +41,7 @@ def judged(folder: Path, *rows: dict) -> list[str]:
     """The lines of a run of these cases."""
     source, out = write(folder / "cases.jsonl", *rows), folder / "made.jsonl"
     command = [*JUDGER, "filter", str(source), "-o", str(out), "--min-reward", "-9", "--keep-unscored", "--restart"]
-    subprocess.run([*command, *SCRIPTED], check=True, capture_output=True, timeout=60)
+    subprocess.run([*command, *SCRIPTED], check=True, capture_output=True, timeout=120)
     return out.read_text(encoding="utf-8").splitlines(keepends=True)
 
 
@@ -136,6 +136,6 @@ def test_strangers_pages_and_names_are_refused_and_tokens_are_those_of_grpc(tmp_
 )
 def test_a_setting_that_can_not_be_is_one_line(argv: list[str], said: str) -> None:
     command = [*JUDGER, "ui", *argv, *SCRIPTED]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 2
     assert said in ran.stderr.splitlines()[-1]

@@ -8,6 +8,7 @@
     replies        what endpoints might send, as far as the record of an episode
     arguments      what a model might write into a call, as far
     reports        citations, mathematics and code: resolved, and laid out as a page without anything active
+    commands       for the shell: what they print and change, how they end; each leaves a shell that works
     patches        anchors that say the same or something else, against an oracle (`tests.policy.workspace.edits`)
 
 One JSON object a target: inputs, failures, and the slowest input in seconds of the processor, the first of which loads
@@ -23,6 +24,7 @@ import tempfile
 from pathlib import Path
 
 from tests.policy.fuzz.attack import Found, attack
+from tests.policy.fuzz.commands import missing
 from tests.policy.fuzz.targets import TARGETS
 
 
@@ -35,6 +37,9 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     failed = False
     for name in arguments.targets or TARGETS:
+        if name == "commands" and (reason := missing()):
+            print(json.dumps({"target": name, "inputs": 0, "missing": reason}), flush=True)
+            continue
         found = attack(TARGETS[name], arguments.inputs, arguments.seed)
         kept = _keep(name, found) if found.failures else None
         failed |= kept is not None

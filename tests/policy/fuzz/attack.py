@@ -21,6 +21,8 @@ class Target:
     """Raises where an input has done something else than be read or refused."""
     seconds: float | None = None
     """Of the processor, that an input may take."""
+    close: Callable[[], None] = lambda: None
+    """Ends what was started for the inputs."""
 
 
 @dataclass
@@ -40,6 +42,14 @@ class Found:
 def attack(target: Target, inputs: int, seed: int) -> Found:
     """Give a target so many inputs, and find those that it does not bear."""
     found = Found()
+    try:
+        _attack(target, inputs, seed, found)
+    finally:
+        target.close()
+    return found
+
+
+def _attack(target: Target, inputs: int, seed: int, found: Found) -> None:
     for given in target.inputs(inputs, seed):
         start = time.process_time()
         try:
@@ -52,4 +62,3 @@ def attack(target: Target, inputs: int, seed: int) -> Found:
         if took > found.slowest:
             found.slowest, found.slowest_input = took, given
         found.inputs += 1
-    return found

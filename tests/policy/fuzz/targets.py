@@ -25,8 +25,9 @@ from policy.trajectory import record_of, sequences
 from policy.web import replies
 from policy.whole import loads
 from tests.policy.fuzz.attack import Target
+from tests.policy.fuzz.commands import Shells, commands
 from tests.policy.fuzz.inputs import mutated, report, soup, spliced, value
-from tests.policy.index.made import book, pdf, word
+from tests.policy.index.made import book, pdf, sheets, slides, word
 from tests.policy.web.recorded import ARTICLES, ATOM, DUCK, IDS
 from tests.policy.workspace import edits
 
@@ -176,7 +177,8 @@ TARGETS = {
         _mutations(
             (_PAGE, "a.html"), (b"---\ntitle: T\n---\n# Mill\n\nText.\n\n```\n# no\n```\n", "a.md"), (_TABLE, "a.csv"),
             (b'{"tide": {"Voe": [2.9, null]}, "note": "high"}', "a.json"), (b"Mill\n====\n\nText.\n", "a.rst"),
-            (word("The mill."), "a.docx"), (book(), "a.epub"), (gzip.compress(b"# A\n\nText."), "a.md.gz"),
+            (word("The mill."), "a.docx"), (slides(), "a.pptx"), (sheets(), "a.xlsx"), (book(), "a.epub"),
+            (gzip.compress(b"# A\n\nText."), "a.md.gz"),
         ),
         _file,
     ),
@@ -193,4 +195,5 @@ TARGETS = {
     "arguments": Target(_mutations(b'{"items": ["a", {"b": [1, 2]}]}', _HERMES.encode()), _arguments),
     "reports": Target(_reports, _report, seconds=1),
     "patches": Target(edits.generated, _patch, seconds=1),
+    "commands": Target(commands, (_SHELLS := Shells()).bear, close=_SHELLS.close),
 }  # fmt: skip

@@ -45,6 +45,7 @@ def test_one_bad_byte_costs_one_character():
     data[WEST.encode().find("é".encode())] = 0xFF
     assert decode(bytes(data)).count("\ufffd") <= 2
     assert CHINESE in decode(bytes(data))
+    assert decode("日本".encode() + b"\xff" + "語".encode()) == "日本\ufffd語"  # of a few characters, too
 
 
 def test_utf_16_with_its_mark_is_no_binary_file():

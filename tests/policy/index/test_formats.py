@@ -13,7 +13,7 @@ import pytest
 from policy.cli import main
 from policy.index import formats
 from policy.index.parse import Unreadable
-from tests.policy.index.made import book, word
+from tests.policy.index.made import book, sheets, slides, word
 
 
 def _texts(data, name):
@@ -47,6 +47,73 @@ def test_books_word_documents_and_packed_files_are_read():
     assert ("One", "The first page of the mill's book says when it was built.") in _texts(book(), "a.epub")
     assert any("The mill grinds" in text for _, text in _texts(word("The mill grinds after high water."), "a.docx"))
     assert _texts(gzip.compress(b"# A\n\nText.") * 1, "a.md.GZ") == [("A", "Text.")]
+
+
+def test_a_row_that_is_longer_than_its_head_is_read_to_its_end():
+    assert _texts(b"place,range\nVoe,2.9,a,b,c\n", "a.csv") == [("", "- place: Voe; range: 2.9; a; b; c")]
+    assert _texts(b"place,range\n", "a.csv") == [("", "- place; range")]
+
+
+def test_presentations_are_read_by_slide_with_tables_figures_groups_and_notes():
+    assert _texts(slides(), "a.pptx") == [
+        ("slide 1: Tides at Voe", "High water\nLow water"),
+        ("slide 1: Tides at Voe", "Notes: Say it slowly"),
+        ("slide 2", "- place: Voe; range: 2.9"),
+        ("slide 2", "- Catch: 2020: 3; 2021: 4.5"),
+        ("slide 2", "in a group"),
+    ]
+
+
+def test_workbooks_are_read_by_sheet_and_an_empty_million_rows_take_no_minutes():
+    assert _texts(sheets(), "a.xlsx") == [
+        (
+            "Catch",
+            "- place: Voe; tons: 3; when: 2020-01-02; sum: =B2*2\n"
+            "- place: Sandwick; when: 2020-01-03 04:05:00; sum: True",
+        ),
+        ("Far", "- in the last cell"),
+    ]
+
+
+@pytest.mark.parametrize(("name", "make"), [("a.pptx", slides), ("a.xlsx", sheets), ("a.docx", lambda: word("Mill."))])
+def test_an_office_document_that_is_damaged_or_unpacks_to_too_much_is_refused(name, make, monkeypatch):
+    data = make()
+    for broken in (data[: len(data) // 2], book(), b"PK", b""):
+        with pytest.raises(Unreadable):
+            formats.read(broken, name, "")
+    monkeypatch.setattr(formats, "MAX_BYTES", 300)
+    with pytest.raises(Unreadable, match="unpacks to more than 300 bytes"):
+        formats.read(data, name, "")
+
+
+BOMB = '<!DOCTYPE b [<!ENTITY a0 "ha">' + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12)) + "]>"
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "member", "word"),
+    [
+        ("a.xlsx", sheets, "xl/workbook.xml", "Catch"),
+        ("a.xlsx", sheets, "xl/worksheets/sheet1.xml", "place"),
+        ("a.pptx", slides, "ppt/slides/slide1.xml", "Voe"),
+    ],
+)
+def test_entities_of_a_document_neither_unfold_without_end_nor_read_files(name, make, member, word, tmp_path):
+    (tmp_path / "secret").write_text("told")
+    outside = f'<!DOCTYPE b [<!ENTITY x SYSTEM "file://{tmp_path}/secret">]>'
+    for head, entity in ((BOMB, "&a11;"), (outside, "&x;")):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(make())) as old, zipfile.ZipFile(packed, "w") as new:
+            for each in old.namelist():
+                text = old.read(each).decode("utf-8", "surrogateescape")
+                if each == member:
+                    assert word in text
+                    text = head + text[text.find("?>") + 2 if text.startswith("<?") else 0 :].replace(word, entity)
+                new.writestr(each, text.encode("utf-8", "surrogateescape"))
+        try:
+            assert not any("told" in p.heading + p.text for p in formats.read(packed.getvalue(), name, "").paragraphs)
+        except Unreadable:
+            continue
+        assert head is outside
 
 
 def test_what_unpacks_to_more_than_a_file_may_have_is_refused(monkeypatch):

@@ -96,7 +96,7 @@ def test_a_model_without_a_name_is_refused_before_any_request():
         (b"", "no JSON"),
         (b"null", "no object"),
         (b"[" * 5000, "nested too deeply"),
-        (b'{"error": "overloaded"}', "without choices: overloaded"),
+        (b'{"error": "overloaded"}', "in place of a reply: overloaded"),
         (b'{"choices": [null]}', "without choices"),
         (b'{"choices": [{"message": null}]}', "without a message"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 import pytest
@@ -23,9 +24,14 @@ def workspace(tmp_path):
     return Workspace(tmp_path / "w", max_file_bytes=10_000)
 
 
+def _now(tool):
+    """The tool's `file` to call without a loop."""
+    return lambda *arguments, **named: asyncio.run(tool.file(*arguments, **named))
+
+
 @pytest.fixture
 def file(workspace):
-    return FileTool(workspace, max_chars=200).file
+    return _now(FileTool(workspace, max_chars=200))
 
 
 def test_files_are_written_listed_and_read_by_ranges(file):
@@ -129,11 +135,46 @@ def test_a_missing_file_is_named(file):
 
 def test_a_file_that_is_no_utf8_is_read_but_not_patched(tmp_path):
     (tmp_path / "old.txt").write_bytes(b"caf\xe9 in the harbour, open all day")
-    tool = FileTool(Workspace(tmp_path))
-    assert "in the harbour" in tool.file("read", "old.txt")
+    file = _now(FileTool(Workspace(tmp_path)))
+    assert "in the harbour" in file("read", "old.txt")
     with pytest.raises(ToolError, match="not UTF-8"):
-        tool.file("patch", "old.txt", text="closed", anchor="open")
+        file("patch", "old.txt", text="closed", anchor="open")
     assert (tmp_path / "old.txt").read_bytes().startswith(b"caf\xe9")
+
+
+async def test_the_loop_goes_on_while_a_long_text_is_patched_or_searched(tmp_path):
+    workspace = Workspace(tmp_path)
+    text = "".join(f"The mill at Voe ground {n} barrels in a tide of some height.\n" for n in range(30_000))
+    workspace.write("a.md", text)
+    ticks = 0
+
+    async def tick():
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    tool = FileTool(workspace)
+    before = ticks
+    with pytest.raises(ToolError, match="other words"):
+        await tool.file("patch", "a.md", anchor="The mill at Voe ground 17,171 barrels in a tide", text="Nothing")
+    assert ticks > before + 3
+    before = ticks
+    assert "30000 lines hold" in await tool.file("grep", "a.md", text="barrels")
+    assert ticks > before + 3
+    ticking.cancel()
+
+
+def test_the_words_that_are_known_are_those_of_the_library():
+    from spellchecker import SpellChecker
+
+    from policy.workspace.words import is_slip
+
+    known = SpellChecker(language="en").word_frequency.keys()
+    assert {"height", "causal", "casual"} <= set(known)
+    assert is_slip("heigth", "height")
+    assert not is_slip("causal", "casual")
 
 
 @pytest.fixture

@@ -92,6 +92,8 @@ async def test_files_and_memory_are_limited(shell, tmp_path):
         ("echo '[3:0] $ '; sleep 0.3; (exit 7)", "[3:0] $\n[exit status 7]"),
         ("mkdir gone; cd gone; rmdir ../gone; cd /workspace", "(no output)\n[exit status 0]"),
         ("sleep 100 &\necho on", "on\n[exit status 0]"),
+        ("alias .=false; function . { echo fake; }", "(no output)\n[exit status 0]"),
+        ('bind \'"\\C-e": "echo typed\\n"\' || echo no', "bash: bind: command not found\nno\n[exit status 0]"),
     ],
 )
 async def test_the_number_and_status_of_a_command_never_come_from_the_screen(shell, command, said):

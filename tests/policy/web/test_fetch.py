@@ -7,14 +7,19 @@ import gzip
 import re
 import tracemalloc
 import zlib
+from base64 import b64encode
 from urllib.parse import urlsplit
 
 import pytest
 
 from policy.config import FetchConfig
 from policy.errors import ToolError
+from policy.models.scripted import ScriptedModel, says
+from policy.tools.media import MediaTools
 from policy.web.cache import DiskCache
 from policy.web.fetch import WebReader, is_public, page_key
+from policy.workspace.files import Workspace
+from tests.policy.index.made import book, sheets, slides
 
 HTML = b"<html><head><title>Mill</title></head><body><p>The mill grinds barley by tide.</p></body></html>"
 
@@ -35,9 +40,11 @@ async def web():
 
     readers = []
 
-    def make(cache=None, **config):
+    def make(cache=None, tools=None, **config):
         settings = FetchConfig(enabled=True, **{"seconds": 10, **config})
-        reader = WebReader(settings, cache=cache, resolver=resolver, is_allowed=lambda ip: ip == "127.0.0.2")
+        reader = WebReader(
+            settings, cache=cache, resolver=resolver, is_allowed=lambda ip: ip == "127.0.0.2", tools=tools
+        )
         readers.append(reader)
         return reader
 
@@ -181,18 +188,49 @@ async def test_a_page_that_never_ends_is_given_up(web):
 
 
 @pytest.mark.parametrize(
+    ("make", "kind", "path"),
+    [
+        (slides, "application/vnd.openxmlformats-officedocument.presentationml.presentation", "/download?id=7"),
+        (sheets, "application/octet-stream", "/data/Catch.XLSX"),
+        (book, "application/zip", "/book.epub"),
+    ],
+)
+async def test_documents_of_the_web_are_read_by_what_they_are(web, loopback, make, kind, path):
+    data = make()
+    server = loopback(lambda _: (200, {"content-type": kind}, data), host="127.0.0.2")
+    passages = await web(seconds=60).read(f"http://open.test:{server.port}{path}")
+    assert any("Voe" in p.text or "mill" in p.text for p in passages)
+
+
+@pytest.mark.parametrize(
     ("body", "kind", "reason"),
     [
         (b"\x7fELF\0\0", "application/octet-stream", "is not read"),
         (b"\0\1\2", "text/plain", "binary"),
         (b"", "text/html", "cannot be read"),
         (b"%PDF-1.7 broken", "application/pdf", "broken PDF"),
+        (b"\x89PNG\r\n\x1a\n", "image/png", "no model for that is configured"),
+        (b"OggS", "audio/ogg", "no model for that is configured"),
     ],
 )
 async def test_what_is_no_document_is_an_error_that_names_it(web, loopback, body, kind, reason):
     server = loopback(_ok(body, kind), "127.0.0.2")
     with pytest.raises(ToolError, match=reason):
         await web().read(f"http://open.test:{server.port}/")
+
+
+async def test_a_picture_of_the_web_is_looked_at_where_there_is_a_model_for_it(web, loopback, tmp_path):
+    png = b"\x89PNG\r\n\x1a\n...."
+    server = loopback(_ok(png, "image/png"), host="127.0.0.2")
+    address = f"http://open.test:{server.port}/maps/Voe.png"
+    seeing = ScriptedModel([says("A map of Voe.")])
+    with pytest.raises(ToolError, match="Use `describe_image`"):
+        await web(tools={"image": "describe_image"}).read(address)
+    result = await MediaTools(Workspace(tmp_path), web(), seeing, None).describe_image(address)
+    assert (result.sources[0].location, result.sources[0].key[:10]) == (address, "image-voe-")
+    assert seeing.seen[0][0]["content"][1]["image_url"]["url"] == f"data:image/png;base64,{b64encode(png).decode()}"
+    with pytest.raises(ToolError, match="not on the open internet"):
+        await MediaTools(Workspace(tmp_path), web(), seeing, None).describe_image("http://inside.test/a.png")
 
 
 async def test_identical_addresses_are_fetched_once_while_the_cache_is_fresh(web, loopback, tmp_path):

@@ -19,8 +19,9 @@ class Fixed:
     def __init__(self, logits) -> None:
         self._logits = logits
 
-    def __call__(self, ids, logits_to_keep: int = 0):
-        return SimpleNamespace(logits=self._logits(ids)[:, -logits_to_keep or None :])
+    def __call__(self, ids, logits_to_keep, use_cache):
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        return SimpleNamespace(logits=self._logits(ids)[:, kept])
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -225,3 +226,30 @@ def test_bad_input_is_one_line_and_no_model_is_loaded(
     assert "--tiny width=3: write it as name=number" in refused(capsys, *stage, "width=3")[0]
     assert "--mix page: write it as" in refused(capsys, *stage, SIZES, "--mix", "page")[0]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_base_model_is_fine_tuned_to_the_end_that_its_template_writes(
+    data: Path, model_folder: Path, tmp_path: Path, capsys
+):
+    """As Qwen2.5's base models are: another eos token than the one that ends a reply, and a template without marks."""
+    from transformers import AutoTokenizer
+
+    from train.rl.setup import load_tokenizer
+
+    base = tmp_path / "base"
+    shutil.copytree(model_folder, base)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.eos_token = "<|endoftext|>"
+    tokenizer.chat_template = files("trl").joinpath("chat_templates/qwen2_5.jinja").read_text()
+    tokenizer.save_pretrained(base)
+    command = ["sft", "--data", str(data), "--model", str(base), "--out", str(tmp_path / "out"), *FAST, "--drop-long"]
+    assert main(command) == 2
+    assert "give one that has with --chat-template qwen2_5_training" in capsys.readouterr().err
+    command += ["--chat-template", "qwen2_5_training"]
+    assert main(command) == 2
+    assert "give --eos-token '<|im_end|>'" in capsys.readouterr().err
+    assert main([*command, "--eos-token", "<|im_end|>"]) == 0
+    tuned = load_tokenizer(str(tmp_path / "out"))  # which rl takes as it is
+    end = tuned.convert_tokens_to_ids("<|im_end|>")
+    assert tuned.eos_token_id == end
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "out").generation_config.eos_token_id == [end]

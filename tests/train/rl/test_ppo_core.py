@@ -14,9 +14,9 @@ from accelerate import Accelerator
 from torch import nn
 
 from judger.types import Criterion
+from train.rl.batch import Experience, collate, logprobs_and_entropy, micro_batches
 from train.rl.config import RLSettings
 from train.rl.ppo import core
-from train.rl.ppo.batch import Experience, collate, logprobs_and_entropy, micro_batches
 from train.rl.ppo.critic import Critic, rubric_text
 from train.rl.ppo.learner import Learner
 from train.rl.tokens import Sequence
@@ -36,6 +36,10 @@ class Bigrams(nn.Module):
         return SimpleNamespace(logits=logits if logits_to_keep is None else logits[:, logits_to_keep])
 
 
+STALE = {"gap_limit": 100.0}
+"""For log-probabilities that were made up."""
+
+
 class BigramValues(nn.Module):
     """A value for each last token."""
 
@@ -49,7 +53,7 @@ class BigramValues(nn.Module):
 
 def make_learner(size=6, **settings):
     ppo = {"minibatches": 1, "critic_lr": 0.1, **settings.pop("ppo", {})}
-    checked = RLSettings.model_validate({"lr": 0.1, "kl": 0.0, **settings, "ppo": ppo})
+    checked = RLSettings.model_validate({**STALE, "lr": 0.1, "kl": 0.0, **settings, "ppo": ppo})
     return Learner(Bigrams(size), BigramValues(size), Bigrams(size), checked, Accelerator(cpu=True))
 
 
@@ -96,13 +100,12 @@ def test_the_kl_penalty_falls_on_each_step_and_the_reward_on_the_last():
     assert torch.allclose(found, torch.tensor([[-0.05, 1.05, 0.0]]))
 
 
-def test_whitening_is_over_the_batch_of_all_processes():
+def test_whitening_is_over_all_steps_and_no_padding():
     valid = torch.tensor([[True, True], [True, False]])
-    here, there = torch.tensor([[1.0, 2.0], [3.0, 99.0]]), torch.tensor([[5.0, 6.0], [7.0, 99.0]])
-    moments = core.moments_of(here, valid) + core.moments_of(there, valid)
-    whole = torch.cat([core.whiten(part, valid, moments=moments)[valid] for part in (here, there)])
-    assert whole.mean().item() == pytest.approx(0.0, abs=1e-6)
-    assert whole.var(unbiased=False).item() == pytest.approx(1.0, abs=1e-5)
+    whole = core.whiten(torch.tensor([[1.0, 2.0], [3.0, 99.0]]), valid)
+    assert whole[valid].mean().item() == pytest.approx(0.0, abs=1e-6)
+    assert whole[valid].var(unbiased=False).item() == pytest.approx(1.0, abs=1e-5)
+    assert whole[1, 1] == 0
 
 
 def test_the_kl_controller_steers_towards_its_target():
@@ -252,7 +255,9 @@ def test_the_critic_explains_fresh_episodes_whose_reward_shows_in_their_tokens()
     torch.manual_seed(0)
     tokenizer = make_tokenizer()
     model = make_model(tokenizer, hidden=32).eval()
-    settings = RLSettings.model_validate({"lr": 1e-9, "kl": 0.0, "ppo": {"critic_lr": 3e-3, "value_clip": 10.0}})
+    settings = RLSettings.model_validate(
+        {**STALE, "lr": 1e-9, "kl": 0.0, "ppo": {"critic_lr": 3e-3, "value_clip": 10.0}}
+    )
     learner = Learner(copy.deepcopy(model), Critic.of(model), model, settings, Accelerator(cpu=True))
     random = np.random.default_rng(0)
 
@@ -274,7 +279,7 @@ def test_a_critic_that_sees_the_rubric_explains_what_only_the_rubric_tells():
         tokenizer = make_tokenizer()
         model = make_model(tokenizer, hidden=32).eval()
         ppo = {"critic_lr": 3e-3, "value_clip": 10.0, "critic_sees_rubric": sees_rubric}
-        settings = RLSettings.model_validate({"lr": 1e-9, "kl": 0.0, "ppo": ppo})
+        settings = RLSettings.model_validate({**STALE, "lr": 1e-9, "kl": 0.0, "ppo": ppo})
         learner = Learner(copy.deepcopy(model), Critic.of(model), model, settings, Accelerator(cpu=True))
         random = np.random.default_rng(0)
 
@@ -294,7 +299,9 @@ def test_the_rubric_is_for_the_critic_alone():
     model = make_model(make_tokenizer(), hidden=32).eval()
     moved = []
     for sees_rubric in (False, True):
-        settings = RLSettings.model_validate({"lr": 1e-3, "kl": 0.1, "ppo": {"critic_sees_rubric": sees_rubric}})
+        settings = RLSettings.model_validate(
+            {**STALE, "lr": 1e-3, "kl": 0.1, "ppo": {"critic_sees_rubric": sees_rubric}}
+        )
         policy, reference = copy.deepcopy(model), copy.deepcopy(model)
         learner = Learner(policy, Critic.of(model), reference, settings, Accelerator(cpu=True))
         batch = [

@@ -179,6 +179,9 @@ def test_evaluate_gives_the_mean_reward_with_intervals(files, tiny, judge):
         ("judge", "is not ready"),
         ("settings", "kl: Input should be"),
         ("model", "no tokenizer can be loaded"),
+        ("judge_id", "--judge-id: the judge at"),
+        ("token", "token_file: "),
+        ("search", "brave needs a key in SEARCH_API_KEY"),
         ("other", "other settings (lr)"),
     ],
 )
@@ -203,6 +206,13 @@ def test_bad_input_exits_2_before_any_model_is_loaded(spoil, said, files, tiny, 
             (files / "rl.toml").write_text("kl = -1\n", encoding="utf-8")
         case "model":
             changed["model"] = str(files / "nowhere")
+        case "judge_id":
+            changed["judge_id"] = "another"
+        case "token":
+            changed["token_file"] = str(files / "nowhere")
+            said = "--token-file: "
+        case "search":
+            (files / "settings.json").write_text('{"search": {"provider": "brave"}}', encoding="utf-8")
         case "other":
             (files / "run").mkdir()
             (files / "run/settings.json").write_text('{"lr": 5}', encoding="utf-8")
@@ -232,7 +242,7 @@ async def test_reports_are_judged_while_other_episodes_still_run(scripted_server
 
 async def test_what_cannot_be_scored_is_none_and_counted(scripted_server, tiny, settings, shared):
     task = make_tasks(1)[0]
-    spoiled = type(task)("s", task.query, (type(task.criteria[0])(id="c", text="[[unscored=too_long]] tide"),))
+    spoiled = type(task)("s", task.query, (type(task.criteria[0])(id="c", text="[[unscored=engine_error]] tide"),))
     async with connect(scripted_server.address) as client:
         sampler = Sampler(tiny.model, tiny.tokenizer, turn_tokens=40)
         batch = await collect(
@@ -244,33 +254,9 @@ async def test_what_cannot_be_scored_is_none_and_counted(scripted_server, tiny, 
     assert figures(batch.judged)["unscored_share"] == 0.5
 
 
-@pytest.mark.parametrize(("beside", "expected"), [("tide", [0.0, 1.0]), (None, [None])])
-async def test_a_report_in_no_language_the_judge_reads_costs_the_policy_where_others_can_be_read(
-    scripted_server, beside, expected
-):
-    base = make_tasks(1)[0]
-    wanted = [type(base)("s", base.query, (type(base.criteria[0])(id="c", text=text),))
-              for text in ("[[unscored=unsupported_language]] tide", beside) if text]  # fmt: skip
-    async with connect(scripted_server.address) as client, Rewards(client).open() as judging:
-        for number, task in enumerate(wanted):
-            judging.add(number, Rollout(order=Order(task, 0, 0), report="The tide is high.", status="done"))
-        judged = await judging.finish()
-    assert [one.value for one in judged] == expected
-    assert figures(judged)["foreign_share"] == expected.count(0.0) / len(expected)
-
-
-async def test_a_missing_report_costs_the_policy_and_a_broken_system_nobody(scripted_server):
-    order = Order(make_tasks(1)[0], 0, 0)
-    async with connect(scripted_server.address) as client, Rewards(client).open() as judging:
-        judging.add(0, Rollout(order=order, blame="policy"))
-        judging.add(1, Rollout(order=order, blame="system"))
-        judged = await judging.finish()
-    assert [one.value for one in judged] == [0.0, None]
-
-
 async def test_a_judge_that_never_answers_is_waited_for_and_then_given_up():
     said: list[str] = []
     async with connect("127.0.0.1:1", max_attempts=1) as client:
         with pytest.raises(JudgeLost):
-            await asyncio.wait_for(Rewards(client, wait=0.2, say=said.append).ready(), 10)
+            await asyncio.wait_for(Rewards(client, wait=0.2, say=said.append).who(), 10)
     assert "waiting for it up to 0.2 s" in said[0]

@@ -97,12 +97,17 @@ async def test_batches_are_full_although_tools_run_between_turns(tiny, settings,
     assert len(sizes) <= 4
 
 
-async def test_a_window_that_is_full_ends_the_episode_by_the_policys_fault(tiny, settings, shared, monkeypatch):
+async def test_a_window_that_the_policy_fills_is_its_fault_and_a_prompt_that_never_fitted_is_not(
+    tiny, settings, shared
+):
     sampler = Sampler(tiny.model, tiny.tokenizer, turn_tokens=60)
-    sampler.window = 20
-    (rollout,) = await Episodes(settings, shared, sampler).run(orders(1))
+    (whole,) = await Episodes(settings, shared, sampler).run(orders(1))
+    first = len(whole.sequences[0].prompt_ids)
+    for window, blame in ((20, "system"), (first + 5, "policy")):
+        sampler.window = window
+        (rollout,) = await Episodes(settings, shared, sampler).run(orders(1))
+        assert (rollout.blame, rollout.report, bool(rollout.sequences)) == (blame, "", blame == "policy")
     sampler.close()
-    assert (rollout.blame, rollout.report, rollout.sequences) == ("policy", "", ())
 
 
 async def test_identical_queries_are_answered_once(tiny, settings, shared):

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from tests.benchmarks.world_reward import CORRUPTIONS, auc, good, make_tasks, rewards
+from train.access import JudgeAccess
 from train.tasks.judging import JudgeDown, open_judge
 
 
@@ -30,7 +31,7 @@ async def test_the_built_in_judge_rewards_who_answers_and_not_who_copies_or_stuf
     assert auc(earned["good"], [value for name in CORRUPTIONS for value in earned[name]]) >= 0.9, earned
     # Gone with its block.
     with pytest.raises(JudgeDown, match="no judge answered"):
-        async with open_judge(address, patience=0.2):
+        async with open_judge(JudgeAccess(address=address), patience=0.2):
             pass
 
 

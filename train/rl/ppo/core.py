@@ -1,7 +1,7 @@
 """PPO's arithmetic: pure functions over (sequences, steps) tensors, a step being one token that the policy sampled.
 
 Schulman et al. 2017 (arXiv 1707.06347), GAE 2016 (arXiv 1506.02438), value clipping and KL control as in Ziegler et al.
-2019 (arXiv 1909.08593). Tool tokens are no steps: they were taken out before (`train.rl.ppo.batch`).
+2019 (arXiv 1909.08593). Tool tokens are no steps: they were taken out before (`train.rl.batch`).
 """
 
 from __future__ import annotations
@@ -37,20 +37,11 @@ def gae(rewards: Tensor, values: Tensor, valid: Tensor, *, gamma: float, lam: fl
     return advantages, (advantages + values) * valid
 
 
-def whiten(advantages: Tensor, valid: Tensor, *, moments: Tensor | None = None) -> Tensor:
-    """Mean 0 and variance 1 over all steps. `moments`: (count, sum, sum of squares) over all processes."""
-    count, total, squares = (moments_of(advantages, valid) if moments is None else moments).unbind()
-    mean = total / count
-    variance = (squares / count - mean**2).clamp(min=0.0)
-    return (advantages - mean) * torch.rsqrt(variance + 1e-8) * valid
-
-
-def moments_of(values: Tensor, valid: Tensor) -> Tensor:
-    """(count, sum, sum of squares) of the valid values, which add up over processes."""
-    chosen = values[valid].double()
-    return torch.stack(
-        [torch.tensor(float(chosen.numel()), device=chosen.device).double(), chosen.sum(), (chosen**2).sum()]
-    ).to(values.dtype)
+def whiten(advantages: Tensor, valid: Tensor) -> Tensor:
+    """Mean 0 and variance 1 over all steps."""
+    chosen = advantages[valid].double()
+    mean, variance = chosen.mean(), chosen.var(unbiased=False)
+    return ((advantages - mean) * torch.rsqrt(variance + 1e-8) * valid).to(advantages.dtype)
 
 
 def policy_loss(new: Tensor, old: Tensor, advantages: Tensor, clip: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,13 +11,17 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from judger.types import Criterion
-from train.rl.ppo.batch import Micro
+from train.precision import without_dropout
+from train.rl.batch import Micro
 
 __all__ = ["Critic", "averaged", "rubric_text", "values"]
 
 
 class Critic(nn.Module):
-    """`backbone` is a transformer of transformers without its language head. Dropout is off, training or not."""
+    """`backbone` is a transformer of transformers without its language head. Dropout is off, training or not.
+
+    The head computes in its own precision: a bfloat16 value is right to 0.4% alone.
+    """
 
     def __init__(self, backbone: nn.Module, hidden: int) -> None:
         super().__init__()
@@ -26,15 +30,9 @@ class Critic(nn.Module):
         self.head = nn.Linear(hidden, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        for module in self.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = 0.0
-        config = getattr(backbone, "config", None)
-        if config is not None and hasattr(config, "attention_dropout"):
-            config.attention_dropout = 0.0
-            for module in backbone.modules():
-                if hasattr(module, "attention_dropout"):
-                    module.attention_dropout = 0.0
+        without_dropout(self)
+        # The layers by which FSDP shards.
+        self._no_split_modules = list(getattr(backbone, "_no_split_modules", None) or [])
 
     @classmethod
     def of(cls, policy: Any) -> Critic:
@@ -42,16 +40,17 @@ class Critic(nn.Module):
         backbone = copy.deepcopy(policy.base_model)
         return cls(backbone, policy.config.get_text_config(decoder=True).hidden_size)
 
-    def forward(self, input_ids: Tensor) -> Tensor:
-        """(B, L) values: at each position, what is still to come after its token."""
-        states = self.backbone(input_ids=input_ids, use_cache=False).last_hidden_state
-        found: Tensor = self.head(states)[..., 0].float()
+    def forward(self, **inputs: Tensor) -> Tensor:
+        """(B, L) values: at each position, what is still to come after its token. `inputs` are the backbone's."""
+        states = self.backbone(**inputs, use_cache=False).last_hidden_state
+        with torch.autocast(states.device.type, enabled=False):
+            found: Tensor = self.head(states.to(self.head.weight.dtype))[..., 0].float()
         return found
 
 
 def values(critic: nn.Module, micro: Micro) -> Tensor:
     """(B, T) values before each sampled token, 0 in the padding."""
-    found: Tensor = critic(micro.ids).gather(1, micro.places) * micro.valid
+    found: Tensor = critic(**micro.inputs)[micro.lines[:, None], micro.places] * micro.valid
     return found
 
 

@@ -14,11 +14,13 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from train.rl.batch import Experience, Micro, collate, dealt, logprobs_and_entropy, passed, sampled_logprobs
 from train.rl.collect import means
 from train.rl.config import RLSettings
 from train.rl.episodes import seed_of
+from train.rl.gap import check_gap, gap_of
+from train.rl.parallel import hold_still, is_sharded
 from train.rl.ppo import core
-from train.rl.ppo.batch import Experience, Micro, collate, logprobs_and_entropy, micro_batches, padded
 from train.rl.ppo.critic import averaged, parameters_of, values
 
 __all__ = ["Learner"]
@@ -41,38 +43,48 @@ class _Read:
 class Learner:
     """Holds policy, critic and its average, frozen reference and both optimizers.
 
-    Policy and critic may be wrapped for data parallelism; every process brings its own experiences, and advantages are
-    whitened and losses averaged over all of them.
+    Every process is given the whole batch and passes its share of it through the models; what it finds is shared, so
+    that figures, advantages and steps are those of one process that did all of it.
     """
 
     def __init__(
-        self, policy: Any, critic: nn.Module, reference: Any, settings: RLSettings, accelerator: Accelerator
+        self,
+        policy: Any,
+        critic: nn.Module,
+        reference: Any,
+        settings: RLSettings,
+        accelerator: Accelerator,
+        say: Callable[[str], None] = print,
     ) -> None:
-        self.settings, self.accelerator = settings, accelerator
+        self.settings, self.accelerator, self.say = settings, accelerator, say
         adam: dict[str, Any] = {"betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.0}
         optimizer = torch.optim.AdamW(parameters_of(policy), lr=settings.lr, **adam)
         critic_optimizer = torch.optim.AdamW(parameters_of(critic), lr=settings.ppo.critic_lr, **adam)
-        self.policy, self.critic, self.optimizer, self.critic_optimizer = accelerator.prepare(
-            policy, critic, optimizer, critic_optimizer
-        )
+        # One after the other: FSDP2 takes a model with its optimizer.
+        self.policy, self.optimizer = accelerator.prepare(policy, optimizer)
+        self.critic, self.critic_optimizer = accelerator.prepare(critic, critic_optimizer)
         self.average: AveragedModel | None = None
         if settings.ppo.critic_average:
             self.average = averaged(accelerator.unwrap_model(self.critic), settings.ppo.critic_average)
-        self.reference = reference.to(accelerator.device).eval().requires_grad_(False)
+        self.reference = hold_still(reference, accelerator)
         self.kl = core.KLController(settings.kl, target=settings.ppo.kl_target, horizon=settings.ppo.kl_horizon)
 
     def update(self, experiences: Sequence[Experience], step: int) -> dict[str, float]:
-        """Learn from a batch; its figures. `step` counts from 0, and with the seed decides the order of minibatches."""
+        """Learn from a batch; its figures. `step` counts from 0, and with the seed decides the order of minibatches.
+
+        Raises GapExceeded before anything is learned where sampler and learner are too far apart.
+        """
         settings = self.settings
         # The critic's view of the same steps.
         seen = [one.with_rubric() for one in experiences] if settings.ppo.critic_sees_rubric else experiences
         read, figures = self._read(experiences, seen)
+        check_gap(figures, settings, self.say)
         self._set_rates(step - settings.ppo.critic_warmup)
         both = partial(self._learn_policy, experiences, read, step), partial(self._learn_values, seen, read, step)
         for steps in self._run(both):
             figures |= means(steps)
         # The coefficient for the next batch follows from this one.
-        self.kl.update(figures["kl"], len(experiences) * self.accelerator.num_processes)
+        self.kl.update(figures["kl"], len(experiences))
         return figures
 
     def _run(self, parts: Sequence[Callable[[], _Steps]]) -> list[_Steps]:
@@ -86,28 +98,25 @@ class Learner:
 
     @torch.no_grad()
     def _read(self, experiences: Sequence[Experience], seen: Sequence[Experience]) -> tuple[_Read, dict[str, float]]:
-        """Log-probabilities of the reference, values, advantages; the policy's own are those it was sampled with."""
-        device = self.accelerator.device
-        sampled = [[p for p, m in zip(one.tokens.logprobs, one.tokens.mask, strict=True) if m] for one in experiences]
-        old, valid = padded(sampled, device)
-        reference, predicted = torch.zeros_like(old), torch.zeros_like(old)
-        for rows in micro_batches(experiences, range(len(experiences)), self.settings.micro_tokens):
-            micro = collate(experiences, rows, device)
-            width = micro.valid.shape[1]
-            reference[rows, :width] = logprobs_and_entropy(self.reference, micro, self.settings.temperature)[0]
+        """Log-probabilities of learner and reference, values, advantages; the old ones are those of the sampling."""
+        settings, accelerator, device = self.settings, self.accelerator, self.accelerator.device
+        old, valid = sampled_logprobs(experiences, device)
         critic = self.critic if self.average is None else self.average
-        for rows in micro_batches(seen, range(len(seen)), self.settings.micro_tokens):
-            micro = collate(seen, rows, device)
-            predicted[rows, : micro.valid.shape[1]] = values(critic, micro)
+
+        def logprobs(model: Any) -> Callable[[Micro], Tensor]:
+            return lambda micro: logprobs_and_entropy(model, micro, settings.temperature)[0]
+
+        learned = passed(experiences, logprobs(self.policy), old, settings, accelerator)
+        reference = passed(experiences, logprobs(self.reference), old, settings, accelerator)
+        predicted = passed(seen, lambda micro: values(critic, micro), old, settings, accelerator)
         rewards = torch.tensor([one.reward for one in experiences], device=device)
-        ppo, coefficient = self.settings.ppo, self.kl.coefficient
-        shaped = core.shaped(rewards, old - reference, valid, coefficient)
+        ppo, coefficient = settings.ppo, self.kl.coefficient
+        kl = (old - reference) * valid
+        shaped = core.shaped(rewards, kl, valid, coefficient)
         advantages, returns = core.gae(shaped, predicted, valid, gamma=ppo.gamma, lam=ppo.lam)
         explained = core.explained_variance(predicted, returns, valid)
         if ppo.whiten:
-            moments = self.accelerator.reduce(core.moments_of(advantages, valid), "sum")
-            advantages = core.whiten(advantages, valid, moments=moments)
-        kl = (old - reference) * valid
+            advantages = core.whiten(advantages, valid)
         figures = {
             "kl": float(kl.sum(1).mean()),
             "kl_token": float(core.masked_mean(kl, valid)),
@@ -115,6 +124,7 @@ class Learner:
             "explained_variance": explained,
             "value_mean": float(core.masked_mean(predicted, valid)),
             "return_mean": float(core.masked_mean(returns, valid)),
+            **gap_of(old, learned, valid),
         }
         return _Read(old, predicted, returns, advantages, valid), figures
 
@@ -162,19 +172,24 @@ class Learner:
     ) -> dict[str, float]:
         """One optimizer step over a minibatch: the mean over its tokens in all processes; its figures."""
         accelerator = self.accelerator
-        groups = list(micro_batches(experiences, rows, self.settings.micro_tokens))
-        count = accelerator.reduce(read.valid[rows].sum().float(), "sum").clamp(min=1)
+        groups = dealt(experiences, rows, self.settings, accelerator)
+        count = read.valid[rows].sum().float().clamp(min=1)
         totals: dict[str, Tensor] = {}
-        for number, group in enumerate(groups):
-            micro = collate(experiences, group, accelerator.device)
-            is_last = number == len(groups) - 1
-            with nullcontext() if is_last else accelerator.no_sync(model):
+        for number, (group, counts) in enumerate(groups):
+            micro = collate(experiences, group, accelerator.device, packing=self.settings.packing)
+            # Sharded gradients are shared at every pass: kept back, they would be whole in every process.
+            is_shared = number == len(groups) - 1 or is_sharded(accelerator)
+            with nullcontext() if is_shared else accelerator.no_sync(model):
                 found, parts = loss(micro, (group, slice(0, micro.valid.shape[1])))
                 # Gradients are averaged over processes, so that the sum is brought back by their number.
-                accelerator.backward((found * micro.valid).sum() / count * accelerator.num_processes)
+                share = (found * micro.valid).sum() / count * accelerator.num_processes
+                accelerator.backward(share if counts else share * 0.0)
             for name, part in parts.items():
-                totals[name] = totals.get(name, count.new_zeros(())) + (part.detach() * micro.valid).sum()
-        gradient = accelerator.clip_grad_norm_(parameters_of(model), self.settings.max_grad_norm)
+                one = (part.detach() * micro.valid).sum() * float(counts)
+                totals[name] = totals.get(name, count.new_zeros(())) + one
+        gradient = nn.utils.clip_grad_norm_(parameters_of(model), self.settings.max_grad_norm)
+        if hasattr(gradient, "full_tensor"):
+            gradient = gradient.full_tensor()
         optimizer.step()
         optimizer.zero_grad()
         figures = {name: float(accelerator.reduce(total, "sum") / count) for name, total in totals.items()}

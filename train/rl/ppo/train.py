@@ -1,47 +1,49 @@
 """PPO from top to bottom: episodes, rewards, update, record, checkpoint.
 
 Deviations from the textbook: the critic has its own backbone and may warm up alone; the old log-probabilities are those
-of the sampler, which samples from the very weights; an episode whose history was compacted gives several sequences
-with one reward; tool tokens are no steps.
+of the sampler, which samples from the very weights (what rounding makes of that is watched: `gap`); an episode whose
+history was compacted gives several sequences with one reward; tool tokens are no steps.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType, gather_object
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from judger.errors import JudgerError
-from policy.errors import ConfigError
-from policy.kit import open_shared
 from policy.rollouts import Task
+from train.precision import compute_dtype, own_dtype, save, without_dropout
+from train.rl.batch import Experience
 from train.rl.checkpoint import (
     Checkpoints,
     load_optimizer,
+    optimizer_state,
     random_state,
     restore_random_state,
-    save_optimizer,
     write_folder,
 )
-from train.rl.collect import Batch, collect, figures, orders_of, tasks_of
+from train.rl.collect import collect_shared, figures, orders_of, tasks_of
 from train.rl.config import RLSettings
 from train.rl.episodes import Episodes, seed_of
-from train.rl.ppo.batch import Experience
+from train.rl.gap import GapExceeded
+from train.rl.parallel import Actor, config_of, make_accelerator, whole_state
 from train.rl.ppo.critic import Critic, rubric_text
 from train.rl.ppo.learner import Learner
 from train.rl.record import Recorder
-from train.rl.reward import JudgeLost, Rewards
+from train.rl.reward import Judged, JudgeLost, Rewards
 from train.rl.sampler import Sampler
-from train.rl.setup import Inputs, load_model
+from train.rl.setup import Inputs, load_model, write_reference
 
 __all__ = ["train_ppo"]
 
@@ -53,25 +55,37 @@ class _Run:
     inputs: Inputs
     settings: RLSettings
     learner: Learner
+    actor: Actor
     checkpoints: Checkpoints
     accelerator: Accelerator
 
-    @property
-    def policy(self) -> Any:
-        return self.accelerator.unwrap_model(self.learner.policy)
-
     def save(self, step: int) -> None:
-        """Everything a run needs to go on after `step`."""
-        self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
-            self.checkpoints.save(step, self._write, {"kl_coefficient": self.learner.kl.coefficient})
+        """Everything a run needs to go on after `step`: told by all processes, written by the first."""
+        learner, is_main = self.learner, self.accelerator.is_main_process
+        policy, critic = (whole_state(model, self.accelerator) for model in (learner.policy, learner.critic))
+        states = {
+            "optimizer": optimizer_state(learner.optimizer, keep=is_main),
+            "critic_optimizer": optimizer_state(learner.critic_optimizer, keep=is_main),
+        }
+
+        def write(folder: Path) -> None:
+            # In float32, so that a run that was interrupted goes on from the very weights.
+            self.write_policy(folder / "policy", policy, "float32")
+            save_file(_contiguous(critic), folder / "critic.safetensors")
+            if learner.average is not None:
+                save_file(_contiguous(learner.average.state_dict()), folder / "critic_average.safetensors")
+            for name, state in states.items():
+                save_file(state, folder / f"{name}.safetensors")
+            save_file(random_state(), folder / "random.safetensors")
+
+        if is_main:
+            self.checkpoints.save(step, write, {"kl_coefficient": learner.kl.coefficient})
         self.accelerator.wait_for_everyone()
 
     def restore(self, path: Path) -> int:
-        """The step of a checkpoint, which critic, optimizers and random state are brought to."""
+        """The step of a checkpoint, which optimizers, the critic's average and random state are brought to."""
         state = self.checkpoints.state(path)
         learner = self.learner
-        self.accelerator.unwrap_model(learner.critic).load_state_dict(load_file(path / "critic.safetensors"))
         if learner.average is not None:
             learner.average.load_state_dict(load_file(path / "critic_average.safetensors"))
         load_optimizer(learner.optimizer, path / "optimizer.safetensors")
@@ -80,76 +94,72 @@ class _Run:
         learner.kl.coefficient = state["kl_coefficient"]
         return int(state["step"])
 
-    def _write(self, folder: Path) -> None:
-        save_policy(self.policy, self.inputs.tokenizer, folder / "policy")
-        critic = self.accelerator.unwrap_model(self.learner.critic)
-        save_weights(critic, folder / "critic.safetensors")
-        if self.learner.average is not None:
-            save_weights(self.learner.average, folder / "critic_average.safetensors")
-        save_optimizer(self.learner.optimizer, folder / "optimizer.safetensors")
-        save_optimizer(self.learner.critic_optimizer, folder / "critic_optimizer.safetensors")
-        save_file(random_state(), folder / "random.safetensors")
+    def write_policy(self, folder: Path, state: dict[str, Any], dtype: str) -> None:
+        """A model folder: weights, tokenizer and template."""
+        save(self.accelerator.unwrap_model(self.learner.policy), folder, dtype=dtype, state=state)
+        self.inputs.tokenizer.save_pretrained(folder)
 
 
-def save_weights(model: nn.Module, path: Path) -> None:
-    """All that a model's state_dict holds."""
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
-
-
-def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:
-    """A model folder: weights, tokenizer and template."""
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+def _contiguous(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.contiguous() for name, value in state.items()}
 
 
 def train_ppo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards, *, cpu: bool = False) -> Path:
     """Train, or go on with, the run in `out`; the folder of the trained model.
 
-    Raises ConfigError before anything is loaded, and JudgeLost, or another JudgerError of the judge's connection, with
-    the state saved.
+    Raises ConfigError before anything is loaded, and with the state saved JudgeLost, another JudgerError of the judge's
+    connection, or GapExceeded.
     """
-    accelerator = Accelerator(cpu=cpu)
-    if settings.ppo.critic_average and accelerator.distributed_type in (
-        DistributedType.FSDP,
-        DistributedType.DEEPSPEED,
-    ):
-        raise ConfigError("ppo.critic_average: needs whole weights in every process, which FSDP and ZeRO do not keep")
-    torch.manual_seed(seed_of(settings.seed, "init", accelerator.process_index))
+    accelerator = make_accelerator(settings, cpu=cpu, wait=rewards.wait)
+    torch.manual_seed(seed_of(settings.seed, "init"))
     checkpoints = Checkpoints(out / "checkpoints", settings.keep)
     latest = checkpoints.latest()
-    reference_folder = out / "reference"
-    if latest is None:
-        begin = load_model(inputs.model, settings.dtype)
-        if accelerator.is_main_process:
-            write_folder(reference_folder, lambda folder: save_policy(begin, inputs.tokenizer, folder))
-        accelerator.wait_for_everyone()
-    reference = load_model(str(reference_folder), settings.dtype)
-    policy = load_model(str(latest / "policy" if latest else reference_folder), settings.dtype)
-    learner = Learner(policy, Critic.of(reference), reference, settings, accelerator)
-    run = _Run(inputs, settings, learner, checkpoints, accelerator)
+    folder = out / "reference"
+    if latest is None and accelerator.is_main_process:
+        write_reference(inputs, folder)
+    accelerator.wait_for_everyone()
+    policy = load_model(str(latest / "policy" if latest else folder), attention=settings.attention)
+    critic = Critic.of(policy)
+    if latest:
+        critic.load_state_dict(load_file(latest / "critic.safetensors"))
+    if settings.gradient_checkpointing:
+        for model in (policy, critic.backbone):
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+    reference = load_model(str(folder), compute_dtype(settings.precision, cpu=cpu), settings.attention)
+    learner = Learner(without_dropout(policy).train(), critic.train(), reference, settings, accelerator, rewards.say)
+    actor = Actor(learner.policy, accelerator, settings, config_of(folder), cpu=cpu)
+    run = _Run(inputs, settings, learner, actor, checkpoints, accelerator)
     done = run.restore(latest) if latest else 0
     if done < settings.steps:
         asyncio.run(_steps(run, out, rewards, done))
+    state = whole_state(learner.policy, accelerator)
     if accelerator.is_main_process:
-        write_folder(out / "model", lambda folder: save_policy(run.policy, inputs.tokenizer, folder))
+        write_folder(out / "model", lambda part: run.write_policy(part, state, own_dtype(str(folder))))
+    accelerator.wait_for_everyone()
     return out / "model"
 
 
 async def _steps(run: _Run, out: Path, rewards: Rewards, done: int) -> None:
-    settings, inputs, accelerator = run.settings, run.inputs, run.accelerator
-    sampler = Sampler(run.policy, inputs.tokenizer, temperature=settings.temperature, turn_tokens=settings.turn_tokens)
-    folder = out if accelerator.is_main_process else out / f"process-{accelerator.process_index}"
-    with Recorder(folder, step=done, steps=settings.steps) as recorder:
-        rewards.say = recorder.say
+    settings, inputs = run.settings, run.inputs
+    model = run.actor.model
+    sampler = Sampler(model, inputs.tokenizer, temperature=settings.temperature, turn_tokens=settings.turn_tokens)
+    with ExitStack() as stack:
+        # Figures are of all processes together: one of them records.
+        recorder = None
+        if run.accelerator.is_main_process:
+            recorder = stack.enter_context(Recorder(out, step=done, steps=settings.steps))
+            rewards.say = run.learner.say = recorder.say
         try:
-            async with open_shared(inputs.settings) as shared:
+            async with inputs.open_shared() as shared:
                 episodes = Episodes(inputs.settings, shared, sampler)
                 for step in range(done, settings.steps):
-                    recorder.write(step + 1, await _step(run, episodes, rewards, step))
+                    found = await _step(run, episodes, rewards, step)
+                    if recorder is not None:
+                        recorder.write(step + 1, found)
                     done = step + 1
                     if done % settings.save_every == 0 or done == settings.steps:
                         run.save(done)
-        except (JudgeLost, JudgerError):
+        except (JudgeLost, JudgerError, GapExceeded):
             if done and done % settings.save_every:
                 run.save(done)
             raise
@@ -158,25 +168,35 @@ async def _steps(run: _Run, out: Path, rewards: Rewards, done: int) -> None:
 
 
 async def _step(run: _Run, episodes: Episodes, rewards: Rewards, step: int) -> dict[str, float]:
-    """One batch; its figures."""
+    """One batch; its figures, the same in every process."""
     settings, accelerator = run.settings, run.accelerator
     started = time.perf_counter()
+    run.actor.refresh()
     tasks = tasks_of(run.inputs.tasks, step, settings.tasks_per_step, settings.seed)
     orders = orders_of(tasks, settings.group, step, settings.seed)
-    batch = await collect(episodes, rewards, orders[accelerator.process_index :: accelerator.num_processes])
-    experiences = experiences_of(batch, run.inputs.tokenizer)
-    if not all(gather_object([bool(experiences)])):
-        rewards.say(f"step {step + 1}: no episode of this batch was scored, so nothing was learned from it")
-        learned: dict[str, float] = {}
-    else:
+    mine = orders[accelerator.process_index :: accelerator.num_processes]
+    batches = await collect_shared(episodes, rewards, mine, accelerator)
+    # In the order of the orders, however many processes they were dealt to.
+    by_turn = zip_longest(*(batch.judged for batch in batches))
+    judged = [one for turn in by_turn for one in turn if one is not None]
+    experiences = experiences_of(judged, run.inputs.tokenizer)
+    learned: dict[str, float] = {}
+    if experiences:
         # In a thread of its own, so that the event loop stays free to keep the judge's connection alive.
         learned = await asyncio.to_thread(run.learner.update, experiences, step)
+    else:
+        rewards.say(f"step {step + 1}: no episode of this batch was scored, so nothing was learned from it")
     seconds = time.perf_counter() - started
-    times = {"seconds": seconds, "seconds/episodes": batch.seconds, "judge_share": batch.alone / seconds}
-    return figures(gather_object(list(batch.judged))) | learned | times
+    alone = max(batch.alone for batch in batches)
+    times = {
+        "seconds": seconds,
+        "seconds/episodes": max(batch.seconds for batch in batches),
+        "judge_share": alone / seconds,
+    }
+    return figures(judged) | learned | times
 
 
-def experiences_of(batch: Batch, tokenizer: Any) -> list[Experience]:
+def experiences_of(judged: Sequence[Judged], tokenizer: Any) -> list[Experience]:
     """What is learned from: every sequence of every scored episode."""
 
     @cache
@@ -185,7 +205,7 @@ def experiences_of(batch: Batch, tokenizer: Any) -> list[Experience]:
 
     return [
         Experience(sequence, one.value, rubric(one.rollout.order.task))
-        for one in batch.judged
+        for one in judged
         if one.value is not None
         for sequence in one.rollout.sequences
     ]

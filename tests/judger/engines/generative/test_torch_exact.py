@@ -108,6 +108,7 @@ def test_the_prefix_is_computed_once_and_not_again_while_it_is_cached() -> None:
     assert cascade.num_tokens == tree.tokens == 125
     cascade.log_probs([(tree, range(10))], LABELS)
     assert cascade.num_tokens == 125 + 20
+    assert cascade.num_found == 105
     cold = Cascade(ours, step_tokens=4096, cache_bytes=0)
     cold.log_probs([(tree, range(10)), (tree, range(5))], LABELS)
     assert cold.num_tokens == 125 + 10  # the same report twice in a batch is computed once

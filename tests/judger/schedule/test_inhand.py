@@ -18,8 +18,8 @@ from judger.engines.scripted import ScriptedEngine
 from judger.errors import Overloaded
 from judger.judge import Judge
 from judger.observe.metrics import Metrics
+from judger.schedule.inhand import BytesInHand
 from judger.server.handlers import LONG, beside, handlers
-from judger.server.inhand import BytesInHand
 from judger.server.process import Running
 from judger.server.rpcs import JudgerService
 from judger.types import LIMITS
@@ -68,7 +68,9 @@ async def gated(most: int) -> AsyncIterator[tuple[Any, Gated, Watched]]:
     await server.start()
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield judger_pb2_grpc.JudgerStub(channel), engine, in_hand
+            stub = judger_pb2_grpc.JudgerStub(channel)
+            stub.address = f"127.0.0.1:{port}"
+            yield stub, engine, in_hand
     finally:
         engine.gate.set()
         await judge.close()

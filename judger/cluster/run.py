@@ -1,0 +1,108 @@
+"""`judger serve --ray`: Ray Serve with the judge on it, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from judger.cluster.config import ClusterConfig
+from judger.cluster.hop import APPLICATION
+from judger.errors import EngineError, InvalidRequest
+from judger.types import LIMITS
+
+__all__ = ["MESSAGE_SIZES", "check_ray", "serve_on_ray"]
+
+logger = logging.getLogger(__name__)
+
+MESSAGE_SIZES = dict.fromkeys(
+    ("RAY_SERVE_GRPC_MAX_MESSAGE_SIZE", "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH"), str(LIMITS.message_bytes)
+)
+"""What every node of a cluster should have in its environment: the proxies' limit, 2 GiB without it, and the replicas',
+4 MiB without it where Serve speaks gRPC to them.
+"""
+OBJECT_STORE_BYTES = 512 * 2**20
+"""Of a cluster that is started here: large requests pass through it, and stay for as long as they are judged."""
+ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+def check_ray(config: ClusterConfig) -> None:
+    """Raises InvalidRequest where it can't be served there."""
+    try:
+        import ray.serve  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise InvalidRequest("ray", f"{error.name} is not installed: pip install 'checklist-judger[ray]'") from error
+    if not config.allow_remote:
+        reason = "Ray's proxies listen on every address of this machine; say with --allow-remote that it is meant"
+        raise InvalidRequest("ray", reason)
+
+
+async def serve_on_ray(config: ClusterConfig, *, on_ready: Callable[[str, int], None] | None = None) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    A cluster that was there before goes on, without the judge.
+
+    Args:
+        on_ready: told of the judge_id and the port.
+
+    Raises:
+        InvalidRequest: a setting is wrong.
+        EngineError: no replica has come up.
+    """
+    check_ray(config)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    try:
+        judge_id = await asyncio.to_thread(_start, config)
+        for signal_number in ENDING:
+            loop.add_signal_handler(signal_number, stop.set)
+        if on_ready is not None:
+            on_ready(judge_id, config.port)
+        await stop.wait()
+        logger.info("stopping: running work has %.0f s to finish", config.grace)
+    finally:
+        await asyncio.to_thread(_stop, config)
+
+
+def _start(config: ClusterConfig) -> str:
+    import ray
+    from ray import serve
+
+    from judger.cluster.app import GRPC_FUNCTIONS, build
+
+    here: dict[str, Any] = {"address": config.ray_address}
+    if config.ray_address is None:
+        replicas = config.max_replicas or config.replicas
+        os.environ.update({name: value for name, value in MESSAGE_SIZES.items() if name not in os.environ})
+        here = {
+            "address": "local",  # and none that the environment names
+            "num_cpus": max(os.cpu_count() or 1, math.ceil(replicas * config.cpus_per_replica) + 1),
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "include_dashboard": False,
+        }
+    application = build(config)
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.WARNING, **here)
+        serve.start(
+            grpc_options={"port": config.port, "grpc_servicer_functions": GRPC_FUNCTIONS},
+            http_options={"host": "127.0.0.1", "port": 0},
+        )
+        handle = serve.run(application, name=APPLICATION)  # with no route gRPC would find none, either
+        return str(handle.judge_id.remote().result(timeout_s=60))
+    except (RuntimeError, ConnectionError, TimeoutError) as error:
+        raise EngineError(f"Ray Serve has not started the judge: {error}") from error
+
+
+def _stop(config: ClusterConfig) -> None:
+    import ray
+    from ray import serve
+
+    if ray.is_initialized():
+        serve.delete(APPLICATION)
+        if config.ray_address is None:
+            serve.shutdown()
+        ray.shutdown()

@@ -1,0 +1,1 @@
+"""Code of libraries that no package index has, as it stands there."""

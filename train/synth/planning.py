@@ -1,0 +1,165 @@
+"""Planning in hindsight: a real report's title and abstract become a task and the plan that leads to it.
+
+Step-DeepResearch, arXiv 2512.20491, section 3: results are stripped, so that the task gives nothing away; an episode
+that does not keep to the plan is dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policy.models.scripted import calls, says
+from policy.sources import Source
+from policy.trajectory import Record
+from train.synth import words
+from train.synth.brief import Brief, Dropped, Fact
+from train.synth.checker import Checker
+from train.synth.forms import Plan
+from train.synth.ports import Ports
+from train.synth.seeking import conversation, run_steps
+from train.synth.writer import Prompt
+
+__all__ = ["Planning", "Section", "deviation", "leak", "outline", "stripped"]
+
+NOT_A_REPORT, IN_TASK, IN_PLAN, OFF_PLAN = "not a report", "result in the task", "result in the plan", "not by the plan"
+_SECTIONS = (3, 10)
+_LEAST_WORDS = 250
+_GENERIC = re.compile(
+    r"(?i)(?:\d{1,2}[.)]? *)?(?:introduction|conclusions?|summary|abstract|references|sources|bibliography|contents|"
+    r"appendix|overview|executive summary|notes|see also|page \d+)\W*"
+)
+_RESULT = re.compile(
+    r"(?i)\b(?:we (?:find|found|show|showed|conclude)|results? (?:show|suggest|indicate)s?|increased|decreased|"
+    r"(?:found|shows?|showed|conclude[sd]?|reveal(?:s|ed)?|demonstrate[sd]?) that|outperform\w{0,4}|achieve[sd]?)\b"
+)
+KEPT = 0.75
+"""Share of a plan's steps that an episode has to take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading of a report and the passages below it."""
+
+    heading: str
+    passages: tuple[Source, ...]
+
+
+class Planning:
+    """A task and a plan from each report of the corpus, with an episode that follows the plan."""
+
+    name = "planning"
+    filters = (NOT_A_REPORT, "unreadable", IN_TASK, IN_PLAN, OFF_PLAN)
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    def briefs(self, count: int) -> Sequence[Brief]:
+        keys = list(self._ports.corpus.documents())
+        self._ports.draw("reports").shuffle(keys)
+        return [Brief(id=f"plan-{key}", kind=self.name, source=key) for key in keys[:count]]
+
+    async def make(self, brief: Brief) -> Mapping[str, Any]:
+        ports, key = self._ports, brief.source
+        title, sections = ports.corpus.title(key), outline(ports, key)
+        abstract = stripped(ports.corpus.passages(key)[:2], title)
+        facts = tuple(Fact(title, "covers", one.heading, one.passages[0].key) for one in sections)
+        written = Brief(id=brief.id, kind=self.name, source=key, asked=f"{title}. {abstract}".strip(), facts=facts)
+        plan = await ports.writer.write(Prompt("plan", written), Plan)
+        body = [one.text for one in ports.corpus.passages(key)]
+        if reason := leak(plan.task, f"{title} {abstract}", body):
+            raise Dropped(IN_TASK, reason)
+        known = " ".join([title, abstract, *(one.heading for one in sections)])
+        for step in plan.steps:
+            if reason := leak(step, known, body):
+                raise Dropped(IN_PLAN, reason)
+        row: dict[str, Any] = {
+            "text": f"Task: {plan.task}\nPlan:\n" + "\n".join(f"{n}. {step}" for n, step in enumerate(plan.steps, 1)),
+            "task": {"id": brief.id, "query": plan.task},
+            "written": "\n".join([plan.task, *plan.steps]),
+            "source": key, "plan": plan.steps,
+        }  # fmt: skip
+        if ports.shared is not None:
+            record = await run_steps(brief.id, plan.task, _episode(title, sections, key), ports)
+            if reason := await deviation(record, plan.steps, ports.checker):
+                raise Dropped(OFF_PLAN, reason)
+            row.update(conversation(record))
+        return row
+
+
+def outline(ports: Ports, key: str) -> list[Section]:
+    """The sections of a report, without introductions and lists of sources. Raises Dropped for what is no report."""
+    passages = ports.corpus.passages(key)
+    if sum(len(one.text.split()) for one in passages) < _LEAST_WORDS:
+        raise Dropped(NOT_A_REPORT, f"{key}: under {_LEAST_WORDS} words")
+    title = ports.corpus.title(key)
+    found: dict[str, list[Source]] = {}
+    for heading, passage in zip(ports.corpus.headings(key), passages, strict=True):
+        name = words.plain(heading).strip("*_ ").strip()
+        if name and name != title and not _GENERIC.fullmatch(name) and len(words.content(name)) > 0:
+            found.setdefault(name, []).append(passage)
+    if len(found) < _SECTIONS[0]:
+        raise Dropped(NOT_A_REPORT, f"{key}: {len(found)} sections")
+    return [Section(name, tuple(some)) for name, some in list(found.items())[: _SECTIONS[1]]]
+
+
+def stripped(passages: Sequence[Source], title: str) -> str:
+    """The first sentences of a report that say what it is about and nothing that it found: no result and no number."""
+    said = [sentence for passage in passages for sentence in words.sentences(passage.text)]
+    about = [one for one in said if not words.numbers(one) and not _RESULT.search(one) and one != title]
+    return " ".join(about[:2])
+
+
+def leak(task: str, known: str, body: Sequence[str]) -> str:
+    """What a task gives away of the report: a number, or eight words in a row, that are not in what is `known`."""
+    named = set(words.numbers(known))
+    text = " ".join(body)
+    there = set(words.numbers(text))
+    for number in words.numbers(task):
+        if number not in named and number in there and len(number) > 1:
+            return f"{number} in {task[:80]!r}"
+    said = set(words.ngrams(words.plain(text), 8)) - set(words.ngrams(known, 8))
+    shared = next((gram for gram in words.ngrams(task, 8) if gram in said), None)
+    return f"{' '.join(shared)!r} is the report's" if shared else ""
+
+
+async def deviation(record: Record, steps: Sequence[str], checker: Checker | None) -> str:
+    """How an episode strays from its plan; "" where it takes enough of the steps.
+
+    A step is taken where half of its words are in one call of the episode, or where the judge says that the work
+    includes it: each step is a criterion on the calls and the report.
+    """
+    asked = [
+        " ".join(words.content(call["function"]["arguments"]))
+        for message in record["messages"]
+        for call in message["tool_calls"] or ()
+    ]
+    done = [*asked, *(" ".join(words.content(part)) for part in record["report"].split("\n"))]
+    missing = []
+    for step in steps:
+        wanted = {word for word in words.content(step) if word not in _VERBS}
+        if wanted and not any(len(wanted & set(part.split())) >= 0.5 * len(wanted) for part in done):
+            missing.append(step)
+    if missing and checker is not None:
+        work = "\n".join([f"Call: {part}" for part in asked] + [record["report"]])
+        found = await checker.holds(record["query"], work, [f"The work includes this step: {step}" for step in missing])
+        missing = [step for step, sure in zip(missing, found, strict=True) if sure is None or sure < 0.5]
+    if len(missing) > (1 - KEPT) * len(steps):
+        return f"{len(missing)} of {len(steps)} steps are not taken, such as {missing[0][:80]!r}"
+    return ""
+
+
+_VERBS = frozenset("investigate find search open read write report cite compare collect sources fact each out".split())
+
+
+def _episode(title: str, sections: Sequence[Section], key: str) -> list[Any]:
+    """Search for each section, open the report, and say of each what it begins with, cited."""
+    queries = [f"{title} {one.heading}" for one in sections]
+    steps = [calls(("search", {"queries": queries[at : at + 4]})) for at in range(0, len(queries), 4)]
+    said = []
+    for one in sections:
+        first = next(iter(words.sentences(one.passages[0].text)), "").rstrip(".")
+        said.append(f"{one.heading}: {first} \\cite{{{one.passages[0].key}}}.")
+    return [*steps, calls(("open", {"targets": [key]})), says("\n\n".join(said))]
