@@ -83,7 +83,7 @@ class LiveView:
 
     def waits(self, seconds: float, reason: str) -> None:
         self.begins()
-        self._console.print(_line("!", f"asked again in {seconds:.0f} s: {reason}", "yellow", 300))
+        self._console.print(_line("!", f"asked again in {seconds:.3g} s: {reason}", "yellow", 300))
 
     def _tick(self) -> None:
         self._live.refresh()

@@ -7,8 +7,10 @@ here: between the two is never more than Ray's object store holds. Every node ha
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,9 @@ PIECE_BYTES = 4 * 2**20
 PIECE_LINES = 256
 MOST_BLOCKS = 2000
 """Of Ray Data's: beyond it a task gets several pieces, one after the other."""
+
+
+MOST_WORKERS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,17 @@ class OnRay:
             next(places)
         if (first := next(places, None)) is None:
             return
-        rows = await asyncio.to_thread(self._start, first[1])
+        try:
+            rows = await asyncio.to_thread(self._start, first[1])
+            async with aclosing(self._in_order(rows, first, places)) as answers:
+                async for answer in answers:
+                    yield answer
+        finally:
+            await asyncio.to_thread(_stop)
+
+    async def _in_order(
+        self, rows: Iterator[dict[str, Any]], first: tuple[Record, int, int], places: Iterator[tuple[Record, int, int]]
+    ) -> AsyncGenerator[Answer, None]:
         wanted: tuple[Record, int, int] | None = first
         index = 0
         while wanted is not None:
@@ -83,13 +98,16 @@ class OnRay:
             yield _answer(index, record, found["answer"], self.options)
             index += 1
             wanted = next(places, None)
+        if await asyncio.to_thread(_next, rows) is not None:  # to its end, or Ray complains when it is shut down
+            raise EngineError(f"{self.path}: Ray has answers to more cases than there are; has the file changed?")
 
     def _start(self, line: int) -> Iterator[dict[str, Any]]:
         import ray
 
-        if not ray.is_initialized():
-            own = {"object_store_memory": self.ray_memory_mb * 2**20, "include_dashboard": False}
-            ray.init(self.ray_address or "local", log_to_driver=False, **({} if self.ray_address else own))
+        own = {"object_store_memory": self.ray_memory_mb * 2**20, "include_dashboard": False}
+        settings = {"log_to_driver": False, "logging_level": logging.ERROR}
+        ray.init(self.ray_address or "local", **settings, **({} if self.ray_address else own))
+        logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of its own calls, too
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
@@ -104,7 +122,7 @@ class OnRay:
         judged = data.map_batches(
             _Judging, fn_constructor_args=(self,), batch_size=1, concurrency=(1, 64), num_cpus=0.5
         )
-        return iter(judged.iter_rows(prefetch_batches=1))
+        return iter(judged.iter_rows())
 
 
 class _Judging:
@@ -190,6 +208,12 @@ def _answer(index: int, record: Record, raw: bytes, options: Options) -> Answer:
     if isinstance(answer, JudgerError):
         return Answer(index, record, error=answer)
     return Answer(index, record, judgement=settled(record.case, answer, options))
+
+
+def _stop() -> None:
+    import ray
+
+    ray.shutdown()
 
 
 def _next(rows: Iterator[dict[str, Any]]) -> dict[str, Any] | None:

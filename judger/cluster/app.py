@@ -23,7 +23,10 @@ MOST_ONGOING = 1024
 
 
 def build(config: ClusterConfig) -> serve.Application:
-    """The application of these settings. Raises InvalidRequest."""
+    """The application of these settings. Raises InvalidRequest.
+
+    Not read here: port, metrics_port and ray_address, which are the cluster's own.
+    """
     deployment = serve.deployment(Replica).options(
         name="Judge",
         max_ongoing_requests=MOST_ONGOING,

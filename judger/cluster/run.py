@@ -15,16 +15,16 @@ from judger.cluster.hop import APPLICATION
 from judger.errors import EngineError, InvalidRequest
 from judger.types import LIMITS
 
-__all__ = ["MESSAGE_SIZES", "check_ray", "serve_on_ray"]
+__all__ = ["ENVIRONMENT", "check_ray", "serve_on_ray"]
 
 logger = logging.getLogger(__name__)
 
-MESSAGE_SIZES = dict.fromkeys(
-    ("RAY_SERVE_GRPC_MAX_MESSAGE_SIZE", "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH"), str(LIMITS.message_bytes)
-)
-"""What every node of a cluster should have in its environment: the proxies' limit, 2 GiB without it, and the replicas',
-4 MiB without it where Serve speaks gRPC to them.
-"""
+ENVIRONMENT = {
+    "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(LIMITS.message_bytes),  # of the proxies; else 2 GiB
+    "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(LIMITS.message_bytes),  # where they ask by gRPC; else 4 MiB
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # else a proxy is killed that takes 5 s to start, and the next one
+}
+"""What every node of a cluster should have in its environment, before Ray starts there."""
 OBJECT_STORE_BYTES = 512 * 2**20
 """Of a cluster that is started here: large requests pass through it, and stay for as long as they are judged."""
 ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -77,12 +77,13 @@ def _start(config: ClusterConfig) -> str:
     here: dict[str, Any] = {"address": config.ray_address}
     if config.ray_address is None:
         replicas = config.max_replicas or config.replicas
-        os.environ.update({name: value for name, value in MESSAGE_SIZES.items() if name not in os.environ})
+        os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
         here = {
             "address": "local",  # and none that the environment names
             "num_cpus": max(os.cpu_count() or 1, math.ceil(replicas * config.cpus_per_replica) + 1),
             "object_store_memory": OBJECT_STORE_BYTES,
             "include_dashboard": False,
+            "_metrics_export_port": config.metrics_port,
         }
     application = build(config)
     try:

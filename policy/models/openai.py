@@ -155,20 +155,25 @@ class OpenAIModel:
         try:
             # The library's limit is for the time between two bytes, and a server may send one at a time.
             async with (
-                asyncio.timeout(self._config.timeout),
+                asyncio.timeout(self._config.timeout) as limit,
                 # The body is read here: the library takes anything for a reply, and ends on some of it with errors of
                 # its own.
                 self._client.chat.completions.with_streaming_response.create(**request) as raw,
             ):
+
+                def begins() -> None:
+                    limit.reschedule(asyncio.get_running_loop().time() + 9 * self._config.timeout)
+
                 return await stream.read(
                     raw.iter_bytes(),
                     self._observer,
+                    begins=begins,
                     stall=self._config.stall,
                     id_prefix=f"call_{self._replies}",
                     tools=request.get("tools", ()),
                 )
         except TimeoutError as error:
-            raise NoReply(f"no whole reply within {self._config.timeout:g} s") from error
+            raise NoReply(f"no whole reply in the time for one, {self._config.timeout:g} s") from error
         except _BROKEN as error:
             raise NoReply(f"the connection broke off: {error or type(error).__name__}") from error
 

@@ -59,12 +59,12 @@ def started(num_cpus: int = 8, *, redis: str | None = None) -> Iterator[Cluster]
     from ray import serve
 
     from judger.cluster.app import GRPC_FUNCTIONS
-    from judger.cluster.run import MESSAGE_SIZES
+    from judger.cluster.run import ENVIRONMENT
 
     port = free_port()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-        for name, value in MESSAGE_SIZES.items():
+        for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
         if redis is not None:
             patch.setenv("RAY_REDIS_ADDRESS", redis)

@@ -17,6 +17,9 @@ fi
 "$root/.venv/bin/python" -m venv "$venv"
 site="$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')"
 "$root/.venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])' >"$site/judge.pth"
-"$venv/bin/python" -m pip --disable-pip-version-check install --quiet "ray[serve,data]==$ray_version" "simpy>=4.1,<5"
+"$venv/bin/python" -m pip --disable-pip-version-check install --quiet "ray[serve,data]==$ray_version" "simpy>=4.1,<5" \
+    "kubernetes-validate==1.37.0"
+# For the schema of compose files that is in it alone.
+"$venv/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps docker-compose==1.29.2
 touch "$stamp"
 echo "$venv is ready"

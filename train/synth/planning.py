@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from policy.models.scripted import calls, says
@@ -19,32 +18,19 @@ from train.synth.brief import Brief, Dropped, Fact
 from train.synth.checker import Checker
 from train.synth.forms import Plan
 from train.synth.ports import Ports
+from train.synth.sections import NOT_A_REPORT, Section, outline
 from train.synth.seeking import conversation, run_steps
 from train.synth.writer import Prompt
 
-__all__ = ["Planning", "Section", "deviation", "leak", "outline", "stripped"]
+__all__ = ["IN_TASK", "Planning", "deviation", "leak", "stripped"]
 
-NOT_A_REPORT, IN_TASK, IN_PLAN, OFF_PLAN = "not a report", "result in the task", "result in the plan", "not by the plan"
-_SECTIONS = (3, 10)
-_LEAST_WORDS = 250
-_GENERIC = re.compile(
-    r"(?i)(?:\d{1,2}[.)]? *)?(?:introduction|conclusions?|summary|abstract|references|sources|bibliography|contents|"
-    r"appendix|overview|executive summary|notes|see also|page \d+)\W*"
-)
+IN_TASK, IN_PLAN, OFF_PLAN = "result in the task", "result in the plan", "not by the plan"
 _RESULT = re.compile(
     r"(?i)\b(?:we (?:find|found|show|showed|conclude)|results? (?:show|suggest|indicate)s?|increased|decreased|"
     r"(?:found|shows?|showed|conclude[sd]?|reveal(?:s|ed)?|demonstrate[sd]?) that|outperform\w{0,4}|achieve[sd]?)\b"
 )
 KEPT = 0.75
 """Share of a plan's steps that an episode has to take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A heading of a report and the passages below it."""
-
-    heading: str
-    passages: tuple[Source, ...]
 
 
 class Planning:
@@ -89,22 +75,6 @@ class Planning:
         return row
 
 
-def outline(ports: Ports, key: str) -> list[Section]:
-    """The sections of a report, without introductions and lists of sources. Raises Dropped for what is no report."""
-    passages = ports.corpus.passages(key)
-    if sum(len(one.text.split()) for one in passages) < _LEAST_WORDS:
-        raise Dropped(NOT_A_REPORT, f"{key}: under {_LEAST_WORDS} words")
-    title = ports.corpus.title(key)
-    found: dict[str, list[Source]] = {}
-    for heading, passage in zip(ports.corpus.headings(key), passages, strict=True):
-        name = words.plain(heading).strip("*_ ").strip()
-        if name and name != title and not _GENERIC.fullmatch(name) and len(words.content(name)) > 0:
-            found.setdefault(name, []).append(passage)
-    if len(found) < _SECTIONS[0]:
-        raise Dropped(NOT_A_REPORT, f"{key}: {len(found)} sections")
-    return [Section(name, tuple(some)) for name, some in list(found.items())[: _SECTIONS[1]]]
-
-
 def stripped(passages: Sequence[Source], title: str) -> str:
     """The first sentences of a report that say what it is about and nothing that it found: no result and no number."""
     said = [sentence for passage in passages for sentence in words.sentences(passage.text)]
@@ -138,8 +108,10 @@ async def deviation(record: Record, steps: Sequence[str], checker: Checker | Non
     ]
     done = [*asked, *(" ".join(words.content(part)) for part in record["report"].split("\n"))]
     missing = []
+    common = _VERBS | set(words.content(record["query"]))  # what any call about the task has
     for step in steps:
-        wanted = {word for word in words.content(step) if word not in _VERBS}
+        telling = {word for word in words.content(step) if word not in _VERBS}
+        wanted = (telling - common) or telling
         if wanted and not any(len(wanted & set(part.split())) >= 0.5 * len(wanted) for part in done):
             missing.append(step)
     if missing and checker is not None:

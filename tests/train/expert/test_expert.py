@@ -9,7 +9,8 @@ import pytest
 
 from policy.trajectory import sequences
 from train.expert.clean import Attempt, clean, rules
-from train.expert.datasets import NothingLeft, chat_row, save_rows
+from train.expert.datasets import NothingLeft, chat_row, save_rows, slips_of
+from train.expert.model import _MENDS
 from train.tasks.funnel import Funnel
 
 
@@ -47,6 +48,11 @@ async def test_an_episode_searches_opens_and_reports_with_citations_of_what_it_s
 async def test_a_slip_is_a_tool_error_that_the_expert_recovers_from(small, attempt, slip):
     done = await attempt(_single(small), slip=slip)
     assert done.record["usage"]["tool_errors"] == 1
+    (wrong,) = slips_of(done.record)
+    turns = [(place, m) for place, m in enumerate(done.record["messages"]) if m["role"] == "assistant"]
+    mended = next(message for place, message in turns if place > wrong)
+    assert mended["content"] in _MENDS.values()
+    assert all(message["content"] for _, message in turns), "each tool turn says what it is for"
     assert _dropped(done) == ""
 
 
@@ -154,6 +160,7 @@ async def test_a_dataset_row_holds_the_conversation_as_it_was_and_its_provenance
     calls = [c["function"]["arguments"] for m in row["messages"] for c in m["tool_calls"] or ()]
     assert calls[1].startswith('{"targets": ["registry-')
     assert not calls[1].endswith("}")  # the slip, as it was written
+    assert row["slips"] == [4]  # the call that was cut off, and not the one that mends it
     assert (row["turns"], row["tool_errors"], row["writer"], row["world_seed"]) == (4, 1, "templates", 11)
     assert json.loads(row["tools"])[0]["function"]["name"] == "search"
 

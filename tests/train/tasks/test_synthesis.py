@@ -50,7 +50,7 @@ async def test_a_kept_task_is_a_case_without_a_report_that_the_client_takes(judg
         criteria = make_criteria(case["criteria"])
         roles = {criterion.role for criterion in criteria}
         assert roles == set(Role)
-        assert 5 <= len(criteria) <= 10
+        assert 7 <= len(criteria) <= 12
         assert all((c.weight < 0) == (c.role is Role.NEGATIVE) and 1 <= abs(c.weight) <= 5 for c in criteria)
         assert case["meta"]["judge_id"].startswith("scripted")
         assert LOW <= case["meta"]["agreement"] <= 1
