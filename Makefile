@@ -9,7 +9,7 @@ PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-chec
 PROTOC_VENV := .venv-proto
 LLM := .llm
 
-.PHONY: demo picture docs docs-test test test-vllm test-llm test-verl test-integrations check bench bench-peers soak fuzz train-demo proto test-ray bench-ray clean
+.PHONY: demo picture docs docs-test test test-vllm test-llm test-verl test-integrations check bench bench-peers soak fuzz train-demo proto test-ray bench-ray test-training clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -64,6 +64,10 @@ test-llm: $(LLM)/model/config.json
 test-verl:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/verl_recipe/make_venv.sh
 	PYTHONPATH=. .venv-verl/bin/python -m pytest -c tests/verl_recipe/pytest.ini --rootdir . --confcutdir . tests/verl_recipe
+
+# Training in two processes (DDP and FSDP2) and in both precisions; the suite runs the heart of it.
+test-training: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m training tests/train $(ARGS)
 
 INTEGRATIONS := -m pytest -c tests/integrations/pytest.ini --rootdir . --confcutdir tests/integrations
 
