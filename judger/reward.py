@@ -20,6 +20,9 @@ from collections.abc import Sequence
 
 from judger.types import Criterion, Mapping, Reward, Unscored, Verdict
 
+SAME = 1e-9
+"""Rewards that differ by no more are one: it is rounding."""
+
 
 def reward(
     criteria: Sequence[Criterion],
@@ -76,3 +79,15 @@ def _is_decided_by(missing: Sequence[Criterion], criteria: Sequence[Criterion]) 
     lost, requirements = (sum(c.weight > 0 for c in some) for some in (missing, criteria))
     is_bare = lost == requirements if requirements else len(missing) == len(criteria)
     return is_bare or any(c.fatal for c in missing)
+
+
+def no_spread(rewards: Sequence[float | None], mapping: Mapping) -> str | None:
+    """What to say of a group whose reports all have one reward: a trainer that compares them learns nothing.
+
+    None where they differ, or where fewer than two have a reward.
+    """
+    known = [value for value in rewards if value is not None]
+    if len(known) < 2 or max(known) - min(known) > SAME:
+        return None
+    told = f"no spread: all {len(known)} reports of the group have the reward {known[0]:.3g}, which teaches nothing"
+    return told if mapping is Mapping.EXPECTED else f"{told}; the mapping EXPECTED also counts how sure the judge is"

@@ -97,6 +97,41 @@ def score(p: Probabilities, *, negative: bool, calibration: Calibration = IDENTI
     return Score(label, p.p_not, p.p_partial, p.p_full, satisfied, abs(above - threshold))
 
 
+def confidence(score: Score) -> float:
+    """The calibrated probability of the label that is shown."""
+    return {
+        Label.NOT_SATISFIED: score.p_not,
+        Label.PARTIALLY_SATISFIED: score.p_partial,
+        Label.FULLY_SATISFIED: score.p_full,
+    }[score.label]
+
+
+def why_unlikely(score: Score, *, negative: bool) -> str:
+    """Why the label that is shown has less than half of the probability; empty where it has more.
+
+    The strict bit comes first, by its threshold; then the likelier of the labels on that side of it.
+    """
+    if confidence(score) >= 0.5:
+        return ""
+    above = p_satisfied(score, negative=negative)
+    threshold = above - score.margin if score.satisfied else above + score.margin
+    side = f"{'any trace of it' if negative else 'fully'} has {percent(above)}"
+    side += f", {'over' if score.satisfied else 'under'} its {percent(threshold)}"
+    if score.satisfied is not negative:  # one label is left
+        return side
+    others = f"in part {percent(score.p_partial)}, present {percent(score.p_full)}"
+    if not negative:
+        others = f"not {percent(score.p_not)}, partially {percent(score.p_partial)}"
+    pair = (score.p_partial, score.p_full if negative else score.p_not)
+    by = "" if confidence(score) >= max(pair) else ", as calibrated"
+    return f"{side}; else {others}{by}"
+
+
+def percent(value: float) -> str:
+    """A probability, rounded half up."""
+    return f"{math.floor(100 * value + 0.5)}%"
+
+
 def verdict(
     criterion: Criterion,
     outcome: Probabilities | Unscored,

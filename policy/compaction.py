@@ -15,6 +15,9 @@ from policy.workspace.files import Workspace
 
 __all__ = ["compacted", "keep_from"]
 
+_THOUGHT_TOKENS = 4096
+"""Some models think before they write."""
+
 log = logging.getLogger(__name__)
 
 
@@ -47,6 +50,8 @@ async def compacted(
     words = max(60, most // 16)  # about half of the room
     reply = Completion() if writer is None else await _summed_up(episode, keep_from, words, *writer)
     written = handin.words(reply)
+    if len(written) > most:
+        written = f"{written[:most].rstrip()} [cut off here: it was to have {words} words]"
     return Compacted(
         turn=episode.turns,
         keep_from=keep_from,
@@ -63,7 +68,7 @@ async def _summed_up(episode: Episode, keep_from: int, words: int, model: Model,
     asked: Message = {"role": "user", "content": context.summary_request(words)}
     messages = [*episode.before(keep_from), asked]  # a prefix of what it was asked before, with the same tools
     try:
-        return await model.complete(messages, tools, max_tokens=3 * words, use_tools=False)
+        return await model.complete(messages, tools, max_tokens=3 * words + _THOUGHT_TOKENS, use_tools=False)
     except ModelAway:
         raise
     except ModelError as error:

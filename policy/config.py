@@ -50,14 +50,14 @@ class ModelConfig(_Frozen):
     stream: bool = True
     """Ask for a reply piece by piece where someone watches it being written; off for endpoints that do it badly."""
     timeout: float = Field(default=600, gt=0)
-    """Seconds for one reply."""
-    stall: float = Field(default=120, gt=0)
-    """Seconds for which a reply that has begun may stand still."""
+    """Seconds for one reply; of one that comes in pieces, until the first, and ten times as many in all."""
+    stall: float = Field(default=300, gt=0)
+    """Seconds for which a reply that has begun may stand still. Some endpoints keep a call back until it is whole."""
     patience: float = Field(default=600, ge=0)
     """Seconds for which a request is repeated that fails for a passing reason: an outage, overload, a reply that is
     none. Then the episode is left as it stands, to be resumed."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    """What the endpoint calls the limit of a reply's length."""
+    """What the endpoint calls the limit of a reply's length; the other where it asks for that."""
     send_thoughts: bool = False
     """Send earlier thoughts back as `reasoning_content`, for endpoints that want them."""
     logprobs: bool = False

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from policy import page, report, trajectory
-from policy.agent import Agent
+from policy.agent import Agent, Tools
 from policy.config import Settings
 from policy.episode import Episode
 from policy.errors import ToolError
 from policy.events import Event, Started
 from policy.kit import Kit, Shared, open_kit, system_prompt
 from policy.model import Model
+from policy.tools.base import Toolbox
 from policy.workspace.files import Workspace
 
 __all__ = ["Run", "run_episode", "write_report"]
@@ -52,10 +53,12 @@ async def run_episode(
     listeners: Sequence[Listener] = (),
     notify: Callable[[str], None] = lambda _: None,
     task: str = "",
+    wrap: Callable[[Toolbox], Tools] = lambda tools: tools,
 ) -> Episode:
     """Run, or go on with, the episode in a folder. What its journal holds is not done again.
 
     `make_model` is told how far the episode has come, which only a scripted model needs to know.
+    `wrap` puts something between the agent and its tools, such as a cache.
     """
     episode = trajectory.read_journal(run.journal)
     async with open_kit(settings, run.workspace, shared) as kit:
@@ -77,7 +80,9 @@ async def run_episode(
                 started = _started(query, model, kit, settings, task)
                 episode.apply(started)
                 tell(started)
-            agent = Agent(model, kit.tools, kit.workspace, settings.agent, plan=lambda: str(kit.todo), on_event=tell)
+            agent = Agent(
+                model, wrap(kit.tools), kit.workspace, settings.agent, plan=lambda: str(kit.todo), on_event=tell
+            )
             return await agent.run(episode)
 
 

@@ -63,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] in ("train", "judger", "policy"):
             raise
-        print(f"judger-train: {error.name} is not installed: pip install 'checklist-judger[train]'", file=sys.stderr)
+        extra = "synth" if error.name in ("networkx", "datasketch", "py3langid") else "train"
+        print(f"judger-train: {error.name} is not installed: pip install 'checklist-judger[{extra}]'", file=sys.stderr)
         return 2
     return code
 

@@ -1,5 +1,7 @@
 """What PPO with a critic needs on a cluster, by arithmetic: `python -m train.scale --model qwen2.5-32b --gpus 64`.
 
+With `--preset 7b` (or 32b): the memory of every stage under that preset, on accelerate with FSDP2.
+
 Memory and time of one step, from the shape of the model and a few figures of the hardware. Assumed, and said in
 docs/scale.md: everything sharded over all GPUs (ZeRO-3 or FSDP), bfloat16 compute over float32 master weights and Adam,
 activations recomputed in the backward pass, flash attention, servers and trainer taking turns on the same GPUs. These
@@ -10,10 +12,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
-__all__ = ["MODELS", "Plan", "Shape", "memory", "seconds", "table"]
+from train.presets import preset
+
+__all__ = ["MODELS", "PRESET_GPUS", "Plan", "Shape", "memory", "seconds", "stages", "table"]
 
 GB = 1e9
 _BF16, _FP32 = 2, 4
@@ -74,6 +78,13 @@ MODELS = {
     "qwen2.5-14b": Shape(48, 5120, 40, 8, 128, 13824, 152064),
     "qwen2.5-32b": Shape(64, 5120, 40, 8, 128, 27648, 152064),
 }
+
+
+PRESET_GPUS = {
+    "7b": ("qwen2.5-7b", {"midtrain.1": 8, "midtrain.2": 8, "sft": 8, "rl": 8}),
+    "32b": ("qwen2.5-32b", {"midtrain.1": 16, "midtrain.2": 64, "sft": 16, "rl": 64}),
+}
+"""The model that a preset is for, and the GPUs of 80 GB that each stage is meant to run on."""
 
 
 def _option(default: float, text: str) -> float:
@@ -176,6 +187,46 @@ def seconds(shape: Shape, plan: Plan) -> dict[str, float]:
     return {**phases, "step": sum(phases.values()), "judge, in all (overlapped)": judge}
 
 
+def stages(name: str, shape: Shape, gpus: Mapping[str, int], plan: Plan, lora_rank: int = 16) -> str:
+    """Memory of one GPU in each stage of a preset, as Markdown; `gpus`: how many a stage is on."""
+    layers = _BF16 * (2 * shape.layer_parameters + 2 * shape.vocabulary * shape.hidden)
+    trunk = shape.activation_bytes - shape.vocabulary * (2 * _BF16 + _FP32)  # TRL works the loss out in pieces
+    lines = [
+        "| stage | GPUs | trained, sharded | held still | gathered layers | tokens at once | activations | in all |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+
+    def add(stage: str, count: int, trained: float, still: float, tokens: int, activations: float) -> None:
+        sizes = (trained * _MASTER / count, still, layers, activations)
+        one, two, three, four, total = (f"{size / GB:.1f} GB" for size in (*sizes, sum(sizes)))
+        lines.append(f"| {stage} | {count} | {one} | {two} | {three} | {tokens:,} | {four} | {total} |")
+
+    for stage, count in gpus.items():
+        part = preset(name, *stage.split("."))
+        base = shape.parameters * _BF16
+        if stage == "rl":
+            tokens = part["micro_tokens"]
+            # Logits of the sampled tokens: bfloat16, float32, and their gradient.
+            logits = tokens * plan.generated / plan.tokens * shape.vocabulary * (_BF16 + 2 * _FP32)
+            copy = base if name == "7b" else 0  # what samples is whole in each process, or it is vLLM's
+            trained = shape.parameters + shape.critic_parameters
+            add(stage, count, trained, base / count + copy, tokens, tokens * trunk + logits)
+            continue
+        tokens = part["context"] * part["batch"]
+        add(stage, count, shape.parameters, 0.0, tokens, float(tokens * trunk))
+        if stage == "sft":
+            add("sft --lora", count, lora_parameters(shape, lora_rank), base / count, tokens, float(tokens * trunk))
+    return "\n".join(lines)
+
+
+def lora_parameters(shape: Shape, rank: int) -> int:
+    """Of adapters on all linear layers but the head."""
+    query, kv = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    h, i = shape.hidden, shape.intermediate
+    ends = [(h, query), (h, kv), (h, kv), (query, h), (h, i), (h, i), (i, h)]
+    return shape.layers * rank * sum(a + b for a, b in ends)
+
+
 def table(name: str, plan: Plan) -> str:
     """The estimate as Markdown."""
     shape = MODELS[name]
@@ -221,7 +272,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--{one.name.replace('_', '-')}", type=kind if kind is int else float, default=one.default,
             help=one.metadata["help"],
         )  # fmt: skip
+    parser.add_argument("--preset", choices=sorted(PRESET_GPUS), help="the stages of this preset instead")
     args = vars(parser.parse_args(argv))
+    if chosen := args.pop("preset"):
+        model, gpus = PRESET_GPUS[chosen]
+        print(stages(chosen, MODELS[model], gpus, Plan()))
+        return 0
     if args["gpus"] % args["tp"]:
         parser.error(f"--gpus {args['gpus']} is no multiple of --tp {args['tp']}")
     text = table(args.pop("model"), Plan(**args))

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import aclosing
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.text import Text
 
-from judger.cli.console import check_writable, line_writer, output, progress
+from judger.cli.console import check_writable, output, progress
 from judger.cli.duels import Duel, answers, check_compares
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.inputs import input_file
+from judger.cli.journal import Fate, Journal
 from judger.cli.options import check_judge, judge_flags, output_flags, seconds
 from judger.cli.pairs import read_pairs
-from judger.cli.session import judge_session
-from judger.cli.table import clean, decimal, percent, plural
+from judger.cli.session import Session, judge_session
+from judger.cli.systems import check_output
+from judger.cli.table import clean, decimal, plural
 from judger.errors import InvalidRequest, JudgerError
 from judger.evals.votes import ASPECTS, OVERALL, question
 from judger.pairwise import Comparison, Preference
 from judger.rubric import read_report, read_rubric
 from judger.types import Lane, Mapping, Options
 from judger.validate import check_compare
+from judger.verdict import percent
 
 TEXTS = (".md", ".txt")
 WORDS = {
@@ -56,7 +61,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--mapping", choices=[m.value for m in Mapping], default="strict", help="default: strict")
     parser.add_argument("--lane", choices=[m.value for m in Lane], default="bulk", help="default: bulk")
     parser.add_argument("--timeout", type=seconds, default=600.0, metavar="SECONDS", help="of one pair; default: 600")
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT.jsonl", help="write the lines of --json here")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT.jsonl",
+        help="write the lines of --json; the same command goes on",
+    )
+    parser.add_argument("--restart", action="store_true", help="begin anew: what OUT.jsonl holds is lost")
     parser.set_defaults(run=run)
 
 
@@ -65,6 +77,7 @@ async def run(args: argparse.Namespace) -> int:
     check_judge(args)
     if args.output is not None:
         check_writable(args.output, *args.reports)
+    check_output(args.output)
     if args.rubric is not None and args.aspect != OVERALL:
         raise InvalidRequest("--aspect", "is for comparing without criteria: leave it out, or --rubric")
     duels = list(_duels(args))
@@ -79,18 +92,30 @@ async def run(args: argparse.Namespace) -> int:
     async with judge_session(args, Options()) as session:
         if not all(duel.criteria for duel in duels):
             check_compares(session)
-        found = answers(session, duels, mapping=Mapping(args.mapping), lane=Lane(args.lane))
-        with line_writer(args.output) as file, progress("comparing", len(duels), quiet=args.quiet) as advance:
+        with (
+            _journal(args, session, duels) as journal,
+            progress("comparing", len(duels), quiet=args.quiet) as advance,
+        ):
+            known = [] if journal is None or not journal.num_done else args.output.read_text("utf-8").splitlines()
+            advance(len(known))
+            for line in known:
+                if args.json:
+                    print(line, flush=True)
+                preference, bias = _read(line)
+                counts[preference] += 1
+                biases += bias
+            asked = duels[len(known) :]
+            found = answers(session, asked, mapping=Mapping(args.mapping), lane=Lane(args.lane))
             async with aclosing(found) as results:
                 index = 0
                 async for result in results:
-                    line = to_json(duels[index].id, result) if args.json or file is not None else ""
+                    line = to_json(asked[index].id, result) if args.json or journal is not None else ""
                     if args.json:
                         print(line, flush=True)
-                    if file is not None:
-                        file.write(line + "\n")
+                    if journal is not None:
+                        journal.add(Fate.KEPT, line)
                     elif not args.json:
-                        console.print(_told(duels[index].id if len(duels) > 1 else "", result))
+                        console.print(_told(asked[index].id if len(duels) > 1 else "", result))
                     counts[None if isinstance(result, JudgerError) else result.preference] += 1
                     if isinstance(result, Comparison) and result.position_bias is not None:
                         biases.append(result.position_bias)
@@ -99,6 +124,25 @@ async def run(args: argparse.Namespace) -> int:
     if not args.json and len(duels) > 1:
         console.print(_summary(counts, biases))
     return INCOMPLETE if counts[None] else OK
+
+
+def _journal(
+    args: argparse.Namespace, session: Session, duels: Sequence[Duel]
+) -> AbstractContextManager[Journal | None]:
+    """The output, to be continued by the same command; None where there is none. Raises InvalidRequest."""
+    if args.output is None:
+        return nullcontext()
+    asked = hashlib.sha256(json.dumps([asdict(duel) for duel in duels]).encode()).hexdigest()
+    key = {"input": asked, "judge_id": session.judge_id, "mapping": args.mapping, "lane": args.lane}
+    return Journal(args.output, key, restart=args.restart)
+
+
+def _read(line: str) -> tuple[Preference | None, list[float]]:
+    """What a line of an earlier run says: the preference, and the position bias where there is one."""
+    values = json.loads(line)
+    preference = values["preference"].lower()
+    bias = values.get("position_bias")
+    return None if preference == "unspecified" else Preference(preference), [] if bias is None else [bias]
 
 
 def _duels(args: argparse.Namespace) -> Iterator[Duel]:

@@ -81,7 +81,8 @@ class Result:
     scores: Scores
     missing: list[str]
     """Tasks without a report."""
-    refused: list[str]
+    refused: dict[str, str]
+    """Why, by task."""
     behind: tuple[int, Figure] | None
     """Tasks in common with the first system, and how far this one is behind it on them; None for the first."""
 
@@ -96,7 +97,8 @@ class Result:
             "tasks": scores.values,
             "missing": self.missing,
             "unscored": scores.unscored,
-            "refused": self.refused,
+            "refused": list(self.refused),
+            "refusals": self.refused,
             "behind_first": self.behind and {"tasks": self.behind[0], **self.behind[1].to_json()},
         }
 
@@ -181,7 +183,7 @@ async def run(args: argparse.Namespace) -> int:
                 trials=options.trials,
                 floor=benchmark.floor,
             )
-            for name, record, found in own
+            for name, record, (found, _) in own
             if found is not None
         ]
         scores = evaluate(judged, resamples=args.resamples, seed=args.seed)
@@ -193,7 +195,7 @@ async def run(args: argparse.Namespace) -> int:
                 system=system.system,
                 scores=scores,
                 missing=[name for name in tasks if name not in system.texts],
-                refused=[name for name, _, found in own if found is None],
+                refused={name: why for name, _, (found, why) in own if found is None},
                 behind=behind,
             )
         )
@@ -204,11 +206,11 @@ async def run(args: argparse.Namespace) -> int:
             Entry(
                 case=record.case,
                 judgement=found,
-                error="" if found is not None else "refused",
+                error=why,
                 system=who,
                 domain=tasks[name].domain,
             )
-            for (who, name, record), found in zip(records, judgements, strict=True)
+            for (who, name, record), (found, why) in zip(records, judgements, strict=True)
         ]
         notes = [
             f"{result.system}: {plural(len(result.missing), 'task')} without a report left out: "
@@ -248,7 +250,7 @@ def show(results: list[Result], judge_id: str, benchmark: Benchmark, resamples: 
         for words, names in (
             ("no report", result.missing),
             ("unscored", scores.unscored),
-            ("refused", result.refused),
+            ("refused", [f"{name} ({clean(why)})" for name, why in result.refused.items()]),
         ):
             if names:
                 some = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")

@@ -1,4 +1,4 @@
-"""What makes `judger filter` resumable: an output and, beside it, a journal of which lines have been decided.
+"""What makes `judger filter`, `eval` and `compare` resumable: an output, and a journal of which lines are decided.
 
 The journal's first line says what is being done: the digest of the input, the judge, the settings. Every other line
 belongs to one case, in order: its outcome, and the size of the output behind it. A kept line is written to the output
@@ -55,7 +55,7 @@ class Journal:
             fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._journal.close()
-            raise InvalidRequest(str(output), "another judger filter is writing it") from error
+            raise InvalidRequest(str(output), "another judger command is writing it") from error
         try:
             if restart:
                 self._journal.truncate(0)
@@ -125,7 +125,7 @@ class Journal:
                 self.counts[Fate(outcome)] += 1
                 size, end = after, end + len(line) + 1
         except (ValueError, TypeError) as error:
-            raise InvalidRequest(str(self.path), "is no journal of judger filter; give --restart") from error
+            raise InvalidRequest(str(self.path), "is no journal of judger's; give --restart") from error
         self._journal.truncate(end)
         return size
 

@@ -35,6 +35,8 @@ class Judged:
     record: Record
     judgement: Judgement | None
     """None where the case was refused."""
+    error: str = ""
+    """Why it was."""
 
     @property
     def case(self) -> Case:
@@ -47,10 +49,10 @@ def iter_run(path: Path) -> Iterator[Judged]:
     Raises InvalidFile for a line without a judgement of its own criteria.
     """
     for record in iter_records(path, monitors=True):
-        judgement = _judgement(path, record)
+        judgement, error = _judgement(path, record)
         if judgement is not None:
             record = replace(record, case=replace(record.case, criteria=judgement.criteria))
-        yield Judged(record, judgement)
+        yield Judged(record, judgement, error)
 
 
 def check_run(path: Path) -> int:
@@ -70,7 +72,7 @@ def check_run(path: Path) -> int:
     return count
 
 
-def _judgement(path: Path, record: Record) -> Judgement | None:
+def _judgement(path: Path, record: Record) -> tuple[Judgement | None, str]:
     from judger import wire
 
     def fault(field: str, reason: str) -> InvalidFile:
@@ -80,7 +82,7 @@ def _judgement(path: Path, record: Record) -> Judgement | None:
     if given is None:
         raise fault("judgement", "is missing: a run has one on every line (judger score -o RUN.jsonl --keep-cases)")
     try:
-        return wire.read_kept(given, record.case.criteria)[0]
+        return wire.read_kept(given, record.case.criteria)
     except InvalidRequest as error:
         raise fault(f"judgement.{error.field}", error.reason) from error
     except JudgerError as error:

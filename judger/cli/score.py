@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import IO
@@ -29,8 +29,9 @@ from judger.cli.runs import check_run, completed, iter_run, open_criteria, run_l
 from judger.cli.session import Answer, Session, in_order, judge_session
 from judger.cli.table import case_table, decimal, legend, plural, refused_case
 from judger.errors import InvalidRequest
+from judger.reward import no_spread
 from judger.rubric import Record, read_rubric
-from judger.types import Options
+from judger.types import Mapping, Options
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -76,6 +77,8 @@ class Tally:
     unscored: int = 0
     criteria: int = 0
     total: float = 0.0
+    groups: dict[int, list[float]] = field(default_factory=dict)
+    """Rewards of the reports of one query and rubric, by a hash of both."""
 
     def add(self, answer: Answer) -> None:
         """Counts one case."""
@@ -89,6 +92,12 @@ class Tally:
             self.without_reward += 1
         else:
             self.total += answer.judgement.reward.value
+            asked = hash((answer.case.query, tuple(criterion.text for criterion in answer.case.criteria)))
+            self.groups.setdefault(asked, []).append(answer.judgement.reward.value)
+
+    def flat(self, mapping: Mapping) -> list[str]:
+        """What is said of each group of reports that all have one reward."""
+        return [told for rewards in self.groups.values() if (told := no_spread(rewards, mapping))]
 
     @property
     def is_complete(self) -> bool:
@@ -139,6 +148,9 @@ async def run(args: argparse.Namespace) -> int:
             console.print(legend(options.mapping))
         if args.output is not None or tally.cases > 1:
             console.print(summary(tally, args.output))
+        if flat := tally.flat(options.mapping):
+            more = f" (and {plural(len(flat) - 1, 'group')} more like it)" if len(flat) > 1 else ""
+            console.print(Text(flat[0] + more, style="yellow"))
     return OK if tally.is_complete else INCOMPLETE
 
 

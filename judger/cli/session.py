@@ -20,7 +20,8 @@ from judger.cli.options import connection, engine_settings, serve_config, with_u
 from judger.cli.runs import as_sent, settled
 from judger.errors import JudgeMismatch, JudgerError, Unsupported
 from judger.rubric import Record
-from judger.types import Case, Explain, Judgement, Options, Reason, Unscored, Verdict
+from judger.types import Case, Explain, Judgement, Options, Reason, Score, Unscored, Verdict
+from judger.verdict import why_unlikely
 
 if TYPE_CHECKING:
     from judger.client import Client, JudgeInfo
@@ -73,7 +74,8 @@ class Answer:
         return tuple(Verdict(criterion_id=criterion.id, result=refused) for criterion in self.case.criteria)
 
     def to_json(self, *, with_text: bool = False) -> str:
-        """The response message as protobuf-JSON on one line; with the `text` of each passage of evidence if wanted."""
+        """The response message as protobuf-JSON on one line; if wanted with the `text` of each passage
+        of evidence, and `why` where the label of a score has less than half of the probability."""
         from judger import wire
         from judger.v1 import judger_pb2 as pb
         from judger.wire.status import error_status
@@ -88,9 +90,13 @@ class Answer:
 
     def _with_text(self, line: str) -> str:
         response = json.loads(line)
-        for verdict in response.get("verdicts", ()):
+        for verdict, criterion, ours in zip(
+            response.get("verdicts", ()), self.case.criteria, self.verdicts, strict=False
+        ):
             for span in verdict.get("evidence", ()):
                 span["text"] = self.case.report[span["start"] : span["end"]]
+            if isinstance(ours.result, Score) and (why := why_unlikely(ours.result, negative=criterion.is_negative)):
+                verdict["score"]["why"] = why
         return json.dumps(response, ensure_ascii=False)
 
 

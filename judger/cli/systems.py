@@ -134,9 +134,9 @@ def _as_file(case: Case) -> dict[str, object]:
 
 async def judge_all(
     session: Session, records: Sequence[Record], options: Options, output: Path | None, *, restart: bool, quiet: bool
-) -> list[Judgement | None]:
-    """A judgement for each record, None where it was refused; continued where `output` has some already."""
-    found: list[Judgement | None] = []
+) -> list[tuple[Judgement | None, str]]:
+    """(judgement, "") for each record, (None, why) where it was refused; continued where `output` has some already."""
+    found: list[tuple[Judgement | None, str]] = []
     texts = hashlib.sha256("\n".join(record.text for record in records).encode()).hexdigest()
     key = {"input": texts, "judge_id": session.judge_id, **asdict(options)}
     with (
@@ -144,13 +144,13 @@ async def judge_all(
         progress("judging", len(records), quiet=quiet) as advance,
     ):
         if output is not None and journal is not None and journal.num_done:
-            found = [judged.judgement for judged in iter_run(output)]
+            found = [(judged.judgement, judged.error) for judged in iter_run(output)]
             advance(len(found))
         async with aclosing(in_order(session, islice(records, len(found), None), options)) as answers:
             async for answer in answers:
                 if journal is not None:
                     journal.add(Fate.KEPT, run_line(answer.record, answer.to_json()))
-                found.append(answer.judgement)
+                found.append((answer.judgement, "" if answer.judgement is not None else str(answer.error)))
                 advance()
     return found
 

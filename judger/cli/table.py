@@ -6,7 +6,6 @@ recolour the terminal), and nothing in it is read as markup.
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections import Counter
@@ -18,8 +17,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from judger.types import Case, Criterion, Judgement, Label, Mapping, Score, Unscored, Verdict
-from judger.verdict import p_satisfied
+from judger.types import Case, Criterion, Judgement, Label, Mapping, Unscored, Verdict
+from judger.verdict import confidence, percent, why_unlikely
 
 HEADS = ("weight", "verdict", "confidence", "points")
 MARKERS = re.compile(r"^[#>*|\-+\s]+|\*\*|__|`")
@@ -68,42 +67,6 @@ def plural(count: int, noun: str) -> str:
     """A count with its noun."""
     irregular = {"criterion": "criteria", "piece of advice": "pieces of advice"}
     return f"{count:,} {noun if count == 1 else irregular.get(noun, noun + 's')}"
-
-
-def confidence(score: Score) -> float:
-    """The calibrated probability of the label that is shown."""
-    return {
-        Label.NOT_SATISFIED: score.p_not,
-        Label.PARTIALLY_SATISFIED: score.p_partial,
-        Label.FULLY_SATISFIED: score.p_full,
-    }[score.label]
-
-
-def why_unlikely(criterion: Criterion, score: Score) -> str:
-    """Why the label that is shown has less than half of the probability; empty where it has more.
-
-    The strict bit comes first, by its threshold; then the likelier of the labels on that side of it.
-    """
-    if confidence(score) >= 0.5:
-        return ""
-    negative = criterion.is_negative
-    above = p_satisfied(score, negative=negative)
-    threshold = above - score.margin if score.satisfied else above + score.margin
-    side = f"{'any trace of it' if negative else 'fully'} has {percent(above)}"
-    side += f", {'over' if score.satisfied else 'under'} its {percent(threshold)}"
-    if score.satisfied is not negative:  # one label is left
-        return side
-    others = f"in part {percent(score.p_partial)}, present {percent(score.p_full)}"
-    if not negative:
-        others = f"not {percent(score.p_not)}, partially {percent(score.p_partial)}"
-    pair = (score.p_partial, score.p_full if negative else score.p_not)
-    by = "" if confidence(score) >= max(pair) else ", as calibrated"
-    return f"{side}; else {others}{by}"
-
-
-def percent(value: float) -> str:
-    """A probability, rounded half up."""
-    return f"{math.floor(100 * value + 0.5)}%"
 
 
 def case_table(case: Case, judgement: Judgement, *, width: int) -> RenderableType:
@@ -209,7 +172,7 @@ def _verdicts(case: Case, judgement: Judgement, width: int) -> list[RenderableTy
         blocks.append(Padding(line(Text(clean(criterion.text)), cells), (0, 0, 0, 1)))
         if isinstance(verdict.result, Unscored):
             blocks.append(_below(f"unscored: {verdict.result.detail or verdict.result.reason.value}", width))
-        elif why := why_unlikely(criterion, verdict.result):
+        elif why := why_unlikely(verdict.result, negative=criterion.is_negative):
             blocks.append(Padding(Text(f"less than half: {why}", style="italic dim"), (0, 0, 0, 3)))
         if passage := deciding(case.report, verdict):
             blocks.append(_below(f"» {passage}", width))

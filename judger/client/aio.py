@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from judger import wire
-from judger.client.answers import check_blank, check_case, check_tags, read_answer, refused_report, unsent
+from judger.client.answers import FlatGroups, check_blank, check_case, check_tags, read_answer, refused_report, unsent
 from judger.client.cases import (
     CaseLike,
     OptionKeywords,
@@ -72,6 +72,7 @@ class Client:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._rpcs = Rpcs(settings)
+        self._flat = FlatGroups()
 
     def __reduce__(self) -> tuple[type[Client], tuple[Settings]]:
         return type(self), (self.settings,)
@@ -138,7 +139,8 @@ class Client:
         """Judges several reports under one query and rubric; (position of the report, answer), as they finish.
 
         An answer is the Judgement, or the error that refused this report alone (it is too large, or no text). What
-        concerns the whole group is raised.
+        concerns the whole group is raised. Where all rewards are one, the log of "judger" says so: the first time, the
+        tenth, the hundredth ...
         """
         options, value, texts = make_options(keywords), check_blank(blank), make_reports(reports)
         if fault := count_fault(len(texts), LIMITS.group_reports):
@@ -164,13 +166,17 @@ class Client:
             request_id=case.id,
             language=language,
         )
+        found: list[float | None] = []
         async with aclosing(self.judge_group_raw(request, timeout=timeout)) as responses:
             async for response in responses:
                 index = sent[response.index]
                 answer = read_answer(response, case.criteria)
                 if isinstance(answer, InvalidRequest) and answer.field == f"reports[{response.index}]":
                     answer = InvalidRequest(f"reports[{index}]", answer.reason)
+                if isinstance(answer, Judgement):
+                    found.append(answer.reward.value)
                 yield index, answer
+        self._flat.see(found, options.mapping)
 
     async def judge_group_all(
         self, query: str, reports: Iterable[str], criteria: RubricLike, **keywords: Unpack[NamedCallKeywords]

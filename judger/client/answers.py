@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from judger import wire
 from judger.errors import InvalidRequest, JudgerError
 from judger.given import expect, plain
+from judger.reward import no_spread
 from judger.types import LIMITS, Case, Criterion, Judgement, Mapping, Reason, Reward, Unscored, Verdict
 from judger.v1 import judger_pb2 as pb
 from judger.validate import check, text_fault
@@ -94,3 +95,19 @@ def rewards(answers: Iterable[Judgement | JudgerError]) -> list[float | None]:
     if refused:
         logger.warning("%d of %d items were refused and have no reward: %s", len(refused), len(answers), refused[0])
     return [answer.reward.value if isinstance(answer, Judgement) else None for answer in answers]
+
+
+class FlatGroups:
+    """Counts groups whose reports all have one reward, and says so in the log: the first, the tenth, the hundredth."""
+
+    def __init__(self) -> None:
+        self.groups = self.flat = 0
+
+    def see(self, rewards: Sequence[float | None], mapping: Mapping) -> None:
+        """One group."""
+        self.groups += 1
+        if (told := no_spread(rewards, mapping)) is None:
+            return
+        self.flat += 1
+        if str(self.flat).rstrip("0") == "1":
+            logger.warning("%s (%d of %d groups so far)", told, self.flat, self.groups)

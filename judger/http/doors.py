@@ -21,6 +21,7 @@ from judger.http.parts import lines_of
 from judger.http.questions import Question, pin_of
 from judger.http.rewards import number_of, read_batch, read_reward, write_batch
 from judger.http.systemone import read_state, write_answers
+from judger.reward import no_spread
 from judger.types import Case, Judgement, Lane, Options
 from judger.v1 import judger_pb2 as pb
 
@@ -85,7 +86,12 @@ class Doors:
             async for response in responses:
                 found.append(response)
         found.sort(key=lambda response: response.index)
-        return Response(f'{{"responses": [{", ".join(map(wire.to_json, found))}]}}', media_type="application/json")
+        rewards = [wire.read_response(one).reward for one in found if not one.HasField("error")]
+        told = no_spread([reward.value for reward in rewards], rewards[0].mapping) if rewards else None
+        more = f', "warnings": [{json.dumps(told)}]' if told else ""
+        return Response(
+            f'{{"responses": [{", ".join(map(wire.to_json, found))}]{more}}}', media_type="application/json"
+        )
 
     async def decisions(self, asked: Asked) -> Response:
         return await self._questions(asked, read_decision, write_decision)

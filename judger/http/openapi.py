@@ -26,7 +26,8 @@ SAYS: dict[str, tuple[str, str, str | None]] = {
         "JudgeResponse",
     ),
     "/v1/judge-group": (
-        "One query and rubric, several reports: {responses: [...]} in their order; with `Accept: application/x-ndjson` "
+        "One query and rubric, several reports: {responses: [...]} in their order, and `warnings` where all "
+        "rewards are one; with `Accept: application/x-ndjson` "
         "a JudgeResponse a line, as each ends.",
         "JudgeGroupRequest",
         None,

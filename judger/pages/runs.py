@@ -20,7 +20,8 @@ from judger.rubric import Record, iter_records
 from judger.rubric.formats import read_case_objects
 from judger.rubric.place import Faults
 from judger.rubric.strict_json import Parser
-from judger.types import Case, Judgement
+from judger.types import Case, Criterion, Judgement, Score
+from judger.verdict import why_unlikely
 
 __all__ = ["PEOPLE", "Entry", "Growing", "Run", "digests", "load_run", "people_path", "tags"]
 
@@ -67,9 +68,18 @@ class Entry:
                 }
                 for criterion in case.criteria
             ],
-            "judgement": None if self.judgement is None else self.judgement.to_dict(),
+            "judgement": None if self.judgement is None else _told(self.judgement, case.criteria),
             "error": self.error,
         }
+
+
+def _told(judgement: Judgement, criteria: Sequence[Criterion]) -> dict[str, Any]:
+    """As JSON, with `why` where the label of a score has less than half of the probability."""
+    told = judgement.to_dict()
+    for verdict, ours, criterion in zip(told["verdicts"], judgement.verdicts, criteria, strict=True):
+        if isinstance(ours.result, Score) and (why := why_unlikely(ours.result, negative=criterion.is_negative)):
+            verdict["score"]["why"] = why
+    return told
 
 
 @dataclass(slots=True, kw_only=True)

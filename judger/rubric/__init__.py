@@ -1,4 +1,4 @@
-"""Cases, rubrics and reports from files, and advice on rubrics."""
+"""Cases, rubrics and reports from files, and what is unwise in a rubric."""
 
 from judger.rubric.files import (
     Record,
@@ -11,10 +11,10 @@ from judger.rubric.files import (
     read_rubrics,
 )
 from judger.rubric.formats import Rubric
-from judger.rubric.lint import Advice, lint
+from judger.rubric.linting import Finding, lint
 
 __all__ = [
-    "Advice",
+    "Finding",
     "Record",
     "Rubric",
     "iter_cases",

@@ -37,7 +37,11 @@ def _without_texts(values: object) -> object:
 
 
 def _bare(verdict: object) -> object:
-    if not isinstance(verdict, Mapping) or not isinstance(spans := verdict.get("evidence"), list):
+    if not isinstance(verdict, Mapping):
+        return verdict
+    if isinstance(score := verdict.get("score"), Mapping):
+        verdict = {**verdict, "score": {k: v for k, v in score.items() if k != "why"}}
+    if not isinstance(spans := verdict.get("evidence"), list):
         return verdict
     bare = [{k: v for k, v in span.items() if k != "text"} if isinstance(span, Mapping) else span for span in spans]
     return {**verdict, "evidence": bare}

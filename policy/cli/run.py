@@ -10,7 +10,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,8 +142,10 @@ async def _run(arguments: argparse.Namespace, run: Run) -> int:
     if not arguments.query and not is_demo and started is None:
         raise ConfigError(f"{run.folder}: nothing has happened in this run yet; give its QUERY and another folder")
     view = LiveView(settings.agent.budget)
-    make_model = _maker(settings, arguments.pace if is_demo else None, None if arguments.quiet else view)
-    async with open_shared(settings, key=os.environ.get) as shared:
+    async with AsyncExitStack() as stack:
+        pace = arguments.pace if is_demo else None
+        make_model = _maker(settings, pace, None if arguments.quiet else view, stack)
+        shared = await stack.enter_async_context(open_shared(settings, key=os.environ.get))
         with nullcontext() if arguments.quiet else view:
             listeners = [] if arguments.quiet else [view]
             notify = view.note if not arguments.quiet else _to_stderr
@@ -185,7 +187,7 @@ def _to_stderr(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _maker(settings: Settings, demo_pace: float | None, observer: Observer | None) -> Any:
+def _maker(settings: Settings, demo_pace: float | None, observer: Observer | None, stack: AsyncExitStack) -> Any:
     from policy import demo
     from policy.models import open_model
     from policy.models.scripted import ScriptedModel
@@ -193,6 +195,7 @@ def _maker(settings: Settings, demo_pace: float | None, observer: Observer | Non
     if demo_pace is None:
         key = os.environ.get(settings.model.api_key_env)
         model = open_model(settings.model, api_key=key, observer=observer)
+        stack.push_async_callback(model.aclose)
         return lambda episode, kit: model
 
     def scripted(episode: Episode, kit: Kit) -> Model:

@@ -1,7 +1,7 @@
 """A stranger's file read in a process of its own, which has so much time and memory and no more.
 
-lxml, trafilatura, pypdf and mammoth have no limit of time, and a thread can't be stopped: a page that takes a minute
-would hold one of the few threads that all episodes share, and a file that takes a day an index.
+lxml, trafilatura, pypdf and what reads office documents have no limit of time, and a thread can't be stopped: a page
+that takes a minute would hold one of the few threads that all episodes share, and a file that takes a day an index.
 
 Asked is with a line of JSON and so many bytes, answered with a line of JSON.
 """

@@ -149,13 +149,16 @@ class _Streamer:
             self._is_prompt = False
             return
         self._tokens += value.flatten().tolist()
-        text = self._tokenizer.decode(self._tokens, skip_special_tokens=True)
-        if not text.endswith("\ufffd") or len(self._tokens) >= self._MOST:
-            self._tokens = []
-            self._tell(Piece("content", text))
+        self._say(is_last=len(self._tokens) >= self._MOST)
 
     def end(self) -> None:
-        return None
+        self._say(is_last=True)
+
+    def _say(self, *, is_last: bool) -> None:
+        text = self._tokenizer.decode(self._tokens, skip_special_tokens=True)
+        if text and (is_last or not text.endswith("\ufffd")):
+            self._tokens = []
+            self._tell(Piece("content", text))
 
 
 class _Recorder:

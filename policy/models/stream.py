@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +30,15 @@ async def read(
     chunks: AsyncIterator[bytes],
     observer: Observer | None,
     *,
+    begins: Callable[[], None] = lambda: None,
     stall: float,
     id_prefix: str,
     tools: Sequence[Schema] = (),
 ) -> Completion:
     """The completion in a body that comes in chunks: a stream, or one JSON where the endpoint does not stream.
 
-    `stall` is how many seconds may pass without a chunk once there was one. Raises NoReply, also where the stream
-    stalls or breaks off.
+    `begins` is told of a stream's first piece; `stall` is how many seconds may pass without a chunk once there was one.
+    Raises NoReply, also where the stream stalls or breaks off.
     """
     received = _bounded(chunks, stall)
     head = b""
@@ -50,7 +51,10 @@ async def read(
         return reply.read(head + b"".join([chunk async for chunk in received]), id_prefix=id_prefix, tools=tools)
     body = _Body(observer)
     async for kind, data in _events(_behind(head, received)):
+        had_begun = body.has_begun
         body.add(kind, data)
+        if body.has_begun and not had_begun:
+            begins()
     return reply.completion(body.whole(), id_prefix=id_prefix, tools=tools)
 
 
@@ -147,7 +151,7 @@ class _Body:
         self._usage: Any = None
         self._finish: Any = None
         self._error: Any = None
-        self._has_begun = self._is_done = False
+        self.has_begun = self._is_done = False
 
     def add(self, kind: str, data: Any) -> None:
         """Take in an event. Raises NoReply where it is an error."""
@@ -164,7 +168,7 @@ class _Body:
         choice = choices[0] if isinstance(choices, list) and choices else None
         if not isinstance(choice, dict):
             return
-        self._has_begun = True
+        self.has_begun = True
         self._finish = choice.get("finish_reason") or self._finish
         self._error = choice.get("error") or self._error
         if isinstance(probabilities := choice.get("logprobs"), dict):
@@ -222,7 +226,7 @@ class _Body:
 
     def whole(self) -> dict[str, Any]:
         """The body that an endpoint sends without a stream. Raises NoReply where the stream did not come to its end."""
-        if not self._has_begun:
+        if not self.has_begun:
             raise NoReply("the stream ended without a reply")
         if not (self._is_done or self._finish):
             raise NoReply("the stream broke off")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judger.reward import reward
+from judger.reward import no_spread, reward
 from judger.types import Criterion, Label, Mapping, Probabilities, Reason, Role, Score, Unscored, Verdict
 from judger.validate import criteria_faults
 from judger.verdict import score, verdict
@@ -236,3 +236,13 @@ def test_verdicts_of_another_length_than_the_criteria_are_refused() -> None:
     one = criterion(1.0)
     with pytest.raises(ValueError, match="shorter"):
         reward([one, replace(one, id="c2")], answered([one], [ORDER[0]]))
+
+
+@pytest.mark.parametrize("mapping", Mapping)
+@given(st.lists(st.none() | st.floats(-3, 3), max_size=8))
+def test_a_group_has_no_spread_where_two_or_more_have_one_reward(mapping: Mapping, values: list[float | None]) -> None:
+    known = [value for value in values if value is not None]
+    told = no_spread(values, mapping)
+    assert (told is not None) == (len(known) > 1 and max(known) - min(known) <= 1e-9)
+    if told is not None:
+        assert ("EXPECTED" in told) == (mapping is not Mapping.EXPECTED)

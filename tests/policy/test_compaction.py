@@ -111,3 +111,14 @@ async def test_a_model_that_is_away_while_it_sums_up_leaves_the_episode_open(ben
     b.model = ScriptedModel(_summing(*steps[before:], summary=WRITTEN))
     done = await b.agent().run(Episode.of(episode.events))
     assert done.status == "done"
+
+
+async def test_a_summary_that_is_far_too_long_is_cut_and_says_so(bench):
+    steps = [*[calls(("_long", {"n": 60})) for _ in range(12)], says("r")]
+    config = {"tokens": 2000, "keep_turns": 2, "summary": "model"}
+    b = bench(_summing(*steps, summary=says("Endless. " * 5000)), _long, context=config)
+    episode = await b.run("When?")
+    last = [event for event in b.events if isinstance(event, Compacted)][-1]
+    assert "[cut off here: it was to have" in last.summary["content"]
+    assert episode.status == "done"
+    assert sum(len(message["content"]) for message in b.model.seen[-1]) < 4 * 2000

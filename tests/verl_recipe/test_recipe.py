@@ -83,8 +83,20 @@ class Script:
         return TokenOutput(token_ids=ids, log_probs=logprobs, stop_reason="completed", extra_fields=steps)
 
 
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled collection, indexed as a user's own would be."""
+    from policy.index.build import build
+    from policy.kit import bundled_corpus
+
+    path = tmp_path_factory.mktemp("index") / "index.sqlite"
+    with bundled_corpus() as folder:
+        build(path, folder)
+    return path
+
+
 @pytest.fixture
-async def worker(model_folder: Path, tmp_path: Path) -> AsyncIterator[Any]:
+async def worker(model_folder: Path, index: Path, tmp_path: Path) -> AsyncIterator[Any]:
     """`worker(replies, settings)`: verl's AgentLoopWorker with our agent loop from our configuration."""
     from transformers import AutoTokenizer
     from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
@@ -93,7 +105,7 @@ async def worker(model_folder: Path, tmp_path: Path) -> AsyncIterator[Any]:
 
     def make(replies: Sequence[str | None], settings: str, response: int = 20_000) -> tuple[Any, Script]:
         agent = tmp_path / "agent.toml"
-        agent.write_text(settings + "\n[search]\ndense = false\n", encoding="utf-8")
+        agent.write_text(f'{settings}\n[search]\ndense = false\nindex = "{index}"\n', encoding="utf-8")
         loops = tmp_path / "agent_loop.yaml"
         shipped = (VERL / "agent_loop.yaml").read_text(encoding="utf-8")
         loops.write_text(shipped.replace("settings: null", f"settings: {agent}"), encoding="utf-8")
@@ -114,6 +126,8 @@ SMALL = (
     "[agent.budget]\nturn_tokens = 2000\n[agent.context]\ntokens = 30000\nsummary_chars = 600\n"
     "observation_chars = 900\n"
 )
+# Compaction goes by estimates of four characters a token, and this tokenizer has one: rows are full before it.
+NARROW = SMALL.replace("turn_tokens = 2000", "turn_tokens = 500").replace("tokens = 30000", "tokens = 8000")
 
 
 def test_verl_composes_and_validates_the_recipe(model_folder: Path) -> None:
@@ -238,6 +252,53 @@ async def test_a_server_that_breaks_off_fails_the_session(worker: Any) -> None:
     loop, _ = await one_loop(worker, [f"{TODO}<|im_end|>", None], SMALL)
     with pytest.raises(EpisodeFailed, match="broke the reply off"):
         await loop.run({}, **ROW)
+
+
+async def test_no_row_is_longer_than_its_room_or_ends_with_what_was_not_sampled(worker: Any) -> None:
+    """Results that outgrow a row are not its end: verl would cut them, and lose the reward with its last token."""
+    replies = [f"{SEARCH}<|im_end|>"] * 6 + [f"{REPORT}<|im_end|>"]
+    loop, server = await one_loop(worker, replies, NARROW, 2500)
+    outputs = await loop.run({}, **ROW)
+    assert len(outputs) > 1
+    for one in outputs:
+        assert len(one.response_ids) == len(one.response_mask) <= 2500
+        assert one.response_mask[-1] == 1
+    assert outputs[-1].extra_fields["report"] == REPORT
+    trained = [t for one in outputs for t, m in zip(one.response_ids, one.response_mask, strict=True) if m]
+    assert trained == [token for reply in server.said for token in reply]
+
+
+async def test_a_policy_that_writes_its_row_full_gives_an_empty_report(worker: Any) -> None:
+    loop, _ = await one_loop(worker, ["on and on " * 200], NARROW, 300)
+    output = await loop.run({}, **ROW)
+    assert (output.extra_fields["report"], output.response_mask) == ("", [1] * 300)
+
+
+async def test_episodes_of_a_worker_share_the_answers_of_their_tools(worker: Any) -> None:
+    from train.verl import agent_loop
+
+    loop, _ = await one_loop(worker, [f"{SEARCH}<|im_end|>", f"{REPORT}<|im_end|>"] * 2, SMALL)
+    for _ in range(2):
+        await loop.run({}, **ROW)
+    (cache,) = [cache for _, _, cache in agent_loop._opened.values()]
+    assert cache.hits == 1
+
+
+def test_without_something_to_search_nothing_is_started(tmp_path: Path, index: Path) -> None:
+    from train.verl.__main__ import arguments, check
+
+    with pytest.raises(SystemExit, match=r"search\.index: must be given"):
+        check(arguments([*FILES, SERVER]), {})
+    agent, loops = tmp_path / "mine.toml", tmp_path / "loops.yaml"
+    shipped = (VERL / "agent_loop.yaml").read_text(encoding="utf-8")
+    loops.write_text(shipped.replace("settings: null", f"settings: {agent}"), encoding="utf-8")
+    given = arguments([*FILES, SERVER, f"actor_rollout_ref.rollout.agent.agent_loop_config_path={loops}"])
+    agent.write_text(f'[search]\nindex = "{index}"\n')
+    check(given, {})
+    agent.write_text('[search]\nprovider = "brave"\n')
+    with pytest.raises(SystemExit, match="brave needs a key in SEARCH_API_KEY"):
+        check(given, {})
+    check(given, {"SEARCH_API_KEY": "k"})
 
 
 async def test_settings_that_do_not_fit_a_row_are_refused(worker: Any) -> None:

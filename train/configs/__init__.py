@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["ACCELERATE", "VERL"]
+__all__ = ["ACCELERATE", "PRESETS", "VERL"]
 
 ACCELERATE = Path(__file__).parent / "accelerate"
+PRESETS = Path(__file__).parent / "presets"
 VERL = Path(__file__).parent / "verl"

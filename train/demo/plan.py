@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from train.demo.stages import Stage
@@ -130,11 +129,10 @@ def _from(layout: Layout, name: str) -> tuple[str, ...]:
 
 def _rl(layout: Layout, algo: str, seed: int, size: Size, address: str) -> Stage:
     name = f"{algo}-{seed}"
-    config = str(files("train").joinpath(f"configs/rl/tiny-{algo}.toml"))
     argv = (
         *("rl", "--algo", algo, *_from(layout, "sft"), "--tasks", str(layout.data / "tasks.jsonl")),
         *("--settings", str(layout.data / "settings.toml"), "--addr", address, "-o", str(layout.run(name))),
-        *("--config", config, "--seed", str(seed), "--cpu", *size.rl),
+        *("--preset", "tiny", "--seed", str(seed), "--cpu", *size.rl),
     )
     return Stage(name, f"{algo.upper()}, seed {seed}", argv)
 

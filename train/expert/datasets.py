@@ -9,7 +9,7 @@ from typing import Any
 from policy.trajectory import Record
 from train.expert.clean import Attempt
 
-__all__ = ["NothingLeft", "chat_message", "chat_row", "save_rows"]
+__all__ = ["NothingLeft", "chat_message", "chat_row", "save_rows", "slips_of"]
 
 
 class NothingLeft(Exception):
@@ -17,16 +17,34 @@ class NothingLeft(Exception):
 
 
 def chat_row(attempt: Attempt, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """One trajectory in chat format. Arguments of tool calls are JSON text, exactly as the model wrote them."""
+    """One trajectory in chat format. Arguments of tool calls are JSON text, exactly as the model wrote them.
+
+    `slips` are the places in `messages` of replies that went wrong: they are shown, and what mends them is learned.
+    """
     record = attempt.record
     return {
         "messages": [chat_message(message) for message in record["messages"]],
         "tools": record["tools"],
+        "slips": slips_of(record),
         "task": attempt.card.id,
         "turns": record["usage"]["turns"],
         "tool_errors": record["usage"]["tool_errors"],
         **provenance,
     }
+
+
+def slips_of(record: Mapping[str, Any]) -> list[int]:
+    """The places of replies with a call that could not be read, or whose tool answered with an error."""
+    slips: list[int] = []
+    place = reply = 1  # system and query come first, without a step
+    for step in record["steps"]:
+        place += step["kind"] != "compaction"
+        if step["kind"] == "reply":
+            reply = place
+        went_wrong = step["is_error"] or bool(step["malformed"]) or step["finish"] == "length"
+        if went_wrong and reply not in slips:
+            slips.append(reply)
+    return slips
 
 
 def chat_message(message: Record) -> dict[str, Any]:

@@ -19,6 +19,13 @@ from train.world.generate import Entity
 
 __all__ = ["Expert", "Habits", "cited", "draw_habits"]
 
+_MENDS = {
+    "key": "There is no such page. I open it by its whole key.",
+    "tool": "There is no such tool. I use open.",
+    "json": "That call was cut off. I send it whole.",
+    "empty": "That query was empty. I name what I look for.",
+}
+"""What is said before the call that mends a slip."""
 _SHOWN = re.compile(r"^\[([\w-]+#\d+)\]", re.MULTILINE)
 
 
@@ -33,6 +40,8 @@ class Habits:
     names_town: bool = False
     compares: bool = False
     """Says that sources disagree."""
+    terse: bool = False
+    """Plans and reflects in the fewest words."""
     flaw: str = ""
     """What the cleaning must find: "loop", "repetition", "unseen", "unsupported", "forgets", "year", "mixing"."""
 
@@ -50,6 +59,7 @@ def draw_habits(draw: random.Random, *, rough: bool = False) -> Habits:
         trusts_blog=draw.random() < (0.5 if rough else 0.3),
         names_town=draw.random() < (0.35 if rough else 0.12),
         compares=draw.random() < (0.35 if rough else 0.12),
+        terse=rough,
         flaw=draw.choice(flaws) if draw.random() < 0.17 else "",
     )
 
@@ -68,34 +78,40 @@ class Expert:
     ) -> Completion:
         turn = sum(message["role"] == "assistant" for message in messages)
         if turn < len(self._plan) and use_tools:
-            name, arguments = self._plan[turn]
-            return Completion(tool_calls=(ToolCall(f"call_{turn}", name, arguments),), finish="tool_calls")
+            thought, name, arguments = self._plan[turn]
+            call = ToolCall(f"call_{turn}", name, arguments)
+            return Completion(content=thought, tool_calls=(call,), finish="tool_calls")
         return Completion(content=self._report(_seen(messages)))
 
     async def aclose(self) -> None:
         return None
 
-    def _make_plan(self) -> list[tuple[str, str]]:
+    def _make_plan(self) -> list[tuple[str, str, str]]:
+        """What is said before each call (the plan, then what came of the last call), the tool and its arguments."""
         card, habits = self._card, self._habits
         names = [subject.called for subject in card.subjects]
+        topics = [card.subjects[0].attribute(name).topic for name in card.asked]
+        said = f"Plan: search for {_listed(names)}, open the registry, report {_listed(topics)}."
         first = _call("search", queries=[f"{name} 2024" for name in names] if habits.flaw == "year" else names)
-        plan = [first]
+        plan = [("Plan: search, open, report." if habits.terse else said, *first)]
         if habits.flaw == "loop":
-            plan += [first, first]
+            plan += [plan[0], plan[0]]
         if habits.second_search:
-            topic = card.subjects[0].attribute(card.asked[0]).topic
-            plan.append(_call("search", queries=[f"{names[0]} {topic.removeprefix('the ')}"]))
+            plan.append((f"I look for {topics[0]}, too.", *_call("search", queries=[f"{names[0]} {_bare(topics[0])}"])))
         keys = [self._documents[subject.id][0].key for subject in card.subjects]
+        found = "The registry has it." if habits.terse else f"{_listed(keys)} should say it."
         match habits.slip:
             case "key":
-                plan.append(_call("open", targets=[key.removeprefix("registry-") for key in keys]))
+                plan.append((found, *_call("open", targets=[key.removeprefix("registry-") for key in keys])))
             case "tool":
-                plan.append(_call("read", targets=keys))
+                plan.append((found, *_call("read", targets=keys)))
             case "json":
-                plan.append(("open", '{"targets": [' + json.dumps(keys[0])))
+                plan.append((found, "open", '{"targets": [' + json.dumps(keys[0])))
             case "empty":
-                plan.insert(0, _call("search", queries=[""]))
-        plan.append(_call("open", targets=keys))
+                plan.insert(0, (plan[0][0], *_call("search", queries=[""])))
+                plan[1] = (_MENDS["empty"], *plan[1][1:])
+        mended = _MENDS.get(habits.slip, "") if habits.slip != "empty" else ""
+        plan.append((mended or found, *_call("open", targets=keys)))
         return plan
 
     def _report(self, seen: Set[str]) -> str:
@@ -146,6 +162,14 @@ class Expert:
 def cited(text: str, *keys: str) -> str:
     """The sentence with its citation before the full stop."""
     return f"{text.removesuffix('.')} \\cite{{{', '.join(keys)}}}."
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def _bare(topic: str) -> str:
+    return topic.removeprefix("the ")
 
 
 def _call(name: str, **arguments: list[str]) -> tuple[str, str]:

@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from train.lm.training import Options, add_options, options_of
-
-_CONTEXT = {1: 512, 2: 1536}
+from train.lm.training import add_options, options_of, preset_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tiny", nargs="?", const="", metavar="NAME=N,...",
         help="begin with random weights and a tokenizer trained on the data; sizes such as hidden=128,heads=4",
     )  # fmt: skip
-    parser.add_argument(
-        "--context", type=int, help=f"tokens of a packed row (stage 1: {_CONTEXT[1]}, 2: {_CONTEXT[2]})"
-    )
+    parser.add_argument("--context", type=int, help="tokens of a packed row (default: the preset's)")
     parser.add_argument(
         "--mix", action="append", default=[], metavar="KIND=WEIGHT",
         help="how often a kind of text is seen against the others, 1 by default; several times",
@@ -35,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--measured-rows", type=int, default=200, metavar="N",
         help="the most held-out rows that loss by position is measured on, before and after; 0 measures nothing",
     )  # fmt: skip
-    add_options(parser, Options())
+    add_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,14 +45,15 @@ def run(arguments: argparse.Namespace) -> int:
             from train.lm.tiny import TinySizes
 
             tiny = TinySizes(**_sizes(arguments.tiny))
+        defaults = preset_of(arguments, "midtrain", str(arguments.stage))
         figures = midtrain(
             arguments.data,
             arguments.out,
             stage=arguments.stage,
             model=arguments.model,
             tiny=tiny,
-            context=arguments.context or _CONTEXT[arguments.stage],
-            options=options_of(arguments),
+            context=arguments.context or defaults["context"],
+            options=options_of(arguments, defaults),
             weights=dict(_weight(text) for text in arguments.mix),
             probes=arguments.probes,
             measured_rows=arguments.measured_rows,

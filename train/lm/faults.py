@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Fault", "check_out", "finished", "load_rows", "load_tokenizer", "write_settings"]
+__all__ = ["Fault", "check_model_there", "check_out", "finished", "load_rows", "load_tokenizer", "write_settings"]
 
 
 class Fault(ValueError):
@@ -44,7 +44,7 @@ def load_rows(folder: Path, *, columns: tuple[frozenset[str], ...]) -> Dataset:
     return rows
 
 
-def _check_model(model: str) -> None:
+def check_model_there(model: str) -> None:
     """A path must be a folder with a model in it; a name is left to the hub."""
     path = Path(model)
     looks_like_path = path.is_absolute() or model.startswith((".", "~")) or model.count("/") != 1 or path.exists()
@@ -66,7 +66,7 @@ def load_tokenizer(
     """
     from transformers import AutoTokenizer
 
-    _check_model(model)
+    check_model_there(model)
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError) as error:

@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from policy.rendering import rendered
@@ -21,11 +22,28 @@ Row = Mapping[str, Any]
 
 
 def chat_ids(tokenizer: PreTrainedTokenizerBase, row: Row) -> tuple[list[int], list[int]]:
-    """(ids, mask) of the row's conversation, of equal length; 1 where the assistant writes, its end mark included."""
+    """(ids, mask) of the row's conversation, of equal length; 1 where the assistant writes, its end mark included.
+
+    0 also in the replies that the row calls `slips`, by their places in `messages`: a mistake is no example. Raises
+    ValueError where the template's marks do not tell the replies apart.
+    """
     coded = tokenizer.apply_chat_template(
         _messages(row), tools=_tools(row), return_dict=True, return_assistant_tokens_mask=True
     )
-    return list(coded["input_ids"]), list(coded["assistant_masks"])
+    ids, mask = list(coded["input_ids"]), list(coded["assistant_masks"])
+    slips = set(row.get("slips") or ())
+    if not slips:
+        return ids, mask
+    replies = [place for place, message in enumerate(row["messages"]) if message["role"] == "assistant"]
+    spans = [
+        [place for place, _ in run] for is_reply, run in groupby(enumerate(mask), lambda pair: pair[1]) if is_reply
+    ]
+    if len(spans) != len(replies) or not slips <= set(replies):
+        raise ValueError(f"{len(replies)} replies stand in {len(spans)} marked places, so slips can't be left out")
+    for reply, span in zip(replies, spans, strict=True):
+        if reply in slips:
+            mask[span[0] : span[-1] + 1] = [0] * len(span)
+    return ids, mask
 
 
 def text_ids(tokenizer: PreTrainedTokenizerBase, row: Row) -> list[int]:

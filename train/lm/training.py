@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from train.lm.faults import Fault
 from train.precision import Precision, compute_dtype, is_mixed, load, save, without_dropout
+from train.presets import NAMES, fitting, preset
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -24,6 +26,7 @@ __all__ = [
     "make_trainer",
     "measured_before",
     "options_of",
+    "preset_of",
     "save_adapter",
     "save_trained",
     "summary_writer",
@@ -34,10 +37,10 @@ __all__ = [
 class Options:
     """How a stage is trained. A step is `batch * accumulate` rows of each process, packed or not."""
 
-    steps: int = 300
+    steps: int
     batch: int = 1
-    accumulate: int = 4
-    learning_rate: float = 3e-3
+    accumulate: int = 1
+    learning_rate: float
     warmup: float = 0.05
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
@@ -50,34 +53,56 @@ class Options:
     seed: int = 0
 
 
-def add_options(parser: argparse.ArgumentParser, defaults: Options) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that both stages have."""
-    group = parser.add_argument_group("training")
-    group.add_argument("--steps", type=int, default=defaults.steps, help="optimizer updates")
-    group.add_argument("--batch", type=int, default=defaults.batch, help="rows in a forward pass of a process")
-    group.add_argument("--accumulate", type=int, default=defaults.accumulate, help="forward passes in a step")
-    group.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="at its highest")
-    group.add_argument("--warmup", type=float, default=defaults.warmup, help="share of the steps; a cosine follows")
-    group.add_argument("--weight-decay", type=float, default=defaults.weight_decay)
-    group.add_argument("--max-grad-norm", type=float, default=defaults.max_grad_norm)
-    group.add_argument("--save-every", type=int, default=defaults.save_every, help="steps between checkpoints")
-    group.add_argument("--log-every", type=int, default=defaults.log_every, help="steps between log lines")
-    group.add_argument("--device", choices=["auto", "cpu"], default=defaults.device, help="auto: a GPU if there is one")
+    group = parser.add_argument_group("training", "Defaults are those of the preset: train/configs/presets.")
     group.add_argument(
-        "--precision", choices=["auto", "float32", "bfloat16"], default=defaults.precision,
+        "--preset", choices=NAMES,
+        help="whose defaults (default: by the model's size: tiny up to 0.1 billion parameters, 7b up to 20 billion)",
+    )  # fmt: skip
+    group.add_argument("--steps", type=int, help="optimizer updates")
+    group.add_argument("--batch", type=int, help="rows in a forward pass of a process")
+    group.add_argument("--accumulate", type=int, help="forward passes in a step")
+    group.add_argument("--learning-rate", type=float, help="at its highest")
+    group.add_argument("--warmup", type=float, help="share of the steps; a cosine follows")
+    group.add_argument("--weight-decay", type=float)
+    group.add_argument("--max-grad-norm", type=float)
+    group.add_argument("--save-every", type=int, help="steps between checkpoints")
+    group.add_argument("--log-every", type=int, help="steps between log lines")
+    group.add_argument("--device", choices=["auto", "cpu"], help="auto: a GPU if there is one")
+    group.add_argument(
+        "--precision", choices=["auto", "float32", "bfloat16"],
         help="of the passes; weights that are learned are float32 (auto: bfloat16 on a GPU that computes in it)",
     )  # fmt: skip
     group.add_argument(
-        "--attention", default=defaults.attention, metavar="NAME",
+        "--attention", metavar="NAME",
         help="sdpa, or flash_attention_2 where flash-attn is installed: packed rows cost what their parts do there",
     )  # fmt: skip
-    group.add_argument("--gradient-checkpointing", action="store_true", help="less memory, a third more time")
-    group.add_argument("--seed", type=int, default=defaults.seed)
+    group.add_argument(
+        "--gradient-checkpointing", action=argparse.BooleanOptionalAction, help="less memory, a third more time"
+    )
+    group.add_argument("--seed", type=int)
 
 
-def options_of(arguments: argparse.Namespace) -> Options:
-    """The options as they were given."""
-    return Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
+def preset_of(arguments: argparse.Namespace, *stage: str) -> dict[str, Any]:
+    """The defaults of a stage: of the preset that is named, or that fits the model."""
+    from train.lm.faults import check_model_there
+
+    name = arguments.preset
+    if name is None and arguments.model is None:
+        name = "tiny"
+    elif name is None:
+        check_model_there(arguments.model)
+        name = fitting(arguments.model)
+        print(f"preset {name}, by the size of {arguments.model}", flush=True)
+    return preset(name, *stage)
+
+
+def options_of(arguments: argparse.Namespace, defaults: Mapping[str, Any]) -> Options:
+    """The options as they were given, else as in `defaults`, which may hold other keys too."""
+    known = Options.__dataclass_fields__
+    given = {name: getattr(arguments, name) for name in known if getattr(arguments, name) is not None}
+    return Options(**{name: value for name, value in defaults.items() if name in known} | given)
 
 
 def last_checkpoint(out: Path, steps: int) -> str | None:
@@ -102,7 +127,10 @@ def summary_writer(out: Path) -> Any:
 def load_to_train(model: str, options: Options, *, config: Any = None, frozen: bool = False) -> Any:
     """The model in float32, or where its own weights are `frozen` (under adapters) in the precision of the passes."""
     dtype = compute_dtype(options.precision, cpu=options.device == "cpu") if frozen else None
-    return load(model, dtype=dtype, attention=options.attention, config=config)
+    try:
+        return load(model, dtype=dtype, attention=options.attention, config=config)
+    except ImportError as error:  # an attention that is not installed
+        raise Fault(f"--attention {options.attention}: {str(error).splitlines()[0]}") from error
 
 
 def save_trained(trainer: SFTTrainer, out: Path, dtype: str) -> None:

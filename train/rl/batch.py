@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from train.rl.config import RLSettings
 from train.rl.tokens import Sequence as Tokens
@@ -152,8 +153,10 @@ def collate(experiences: Sequence[Experience], rows: Sequence[int], device: Any,
     return Micro(list(rows), ids, positions, lines, tensor(places, most), tensor(targets, most), valid)
 
 
-def logprobs_and_entropy(model: Any, micro: Micro, temperature: float) -> tuple[Tensor, Tensor]:
+def logprobs_and_entropy(model: Any, micro: Micro, temperature: float, *, piece: int = 1024) -> tuple[Tensor, Tensor]:
     """(B, T) log-probabilities of the sampled tokens and entropies there, 0 in the padding.
+
+    While learning, `piece` sampled tokens at most have their whole distribution worked out at once.
 
     Logits are made only for positions that some row of the micro-batch samples at.
     """
@@ -161,11 +164,26 @@ def logprobs_and_entropy(model: Any, micro: Micro, temperature: float) -> tuple[
     logits = model(**micro.inputs, use_cache=False, logits_to_keep=needed).logits
     rows = micro.lines[:, None].expand_as(micro.places)[micro.valid]
     columns = torch.searchsorted(needed, micro.places[micro.valid])
-    logs = (logits[rows, columns].float() / temperature).log_softmax(-1)
-    chosen = logs.gather(1, micro.targets[micro.valid][:, None])[:, 0]
-    entropy = -(logs.exp() * logs).sum(-1)
-    zeros = torch.zeros(micro.valid.shape, device=logs.device, dtype=logs.dtype)
+    found = logits[rows, columns]
+    targets = micro.targets[micro.valid]
+    if torch.is_grad_enabled() and len(found) > piece:
+        # Worked out again in the backward pass, a piece at a time: over a large vocabulary the logits alone are the
+        # largest tensor there is.
+        pieces = [
+            checkpoint(_said, *part, temperature, use_reentrant=False)
+            for part in zip(found.split(piece), targets.split(piece), strict=True)
+        ]
+        chosen, entropy = (torch.cat(parts) for parts in zip(*pieces, strict=True))
+    else:
+        chosen, entropy = _said(found, targets, temperature)
+    zeros = torch.zeros(micro.valid.shape, device=chosen.device, dtype=chosen.dtype)
     return zeros.masked_scatter(micro.valid, chosen), zeros.masked_scatter(micro.valid, entropy)
+
+
+def _said(logits: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """(log-probability of the target, entropy) of each row of logits."""
+    logs = (logits.float() / temperature).log_softmax(-1)
+    return logs.gather(1, targets[:, None])[:, 0], -(logs.exp() * logs).sum(-1)
 
 
 def padded(rows: Sequence[Sequence[float]], device: Any) -> tuple[Tensor, Tensor]:

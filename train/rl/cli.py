@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from train.access import JudgeAccess, add_access_flags
+from train.presets import NAMES
 from train.templates import add_template_flags
 
 STOPPED = 3
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--out", type=Path, required=True, metavar="DIR", help="the run; goes on where it stopped"
     )
     parser.add_argument("--config", type=Path, metavar="TOML", help="settings of the run: see docs/training.md")
+    parser.add_argument("--preset", choices=NAMES, help="settings by the model's size, which --config goes before")
     parser.add_argument("--steps", type=int, default=None, help="batches of episodes, instead of the settings'")
     parser.add_argument("--seed", type=int, default=None, help="instead of the settings'")
     parser.add_argument("--cpu", action="store_true", help="on the CPU, even where there is a GPU")
@@ -77,16 +79,22 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from judger.errors import JudgerError
+    from judger.types import Mapping
     from train.rl.config import load_rl_settings
-    from train.rl.gap import GapExceeded
     from train.rl.reward import JudgeLost
     from train.rl.setup import check_same_run
+    from train.rl.stop import Stop
 
-    settings = load_rl_settings(options.config, steps=options.steps, seed=options.seed)
+    settings = load_rl_settings(
+        options.config, preset=options.preset, algo=options.algo, steps=options.steps, seed=options.seed
+    )
     inputs = _inputs(options)
     _check_sizes(settings, options.algo)
     rewards, judge_id = _rewards(options)
+    rewards.options = replace(rewards.options, mapping=Mapping(settings.mapping))
     check_same_run(options.out, inputs, options.tasks, settings, options.algo, judge_id=judge_id)
     try:
         if options.algo == "ppo":
@@ -97,7 +105,7 @@ def _train(options: argparse.Namespace) -> int:
             from train.rl.grpo import train_grpo
 
             model = train_grpo(inputs, settings, options.out, rewards, cpu=options.cpu)
-    except (JudgeLost, JudgerError, GapExceeded) as error:
+    except (JudgeLost, JudgerError, Stop) as error:
         print(f"judger-train rl: stopped, the state is saved in {options.out}: {error}", file=sys.stderr)
         return STOPPED
     print(f"model: {model}   figures: {options.out / 'metrics.jsonl'}   logs: tensorboard --logdir {options.out}/runs")

@@ -16,7 +16,7 @@ from judger.errors import JudgerError
 from policy.rollouts import Task
 from train.rl.episodes import Episodes, Order, seed_of
 from train.rl.reward import Judged, JudgeLost, Rewards, by_role
-from train.rl.watch import watch
+from train.rl.watch import Guard, watch
 
 __all__ = ["Batch", "collect", "collect_shared", "figures", "means", "orders_of", "tasks_of"]
 
@@ -38,11 +38,12 @@ class _Lost:
 
 
 async def collect_shared(
-    episodes: Episodes, rewards: Rewards, orders: Sequence[Order], accelerator: Any
+    episodes: Episodes, rewards: Rewards, orders: Sequence[Order], accelerator: Any, guard: Guard
 ) -> tuple[Batch, ...]:
     """This process's episodes, and then the batches of all processes, in their order.
 
-    Raises JudgeLost in every process where one of them lost its judge: none is left waiting for another.
+    Raises JudgeLost in every process where one of them lost its judge: none is left waiting for another. Raises
+    OutOfBounds in every process where `guard` finds the reports of all of them out of bounds.
     """
     lost: JudgeLost | JudgerError | None = None
     found: Batch | _Lost
@@ -63,7 +64,9 @@ async def collect_shared(
         if isinstance(batch, _Lost):
             raise JudgeLost(f"process {number}: {batch.reason}")
     # Whether a judge reads a task's language is seen in all reports together.
-    whole = iter(rewards.settled([one for batch in batches for one in batch.judged]))
+    settled = rewards.settled([one for batch in batches for one in batch.judged])
+    guard.look(settled)
+    whole = iter(settled)
     return tuple(replace(batch, judged=tuple(islice(whole, len(batch.judged)))) for batch in batches)
 
 

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from policy.errors import ConfigError
 from train.precision import Precision
+from train.presets import rl_preset
 
-__all__ = ["GRPOSettings", "PPOSettings", "RLSettings", "load_rl_settings"]
+__all__ = ["GRPOSettings", "PPOSettings", "RLSettings", "VLLMSettings", "WatchSettings", "load_rl_settings"]
 
 
 class _Frozen(BaseModel):
@@ -73,6 +74,36 @@ class GRPOSettings(_Frozen):
     """How TRL averages the loss over tokens."""
 
 
+class VLLMSettings(_Frozen):
+    """A vLLM server that samples, started with VLLM_SERVER_DEV_MODE=1 and the model that the run begins with."""
+
+    url: str
+    """Such as http://host:8000."""
+    model: str
+    """The name it serves the model by."""
+    sync: Literal["nccl", "disk"] = "nccl"
+    """How it gets the weights: over NCCL (GPUs alone; the server needs --weight-transfer-config '{"backend": "nccl"}'),
+    or by reading OUT/sampler, which it has to see under the same path."""
+    timeout: float = Field(default=600.0, gt=0)
+    """Seconds that a reply, or taking new weights, may take."""
+    at_once: int = Field(default=256, ge=1)
+    """Replies that a process asks for at the same time."""
+
+
+class WatchSettings(_Frozen):
+    """Bounds of the hacking watch, whose figures enter no reward. A run that leaves one is stopped with its state
+    saved; the same command with a wider bound, or without it, goes on."""
+
+    repetition: float | None = Field(default=None, gt=0, le=1)
+    """The largest share of a report's word 4-grams that it had said before, as the mean of a batch."""
+    min_words: float | None = Field(default=None, ge=0)
+    """The fewest words of a report, as the mean of a batch."""
+    max_words: float | None = Field(default=None, gt=0)
+    """The most."""
+    steps: int = Field(default=3, ge=1)
+    """Batches in a row that are out of bounds before the run is stopped."""
+
+
 class RLSettings(_Frozen):
     """The whole configuration file of `judger-train rl`."""
 
@@ -82,6 +113,9 @@ class RLSettings(_Frozen):
     """Different tasks in a batch."""
     group: int = Field(default=4, ge=1)
     """Episodes of each task in a batch; GRPO needs two."""
+    mapping: Literal["strict", "ternary", "expected"] = "strict"
+    """Which reward is learned from. strict: of the label alone, for a judge whose single verdicts are right. expected:
+    of the judge's probabilities; it ranks reports better with the built-in judge, whose labels tie many of them."""
     lr: float = Field(default=1e-6, gt=0)
     """Learning rate of the policy."""
     warmup: int = Field(default=0, ge=0)
@@ -117,6 +151,10 @@ class RLSettings(_Frozen):
     learns, in nats, on average over a batch."""
     on_gap: Literal["stop", "warn"] = "stop"
     """What to do about a larger gap: end the run with its state saved, or say so and go on."""
+    vllm: VLLMSettings | None = None
+    """Replies by a vLLM server; without it by the model in this process."""
+    watch: WatchSettings = WatchSettings()
+    """When the hacking watch stops the run."""
     ppo: PPOSettings = PPOSettings()
     """PPO."""
     grpo: GRPOSettings = GRPOSettings()
@@ -128,14 +166,17 @@ class RLSettings(_Frozen):
         return self.tasks_per_step * self.group
 
 
-def load_rl_settings(path: Path | None, **given: Any) -> RLSettings:
-    """The settings in a TOML file, those `given` in its place. Raises ConfigError that names every fault."""
-    data: dict[str, Any] = {}
+def load_rl_settings(path: Path | None, *, preset: str | None = None, algo: str = "ppo", **given: Any) -> RLSettings:
+    """The settings in a TOML file, over those of a preset and under those `given`. Raises ConfigError that names every
+    fault."""
+    data: dict[str, Any] = rl_preset(preset, algo) if preset else {}
     if path is not None:
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            own = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"{path}: {error}") from error
+        for key, value in own.items():  # a table goes over a table key by key
+            data[key] = {**data[key], **value} if isinstance(value, dict) and isinstance(data.get(key), dict) else value
     data.update({key: value for key, value in given.items() if value is not None})
     try:
         return RLSettings.model_validate(data)

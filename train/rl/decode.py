@@ -44,7 +44,8 @@ class Written:
     ids: list[int]
     logprobs: list[float]
     has_ended: bool
-    cached: KeysValues
+    cached: KeysValues | None
+    """Keys and values of all of it, where the model is in this process."""
 
 
 class _Layer(CacheLayerMixin):

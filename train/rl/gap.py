@@ -11,11 +11,12 @@ from collections.abc import Callable
 from torch import Tensor
 
 from train.rl.config import RLSettings
+from train.rl.stop import Stop
 
 __all__ = ["GapExceeded", "check_gap", "gap_of"]
 
 
-class GapExceeded(Exception):
+class GapExceeded(Stop):
     """The sampler and the learner are not the same policy. The state before the batch can be saved."""
 
 

@@ -30,12 +30,15 @@ from train.rl.checkpoint import write_folder
 from train.rl.collect import Batch, collect_shared, figures, orders_of, tasks_of
 from train.rl.config import RLSettings
 from train.rl.episodes import Episodes, seed_of
-from train.rl.gap import GapExceeded, check_gap, gap_of
-from train.rl.parallel import PATIENCE, Actor, config_of, is_sharded, whole_state
+from train.rl.gap import check_gap, gap_of
+from train.rl.parallel import PATIENCE, deal_weights, is_sharded, refresh, sampler_of, whole_state
 from train.rl.record import Recorder
 from train.rl.reward import JudgeLost, Rewards
 from train.rl.sampler import Sampler
 from train.rl.setup import Inputs, load_model, write_reference
+from train.rl.stop import Stop
+from train.rl.watch import Guard
+from train.rl.writer import Writer
 
 __all__ = ["train_grpo"]
 
@@ -75,11 +78,10 @@ def train_grpo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards
         if processes.is_main_process:
             recorder = stack.enter_context(Recorder(out, step=done, steps=settings.steps))
             rewards.say = recorder.say
-        hook = _Hook(inputs, settings, rewards, recorder, cpu=cpu)
+        hook = _Hook(inputs, settings, rewards, recorder, out, cpu=cpu)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*'rollout_func'.*experimental")
             trainer = GRPOTrainer(
-                # TRL loads its own reference from the same folder.
                 model=load_model(str(reference), attention=settings.attention),
                 reward_funcs=[judged_reward],
                 args=arguments,
@@ -88,12 +90,16 @@ def train_grpo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards
                 rollout_func=hook.rollout,
                 callbacks=[hook],
             )
-        if trainer.ref_model is not None and not is_sharded(trainer.accelerator):
-            trainer.ref_model.to(compute_dtype(settings.precision, cpu=cpu))
+        if trainer.ref_model is not None:
+            if is_sharded(trainer.accelerator):
+                # TRL 1.16 shards its reference, but leaves it without weights where only the first process reads them.
+                deal_weights(trainer.ref_model, load_model(str(reference)) if processes.is_main_process else None)
+            else:
+                trainer.ref_model.to(compute_dtype(settings.precision, cpu=cpu))
         try:
             if done < settings.steps:
                 trainer.train(resume_from_checkpoint=str(latest) if latest else None)
-        except (JudgeLost, JudgerError, GapExceeded):
+        except (JudgeLost, JudgerError, Stop):
             if trainer.state.global_step:
                 trainer._save_checkpoint(trainer.model, trial=None)
                 _mark(Path(trainer.args.output_dir), trainer.state.global_step)
@@ -122,17 +128,18 @@ class _Hook(TrainerCallback):
     """TRL's rollout hook, and the figures of each step."""
 
     def __init__(
-        self, inputs: Inputs, settings: RLSettings, rewards: Rewards, recorder: Recorder | None, *, cpu: bool
+        self, inputs: Inputs, settings: RLSettings, rewards: Rewards, recorder: Recorder | None, out: Path, *, cpu: bool
     ) -> None:
         self._inputs, self._settings, self._rewards, self._recorder = inputs, settings, rewards, recorder
-        self._cpu = cpu
+        self._out, self._cpu = out, cpu
+        self._guard = Guard(settings.watch)
         self._tasks = {task.id: task for task in inputs.tasks}
         self._cycle = settings.grpo.minibatches * settings.grpo.iterations
         self._runner = asyncio.Runner()
         self._stack = AsyncExitStack()
         self._episodes: Episodes | None = None
         self._sampler: Sampler | None = None
-        self._actor: Actor | None = None
+        self._writer: Writer | None = None
         self._batches: tuple[Batch, ...] = ()
         self._started = 0.0
         self._learned: dict[str, list[float]] = {}
@@ -141,18 +148,21 @@ class _Hook(TrainerCallback):
         """`prompts`: each task's id as often as it has episodes. One sequence each, with tool tokens masked out."""
         self._started = time.perf_counter()
         settings = self._settings
-        if self._episodes is None or self._actor is None:
-            config = config_of(trainer.model.config.name_or_path)
-            self._actor = Actor(trainer.model, trainer.accelerator, settings, config, cpu=self._cpu)
-            self._episodes = self._runner.run(self._open(self._actor.model))
-        self._actor.refresh()
+        if self._episodes is None or self._writer is None:
+            self._sampler, self._writer = sampler_of(
+                trainer.model, trainer.accelerator, self._inputs, settings, self._out, cpu=self._cpu
+            )
+            self._episodes = self._runner.run(self._open(self._sampler))
+        refresh(self._writer, trainer.accelerator)
         tasks = [self._tasks[name] for name in prompts[:: settings.group]]
         first = trainer.accelerator.process_index * len(tasks)
         step = trainer.state.global_step // self._cycle
         # TRL shuffles the batch by the global random state, which a resumed run would have elsewhere.
         torch.manual_seed(seed_of(settings.seed, "trl", step, trainer.accelerator.process_index))
         orders = orders_of([tasks[0]] * first + tasks, settings.group, step, settings.seed)[first * settings.group :]
-        self._batches = self._runner.run(collect_shared(self._episodes, self._rewards, orders, trainer.accelerator))
+        self._batches = self._runner.run(
+            collect_shared(self._episodes, self._rewards, orders, trainer.accelerator, self._guard)
+        )
         self._learned = {name: [value] for name, value in self._gap(trainer).items()}
         batch = self._batches[trainer.accelerator.process_index]
         fields: dict[str, list[Any]] = {
@@ -226,13 +236,9 @@ class _Hook(TrainerCallback):
         self._runner.run(self._stack.aclose())
         self._runner.close()
 
-    async def _open(self, model: Any) -> Episodes:
-        settings = self._settings
-        self._sampler = Sampler(
-            model, self._inputs.tokenizer, temperature=settings.temperature, turn_tokens=settings.turn_tokens
-        )
+    async def _open(self, sampler: Sampler) -> Episodes:
         shared = await self._stack.enter_async_context(self._inputs.open_shared())
-        return Episodes(self._inputs.settings, shared, self._sampler)
+        return Episodes(self._inputs.settings, shared, sampler)
 
 
 def _order(inputs: Inputs, settings: RLSettings) -> list[str]:

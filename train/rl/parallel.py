@@ -12,21 +12,30 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType, InitProcessGroupKwargs
+from accelerate.utils import DistributedType, InitProcessGroupKwargs, gather_object
 from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 
 from policy.errors import ConfigError
-from train.precision import compute_dtype, is_mixed
+from train.precision import compute_dtype, is_mixed, own_dtype, save
+from train.rl.checkpoint import write_folder
 from train.rl.config import RLSettings
+from train.rl.sampler import Sampler
+from train.rl.setup import Inputs
+from train.rl.stop import Stop
+from train.rl.writer import Local, Served, Writer
 
 __all__ = [
     "PATIENCE",
     "Actor",
     "config_of",
+    "deal_weights",
     "hold_still",
     "is_sharded",
     "make_accelerator",
+    "refresh",
+    "sampler_of",
     "whole_state",
     "whole_weights",
 ]
@@ -63,6 +72,12 @@ def hold_still(model: Any, accelerator: Accelerator) -> Any:
     return fsdp2_prepare_model(accelerator, model) if is_sharded(accelerator) else model.to(accelerator.device)
 
 
+def deal_weights(sharded: nn.Module, whole: nn.Module | None) -> None:
+    """Give a model in shards the weights of a whole one, which the first process has."""
+    options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+    set_model_state_dict(sharded, {} if whole is None else whole.state_dict(), options=options)
+
+
 def whole_weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """(name, weight), one after the other and never all at once. Every process has to go through all of them."""
     for name, weight in model.named_parameters():
@@ -76,7 +91,7 @@ def whole_state(model: nn.Module, accelerator: Accelerator) -> dict[str, Tensor]
     return state
 
 
-class Actor:
+class Actor(Local):
     """The model that writes the episodes, whole in each process.
 
     In float32 and unsharded it is the learner's own. Else it is a copy in the precision of the passes, which reads half
@@ -88,20 +103,71 @@ class Actor:
         dtype = compute_dtype(settings.precision, cpu=cpu)
         self._is_copy = is_sharded(accelerator) or dtype != torch.float32
         if not self._is_copy:
-            self.model = accelerator.unwrap_model(learned)
+            super().__init__(accelerator.unwrap_model(learned))
             return
         from transformers import AutoModelForCausalLM
 
         copy = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa")
-        self.model = copy.to(accelerator.device).eval().requires_grad_(False)
+        super().__init__(copy.to(accelerator.device).eval().requires_grad_(False))
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Take over the learner's weights. All processes have to ask for it."""
         if self._is_copy:
             own = dict(self.model.named_parameters())
             for name, weight in whole_weights(self._learned):
                 own[name].copy_(weight)
+
+
+def refresh(writer: Writer, accelerator: Accelerator) -> None:
+    """Bring who samples up to date. Raises Stop in every process where it fails in one."""
+    lost: Stop | None = None
+    try:
+        writer.refresh()
+    except Stop as error:
+        lost = error
+    if accelerator.num_processes > 1:
+        reasons = gather_object(["" if lost is None else str(lost)])
+        for number, reason in enumerate(reasons):
+            if reason and lost is None:
+                lost = Stop(f"process {number}: {reason}")
+    if lost is not None:
+        raise lost
+
+
+def sampler_of(
+    learned: Any,
+    accelerator: Accelerator,
+    inputs: Inputs,
+    settings: RLSettings,
+    out: Path,
+    *,
+    cpu: bool,
+) -> tuple[Sampler, Writer]:
+    """Who samples a run's episodes, and the writer behind it, whose `refresh` goes before each batch."""
+    config = config_of(out / "reference")
+    common: dict[str, Any] = {"temperature": settings.temperature, "turn_tokens": settings.turn_tokens}
+    if settings.vllm is None:
+        actor = Actor(learned, accelerator, settings, config, cpu=cpu)
+        return Sampler(actor.model, inputs.tokenizer, writer=actor, **common), actor
+    model, dtype = accelerator.unwrap_model(learned), own_dtype(str(out / "reference"))
+    wanted = getattr(torch, dtype)
+
+    def write(folder: Path) -> None:
+        state = whole_state(learned, accelerator)
+        if accelerator.is_main_process:
+            write_folder(folder, lambda part: save(model, part, dtype=dtype, state=state))
+        accelerator.wait_for_everyone()
+
+    served = Served(
+        settings.vllm,
+        folder=out / "sampler",
+        is_main=accelerator.is_main_process,
+        device=accelerator.device,
+        weights=lambda: ((name, weight.to(wanted)) for name, weight in whole_weights(learned)),
+        save=write,
+    )
+    several = {"batch": 1, "threads": settings.vllm.at_once}
+    return Sampler(model, inputs.tokenizer, writer=served, **several, **common), served
 
 
 def config_of(folder: str | Path) -> Any:

@@ -1,8 +1,8 @@
 """The terminal reward of an episode: one stream of cases to the judger a batch, open while the episodes still run.
 
-A reward is `JudgeResponse.reward.value` under the strict mapping. Where there is none, `train.outcomes` says who caused
-it: what the policy did is worth its worst, and what it did not leaves the batch (its reward is None, not a number) and
-is counted.
+A reward is `JudgeResponse.reward.value` under the mapping of the settings. Where there is none, `train.outcomes` says
+who caused it: what the policy did is worth its worst, and what it did not leaves the batch (its reward is None, not a
+number) and is counted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from train.rl.episodes import Rollout
 
 __all__ = ["JudgeLost", "Judged", "Judging", "Rewards", "by_role"]
 
-_OPTIONS = Options()  # strict mapping, no unscored criteria allowed, training lane
+_OPTIONS = Options()  # no unscored criteria allowed, training lane
 
 
 class JudgeLost(Exception):

@@ -18,10 +18,11 @@ import torch
 from policy.errors import ContextFull, ModelError
 from policy.model import Completion, Message, Schema
 from policy.models import hermes
-from train.rl.decode import KeysValues, Row, Written, generate
+from train.rl.decode import KeysValues, Row, Written
 from train.rl.template import ChatTemplate
 from train.rl.tokens import Conversation
 from train.rl.tokens import Sequence as Tokens
+from train.rl.writer import Local, Writer
 
 __all__ = ["Sampler", "Seat"]
 
@@ -39,8 +40,10 @@ class Sampler:
     Args:
         temperature: of the sampling; 0 takes the likeliest token.
         turn_tokens: the most tokens of a reply, under the limit that the agent itself gives; None for that alone.
-        batch: the most episodes in one batch; None for all that wait.
+        batch: the most episodes in one batch; None for all that wait. As many start one at once.
         linger: seconds without a new request after which a batch starts without the episodes that wait for tools.
+        writer: who writes; the model itself by default. Of `model` only the config is used then.
+        threads: batches under way at the same time.
     """
 
     def __init__(
@@ -53,6 +56,8 @@ class Sampler:
         turn_tokens: int | None = None,
         batch: int | None = None,
         linger: float = 0.2,
+        writer: Writer | None = None,
+        threads: int = 1,
     ) -> None:
         self.model, self.tokenizer, self.name = model, tokenizer, name
         self.template = ChatTemplate(tokenizer)
@@ -61,11 +66,13 @@ class Sampler:
         self._temperature, self._batch, self._linger = temperature, batch, linger
         # Not what else a generation config may list: a reply that ended there would lack its end mark.
         self._ends = frozenset({tokenizer.eos_token_id})
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
+        self._writer = writer or Local(model)
+        self._num_threads = threads
+        self._thread = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="sampler")
         self._live: set[int] = set()
         self._waiting: list[_Request] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._is_busy = False
+        self._num_busy = 0
         self._num_seats = 0
 
     def seat(self, seed: int) -> Seat:
@@ -87,17 +94,19 @@ class Sampler:
         self._look()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the threads."""
         self._thread.shutdown(wait=True, cancel_futures=True)
+        self._writer.close()
 
     def _look(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._is_busy or not self._waiting:
+        if self._num_busy >= self._num_threads or not self._waiting:
             return
-        if len(self._waiting) >= len(self._live):
+        if len(self._waiting) >= min(len(self._live), self._batch or len(self._live)):
             self._start()
+            self._look()
         else:
             self._timer = asyncio.get_running_loop().call_later(self._linger, self._start)
 
@@ -110,20 +119,15 @@ class Sampler:
         self._waiting = ordered[len(batch) :]
         if not batch:
             return
-        self._is_busy = True
+        self._num_busy += 1
         future = asyncio.get_running_loop().run_in_executor(self._thread, self._generate, [r.row for r in batch])
         future.add_done_callback(lambda done: self._hand_out(batch, done))
 
     def _generate(self, rows: list[Row]) -> list[Written]:
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            return generate(self.model, rows, self._ends, temperature=self._temperature)
-        finally:
-            self.model.train(was_training)
+        return self._writer.write(rows, self._ends, temperature=self._temperature)
 
     def _hand_out(self, batch: Sequence[_Request], done: asyncio.Future[list[Written]]) -> None:
-        self._is_busy = False
+        self._num_busy -= 1
         error = None if done.cancelled() else done.exception()
         for number, request in enumerate(batch):
             if request.answer.done():

@@ -20,6 +20,9 @@ from policy.rollouts import Task, read_tasks
 from train.rl.config import RLSettings
 from train.templates import check_template, take_up
 
+_FREE = frozenset({"steps", "watch"})
+"""Settings that may change from one start of a run to the next."""
+
 __all__ = ["Inputs", "check_same_run", "load_inputs", "load_model", "read_rl_tasks", "write_reference"]
 
 
@@ -36,7 +39,8 @@ class Inputs:
 
     def open_shared(self) -> AbstractAsyncContextManager[Shared]:
         """What all episodes share: the index or the search service, the web, MCP servers."""
-        return open_shared(self.settings, search_key=self.search_key)
+        name = self.settings.search.api_key_env
+        return open_shared(self.settings, key=lambda asked: self.search_key if asked == name else None)
 
 
 def load_inputs(
@@ -139,7 +143,8 @@ def write_reference(inputs: Inputs, folder: Path) -> None:
 def check_same_run(
     out: Path, inputs: Inputs, tasks: Path, settings: RLSettings, algo: str, *, judge_id: str = ""
 ) -> None:
-    """Note what a run is started with; refuse to go on with another. More steps alone are no other run.
+    """Note what a run is started with; refuse to go on with another. More steps and other bounds of
+    the watch are no other run.
 
     The tasks are what the file holds, whatever it is called, and the judge is who it says it is, wherever it runs.
     """
@@ -155,7 +160,7 @@ def check_same_run(
     }
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
-        other = [key for key in sorted({*given, *before}) if key != "steps" and given.get(key) != before.get(key)]
+        other = [key for key in sorted({*given, *before}) if key not in _FREE and given.get(key) != before.get(key)]
         if other:
             raise ConfigError(
                 f"{out}: holds a run with other settings ({', '.join(other)}); give it a folder of its own"

@@ -1,10 +1,13 @@
 """Training data by atomic capabilities from one's own corpus (Step-DeepResearch, arXiv 2512.20491, section 3).
 
-corpus, graph, searching     documents, passages and links; who is linked to whom; what a search shows
-brief                        facts, passages, what is asked: what every writer is given
-writer, chat, extractive     who writes: any chat model, or sentences of the corpus alone
-checker                      who checks: the judger's client, where a judge is at hand
-rows, work                   rows with provenance, kept on disk as they are made; many at once, with an end in sight
-subgraphs, walks, planning, reading, verification, reports, reflection, difficulty, tasks       the capabilities
-filters, duplicates, clean   what is dropped, and by what
+cli, commands, build        the commands, and `make` from end to end
+ports, brief, rows, work    what capabilities work with; facts and passages; rows on disk; many at once
+corpus, foldoc, entities    documents, passages and links; two ways to come by linked ones
+graph, searching, sections, clues, words, verdicts      what is read out of a corpus
+writer, chat, extractive, forms, prompts/               who writes: any chat model, or the corpus itself
+checker                     who checks: the judger's client, where a judge is at hand
+subgraphs, walks, planning, reading, verification, reports, reflection, tasks, difficulty       the capabilities
+seeking, solvers            who answers where there is no model: demonstrations, and a plain baseline
+filters, mixing, duplicates, hints, clean               what is dropped, and by what
+export, plot                datasets and pictures
 """

@@ -22,6 +22,8 @@ class Fact:
     object: str
     passage: str
     """The passage's key, such as `h-haskell#1`."""
+    words: str = ""
+    """How the passage calls the object, where that is not its name."""
 
     @property
     def text(self) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,12 @@ from train.synth.planning import Planning
 from train.synth.plot import draw_funnels
 from train.synth.ports import Capability, Ports
 from train.synth.reading import ActiveReading
+from train.synth.reflection import Reflection, kept_questions
+from train.synth.reports import Reports
 from train.synth.rows import Rows
 from train.synth.subgraphs import Subgraphs
+from train.synth.tasks import Tasks
+from train.synth.verification import Verification
 from train.synth.walks import Walks
 from train.synth.work import Progress, work
 from train.synth.writer import Writer
@@ -30,7 +35,7 @@ from train.tasks.funnel import Funnel
 
 __all__ = ["CAPABILITIES", "Plan", "build", "make_ports"]
 
-CAPABILITIES = ("subgraphs", "walks", "planning", "reading")
+CAPABILITIES = ("subgraphs", "walks", "planning", "reading", "verification", "reports", "reflection", "tasks")
 NEAR_DUPLICATE = "near-duplicate"
 
 
@@ -53,9 +58,14 @@ def make_ports(corpus: IndexCorpus, writer: Writer, plan: Plan, checker: Checker
     graph = graphs.from_links(corpus)
     named = graphs.mentions(corpus, graph) if not graph.number_of_edges() else 0
     shared = Shared.local(corpus.index)
+    system = plan.out / "system.txt"
+    system.write_text(files("train.synth").joinpath("prompts/system.txt").read_text("utf-8"), "utf-8")
     settings = Settings(
         agent=AgentConfig(
-            tools=("search", "open"), date=plan.date, budget=BudgetConfig(turns=12, tool_calls=40, seconds=600)
+            system_prompt=system,
+            tools=("search", "open"),
+            date=plan.date,
+            budget=BudgetConfig(turns=12, tool_calls=40, seconds=600),
         ),
         search=SearchConfig(dense=False),
     )
@@ -66,16 +76,22 @@ def make_ports(corpus: IndexCorpus, writer: Writer, plan: Plan, checker: Checker
     return ports, named
 
 
-def capabilities(ports: Ports, only: Sequence[str]) -> list[Capability]:
-    """Those that are asked for, in the order of `CAPABILITIES`."""
+def capabilities(ports: Ports, only: Sequence[str], before: Sequence[Rows]) -> Iterator[Capability]:
+    """Those that are asked for, in their order; what begins with questions takes those made `before`."""
     clues = Clues(ports)
     made: dict[str, Callable[[], Capability]] = {
         "subgraphs": lambda: Subgraphs(ports, clues),
         "walks": lambda: Walks(ports, clues),
         "planning": lambda: Planning(ports),
         "reading": lambda: ActiveReading(ports, clues),
+        "verification": lambda: Verification(ports, clues),
+        "reports": lambda: Reports(ports),
+        "reflection": lambda: Reflection(ports, kept_questions(before)),
+        "tasks": lambda: Tasks(ports, clues),
     }
-    return [made[name]() for name in CAPABILITIES if name in only]
+    for name in CAPABILITIES:
+        if name in only and (name != "tasks" or ports.checker is not None):
+            yield made[name]()
 
 
 async def build(
@@ -101,18 +117,18 @@ async def build(
         "date": plan.date,
     }  # fmt: skip
     every: list[Rows] = []
-    for capability in capabilities(ports, plan.only):
+    for capability in capabilities(ports, plan.only, every):
         rows = Rows(plan.out / "rows", capability.name, capability.filters, provenance)
         await work(capability, rows, plan.count, concurrency=plan.concurrency, progress=progress)
         every.append(rows)
-    kept = [row for rows in every for row in rows]
-    near = near_duplicates((f"{row['kind']} {row['id']}", _said(row)) for row in kept)
+    kept: list[dict[str, Any]] = []
     for rows in every:
         rows.funnel.expect(NEAR_DUPLICATE)
-        for row in rows:
-            if other := near.get(f"{row['kind']} {row['id']}"):
-                rows.funnel.drop(NEAR_DUPLICATE, f"{row['id']} of {other}")
-    counts = export([row for row in kept if f"{row['kind']} {row['id']}" not in near], plan.out)
+        near = near_duplicates((row["id"], _said(row)) for row in rows)
+        for identity, other in near.items():
+            rows.funnel.drop(NEAR_DUPLICATE, f"{identity} of {other}")
+        kept += [row for row in rows if row["id"] not in near]
+    counts = export(kept, plan.out)
     funnels = [rows.funnel for rows in every]
     written = {funnel.name: funnel.as_dict() for funnel in funnels}
     (plan.out / "funnel.json").write_text(

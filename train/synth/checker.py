@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from judger.client import Client
-from judger.errors import JudgerError
+from judger.errors import Unsupported
 from judger.pairwise import Preference
 from judger.types import Criterion, Judgement, Score
 
@@ -16,17 +16,17 @@ class Checker:
     """The judge behind a client. What it leaves open is None and never a number."""
 
     def __init__(self, client: Client, judge_id: str) -> None:
-        self._client, self.judge_id = client, judge_id
+        self.client, self.judge_id = client, judge_id
 
     async def holds(self, query: str, report: str, statements: Sequence[str]) -> list[float | None]:
         """For each statement, the probability that the report fully satisfies it. Raises what the client raises."""
         criteria = [Criterion(id=f"c{number}", text=text) for number, text in enumerate(statements, 1)]
-        judgement = await self._client.judge(query, report, criteria, allow_unscored=True)
+        judgement = await self.client.judge(query, report, criteria, allow_unscored=True)
         return [satisfied(judgement, number) for number in range(len(criteria))]
 
     async def prefers(self, query: str, first: str, second: str) -> bool | None:
         """Whether it finds the first better, by its pairwise prompt; None for a tie or no answer."""
-        found = await self._client.compare(query, first, second)
+        found = await self.client.compare(query, first, second)
         if found.preference is None or found.preference is Preference.TIE:
             return None
         return found.preference is Preference.A
@@ -39,14 +39,12 @@ def satisfied(judgement: Judgement, number: int) -> float | None:
 
 
 async def is_deeper(checker: Checker, query: str, rewrite: str, original: str) -> bool | None:
-    """Whether the rewrite is preferred whichever of the two stands first; None where the judge has no opinion.
-
-    Raises JudgerError where it compares nothing at all, as engines without a pairwise prompt do.
-    """
-    first, second = await checker.prefers(query, rewrite, original), await checker.prefers(query, original, rewrite)
+    """Whether the rewrite is preferred whichever of the two stands first; None where the judge has no opinion, as one
+    without a pairwise prompt (the built-in one) never has. Raises what else the client raises."""
+    try:
+        first, second = await checker.prefers(query, rewrite, original), await checker.prefers(query, original, rewrite)
+    except Unsupported:
+        return None
     if first is None or second is None:
         return None
     return first and not second
-
-
-__all__ += ["JudgerError"]

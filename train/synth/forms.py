@@ -7,9 +7,19 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
-    "Answered", "Asked", "Claims", "Finding", "Plan", "Queries", "Reading", "Reflected", "Report", "Summary", "Triples",
+    "Asked",
+    "Claims",
+    "Finding",
+    "Plan",
+    "Queries",
+    "Reading",
+    "Report",
+    "Roles",
+    "Rubric",
+    "Summary",
+    "Triples",
     "Verdict",
-]  # fmt: skip
+]
 
 Verdict = Literal["support", "refute", "doubtful"]
 
@@ -22,13 +32,6 @@ class Asked(_Form):
     """A question; its answer is the brief's."""
 
     question: str = Field(min_length=10)
-
-
-class Answered(_Form):
-    """An answer and the keys of the passages that show it."""
-
-    answer: str = Field(min_length=1)
-    citations: list[str] = []
 
 
 class Triple(_Form):
@@ -90,8 +93,27 @@ class Report(_Form):
     report: str = Field(min_length=1)
 
 
-class Reflected(_Form):
-    """What was wrong with the last try, and what to do next."""
+class Criterion(_Form):
+    text: str = Field(min_length=3)
+    weight: float = Field(ge=-5, le=5)
+    role: Literal["explicit", "implicit", "negative"]
+    axis: str = ""
 
-    reflection: str = Field(min_length=1)
-    queries: list[str] = []
+
+class Rubric(_Form):
+    """The hidden summary of the ideal report, and what a report is checked for."""
+
+    summary: str = Field(min_length=1)
+    criteria: list[Criterion] = Field(min_length=1)
+
+
+class Role(_Form):
+    id: str
+    role: Literal["explicit", "implicit", "negative"]
+    reason: str = Field(min_length=1)
+
+
+class Roles(_Form):
+    """What each criterion is for a question."""
+
+    roles: list[Role]

@@ -8,43 +8,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from policy.models.scripted import calls, says
 from policy.sources import Source
 from policy.trajectory import Record
+from policy.whole import loads
 from train.synth import words
 from train.synth.brief import Brief, Dropped, Fact
 from train.synth.checker import Checker
 from train.synth.forms import Plan
 from train.synth.ports import Ports
+from train.synth.sections import NOT_A_REPORT, Section, outline
 from train.synth.seeking import conversation, run_steps
 from train.synth.writer import Prompt
 
-__all__ = ["Planning", "Section", "deviation", "leak", "outline", "stripped"]
+__all__ = ["IN_TASK", "Planning", "deviation", "leak", "stripped"]
 
-NOT_A_REPORT, IN_TASK, IN_PLAN, OFF_PLAN = "not a report", "result in the task", "result in the plan", "not by the plan"
-_SECTIONS = (3, 10)
-_LEAST_WORDS = 250
-_GENERIC = re.compile(
-    r"(?i)(?:\d{1,2}[.)]? *)?(?:introduction|conclusions?|summary|abstract|references|sources|bibliography|contents|"
-    r"appendix|overview|executive summary|notes|see also|page \d+)\W*"
-)
+IN_TASK, IN_PLAN, OFF_PLAN = "result in the task", "result in the plan", "not by the plan"
 _RESULT = re.compile(
     r"(?i)\b(?:we (?:find|found|show|showed|conclude)|results? (?:show|suggest|indicate)s?|increased|decreased|"
     r"(?:found|shows?|showed|conclude[sd]?|reveal(?:s|ed)?|demonstrate[sd]?) that|outperform\w{0,4}|achieve[sd]?)\b"
 )
 KEPT = 0.75
 """Share of a plan's steps that an episode has to take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A heading of a report and the passages below it."""
-
-    heading: str
-    passages: tuple[Source, ...]
+SAID = 0.6
+"""Share of a step's words that one query, or one paragraph, has to have."""
 
 
 class Planning:
@@ -89,22 +78,6 @@ class Planning:
         return row
 
 
-def outline(ports: Ports, key: str) -> list[Section]:
-    """The sections of a report, without introductions and lists of sources. Raises Dropped for what is no report."""
-    passages = ports.corpus.passages(key)
-    if sum(len(one.text.split()) for one in passages) < _LEAST_WORDS:
-        raise Dropped(NOT_A_REPORT, f"{key}: under {_LEAST_WORDS} words")
-    title = ports.corpus.title(key)
-    found: dict[str, list[Source]] = {}
-    for heading, passage in zip(ports.corpus.headings(key), passages, strict=True):
-        name = words.plain(heading).strip("*_ ").strip()
-        if name and name != title and not _GENERIC.fullmatch(name) and len(words.content(name)) > 0:
-            found.setdefault(name, []).append(passage)
-    if len(found) < _SECTIONS[0]:
-        raise Dropped(NOT_A_REPORT, f"{key}: {len(found)} sections")
-    return [Section(name, tuple(some)) for name, some in list(found.items())[: _SECTIONS[1]]]
-
-
 def stripped(passages: Sequence[Source], title: str) -> str:
     """The first sentences of a report that say what it is about and nothing that it found: no result and no number."""
     said = [sentence for passage in passages for sentence in words.sentences(passage.text)]
@@ -128,19 +101,22 @@ def leak(task: str, known: str, body: Sequence[str]) -> str:
 async def deviation(record: Record, steps: Sequence[str], checker: Checker | None) -> str:
     """How an episode strays from its plan; "" where it takes enough of the steps.
 
-    A step is taken where half of its words are in one call of the episode, or where the judge says that the work
-    includes it: each step is a criterion on the calls and the report.
+    A step is taken where most of its words are in one query or one paragraph of the report, or where the judge says
+    that the work includes it: each step is a criterion on the calls and the report.
     """
     asked = [
-        " ".join(words.content(call["function"]["arguments"]))
+        " ".join(words.content(part))
         for message in record["messages"]
         for call in message["tool_calls"] or ()
+        for part in _parts(call["function"]["arguments"])
     ]
     done = [*asked, *(" ".join(words.content(part)) for part in record["report"].split("\n"))]
     missing = []
+    common = _VERBS | set(words.content(record["query"]))  # what any call about the task has
     for step in steps:
-        wanted = {word for word in words.content(step) if word not in _VERBS}
-        if wanted and not any(len(wanted & set(part.split())) >= 0.5 * len(wanted) for part in done):
+        telling = {word for word in words.content(step) if word not in _VERBS}
+        wanted = (telling - common) or telling
+        if wanted and not any(len(wanted & set(part.split())) >= SAID * len(wanted) for part in done):
             missing.append(step)
     if missing and checker is not None:
         work = "\n".join([f"Call: {part}" for part in asked] + [record["report"]])
@@ -152,6 +128,18 @@ async def deviation(record: Record, steps: Sequence[str], checker: Checker | Non
 
 
 _VERBS = frozenset("investigate find search open read write report cite compare collect sources fact each out".split())
+
+
+def _parts(arguments: str) -> list[str]:
+    """The texts among the arguments of a call: each query by itself."""
+    try:
+        values = loads(arguments)
+    except ValueError:
+        return [arguments]
+    if not isinstance(values, dict):
+        return [arguments]
+    lists = (value if isinstance(value, list) else [value] for value in values.values())
+    return [str(part) for some in lists for part in some]
 
 
 def _episode(title: str, sections: Sequence[Section], key: str) -> list[Any]:

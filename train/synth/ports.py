@@ -38,6 +38,8 @@ class Ports:
     work: Path = Path("work")
     """Where episodes have their workspaces."""
     seed: int = 0
+    drop_shortcuts: bool = True
+    """Off, questions that one search answers are kept: to measure how many there are."""
 
     def draw(self, *about: str) -> random.Random:
         """Random numbers that depend on the seed and on what they are for, and on nothing done before."""

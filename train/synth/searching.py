@@ -12,7 +12,7 @@ __all__ = ["TOP", "shortcut", "shown"]
 
 TOP = 5
 """Passages that one search shows the agent by default."""
-_DEEP = 10
+_DEEP = 20
 
 
 async def shown(

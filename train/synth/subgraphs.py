@@ -117,14 +117,20 @@ async def asked_of(brief: Brief, prompt: str, ports: Ports, values: Mapping[str,
     question = (await ports.writer.write(Prompt(prompt, brief), Asked)).question
     if name := words.is_named(question, brief.names):
         raise Dropped(LEAK, f"{name!r} in {question[:120]!r}")
-    if key := await shortcut(ports.provider, question, brief.names):
+    if ports.drop_shortcuts and (key := await shortcut(ports.provider, question, brief.names)):
         raise Dropped(ONE_SEARCH, f"{key} answers {question[:120]!r}")
     row: dict[str, Any] = {
-        "task": {"id": brief.id, "query": question, "answer": brief.answer, "names": list(brief.names)},
+        "task": {
+            "id": brief.id,
+            "query": question,
+            "answer": brief.answer,
+            "names": list(brief.names),
+            "criteria": [{"id": "answer", "text": f"Says that the answer is {brief.answer}.", "weight": 5}],
+        },
         "text": seeking_text(brief, question),
         "source": brief.source,
         "passages": [one.key for one in brief.passages],
-        "facts": [[fact.subject, fact.relation, fact.object, fact.passage] for fact in brief.facts],
+        "facts": [[fact.subject, fact.relation, fact.object, fact.passage, fact.words] for fact in brief.facts],
         **values,
     }
     if ports.shared is not None:

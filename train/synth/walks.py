@@ -24,6 +24,10 @@ STEPS = (2, 3)
 """How many a walk has."""
 
 
+def _words(passage: Source, said: Sequence[str]) -> str:
+    return words.is_named(words.plain(passage.text), said)
+
+
 class Walks:
     """One question a starting page."""
 
@@ -48,7 +52,9 @@ class Walks:
             found = await shown(ports.provider, self._clues.names(one), [*said, *self._clues.names(other)], within=one)
             if found is None:
                 raise Dropped("edge not shown", f"{one} -> {other}")
-            facts.append(Fact(ports.corpus.title(one), REFERS, ports.corpus.title(other), found.key))
+            facts.append(
+                Fact(ports.corpus.title(one), REFERS, ports.corpus.title(other), found.key, _words(found, said))
+            )
             passages.append(found)
         clues = [self._clues.clue(start, names)]
         clues += [

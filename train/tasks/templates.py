@@ -60,7 +60,9 @@ class TemplateWriter:
         if len(card.subjects) == 1 and "town" not in card.asked:
             items.append(_fact(first, "town", 2, Role.IMPLICIT, card))
             summary.append(first.statement("town"))
-        items.append(_item("Has at least 3 citations.", 2, Role.IMPLICIT, "references", "citations"))
+        # Sources, not citations: one sentence said three times has three of the latter.
+        least = 3 if len(first.facts) > 4 else 2
+        items.append(_item(f"Cites at least {least} different sources.", 2, Role.IMPLICIT, "references", "citations"))
         items += _flaws(card, draw)
         numbered = (
             Item(_renamed(item.criterion, f"c{number}"), item.aspect, item.subject)
@@ -100,6 +102,10 @@ def _flaws(card: Card, draw: random.Random) -> list[Item]:
         weight = -draw.randint(3, 4)
         items.append(_fact(card.subjects[0], name, weight, Role.NEGATIVE, card, rival.facts[name], f"rival {name}"))
     items.append(_item(f"Longer than {MOST_WORDS} words.", -4, Role.NEGATIVE, "communication", "length"))
+    items.append(_item("Says a sentence twice.", -3, Role.NEGATIVE, "communication", "repetition"))
+    # One for each fact, the town and what sources disagree about: more are padding, as any judge can count.
+    most = len(card.asked) * len(card.subjects) + 2
+    items.append(_item(f"Has more than {most} citations.", -3, Role.NEGATIVE, "references", "padding"))
     return items
 
 

@@ -4,13 +4,14 @@ Named in `train/configs/verl/agent_loop.yaml`. A trajectory is one row, and one 
 context; they share the terminal reward (verl's trainer v1 copies it). What each ending is worth:
 
     the agent finished, or was made to      the report goes to the reward function
-    the policy spent its budget without one an empty report: no reward, or what `blank` names
+    the policy spent its budget or its room an empty report: the rubric's floor (`train.outcomes`)
     anything of ours or the system's failed raises: verl marks the session failed, and it leaves the batch
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ from policy.kit import Shared, open_shared
 from policy.runs import Run, run_episode
 from policy.workspace.removal import temporary_folder
 from train.configs import VERL
+from train.toolcache import ToolCache
+from train.verl.settings import check_agent
 from train.verl.tokens import Row, ServerModel
 
 __all__ = ["EpisodeFailed", "ResearchAgentLoop", "close"]
 
-_opened: dict[tuple[asyncio.AbstractEventLoop, Path], tuple[asyncio.Future[Shared], asyncio.Task[None]]] = {}
+_opened: dict[tuple[asyncio.AbstractEventLoop, Path], tuple[asyncio.Future[Shared], asyncio.Task[None], ToolCache]] = {}
 
 
 class EpisodeFailed(Exception):
@@ -42,6 +45,8 @@ class ResearchAgentLoop(AgentLoopBase):
         super().__init__(*args, **kwargs)
         self._path = Path(settings) if settings else VERL / "agent.toml"
         self._settings = load_settings(self._path)
+        self._key = os.environ.get(self._settings.search.api_key_env)
+        check_agent(self._settings, self._path, self._key)
         _check(self._settings, self.rollout_config.prompt_length + self.rollout_config.response_length)
 
     async def run(self, sampling_params: dict[str, Any], **row: Any) -> AgentLoopOutput | list[AgentLoopOutput]:
@@ -53,18 +58,19 @@ class ResearchAgentLoop(AgentLoopBase):
             prompt_length=self.rollout_config.prompt_length,
             response_length=self.rollout_config.response_length,
         )
-        shared = await _shared(self._path, self._settings)
+        shared, cache = await _shared(self._path, self._settings, self._key)
         query = list(row["raw_prompt"])[-1]["content"]
         with temporary_folder("judger-agent-") as folder:
             run = Run(folder)
-            episode = await run_episode(run, query, lambda *_: model, shared, self._settings)
+            episode = await run_episode(run, query, lambda *_: model, shared, self._settings, wrap=cache.of)
         return self._outputs(episode, model)
 
     def _outputs(self, episode: Episode, model: ServerModel) -> AgentLoopOutput | list[AgentLoopOutput]:
         finished, reply = episode.finished, episode.reply
         assert finished is not None
-        # With no report: `final` says that the policy was told to write one and did not.
-        if finished.status == "failed" and not (reply is not None and reply.final):
+        # With no report: `final` says that the policy was told to write one and did not; or it wrote its row full.
+        is_its_own = reply is not None and (bool(reply.final) or model.is_full)
+        if finished.status == "failed" and not is_its_own:
             raise EpisodeFailed(finished.reason)
         extra = {
             **model.extra,
@@ -79,7 +85,8 @@ class ResearchAgentLoop(AgentLoopBase):
             tool_calls=sum(event.seconds for event in episode.events if isinstance(event, Observed)),
             num_preempted=-1 if model.preempted is None else model.preempted,
         )
-        outputs = [_output(one, len(episode.messages) - 1, metrics, dict(extra)) for one in model.rows if any(one.mask)]
+        rows = [one.trimmed() for one in model.rows if any(one.mask)]
+        outputs = [_output(one, len(episode.messages) - 1, metrics, dict(extra)) for one in rows]
         return outputs[0] if len(outputs) == 1 else outputs
 
 
@@ -106,19 +113,21 @@ def _check(settings: Settings, room: int) -> None:
         )
 
 
-async def _shared(path: Path, settings: Settings) -> Shared:
-    """Index, cache and MCP servers: opened once a process and event loop, for as long as it lives."""
+async def _shared(path: Path, settings: Settings, key: str | None) -> tuple[Shared, ToolCache]:
+    """Index, caches and MCP servers: opened once a process and event loop, for as long as it lives."""
     loop = asyncio.get_running_loop()
     if (loop, path) not in _opened:
         ready: asyncio.Future[Shared] = loop.create_future()
-        _opened[loop, path] = ready, loop.create_task(_keep(settings, ready))
-    return await asyncio.shield(_opened[loop, path][0])
+        _opened[loop, path] = ready, loop.create_task(_keep(settings, key, ready)), ToolCache()
+    opened, _, cache = _opened[loop, path]
+    return await asyncio.shield(opened), cache
 
 
-async def _keep(settings: Settings, ready: asyncio.Future[Shared]) -> None:
+async def _keep(settings: Settings, key: str | None, ready: asyncio.Future[Shared]) -> None:
     # One task opens and closes: what MCP opens must be closed by the task that opened it.
     try:
-        async with open_shared(settings) as shared:
+        name = settings.search.api_key_env
+        async with open_shared(settings, key=lambda asked: key if asked == name else None) as shared:
             ready.set_result(shared)
             await asyncio.Event().wait()
     except Exception as error:
@@ -131,6 +140,6 @@ async def close() -> None:
     """Close what this event loop's episodes shared. A worker of verl never does; it ends with its process."""
     loop = asyncio.get_running_loop()
     for key in [key for key in _opened if key[0] is loop]:
-        _, task = _opened.pop(key)
+        _, task, _ = _opened.pop(key)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

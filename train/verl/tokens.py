@@ -61,6 +61,15 @@ class Row:
     def response(self) -> list[int]:
         return self.ids[self.start :]
 
+    def trimmed(self) -> Row:
+        """The row up to its last sampled token: verl puts the reward on the last one, and where that is masked the
+        reward is lost. What a tool said after it may be longer than a row has room for, too."""
+        end = len(self.mask)
+        while end and not self.mask[end - 1]:
+            end -= 1
+        ids = self.ids[: self.start + end]
+        return Row(ids, self.start, self.mask[:end], self.logprobs[:end], self.messages)
+
     def add(self, ids: Sequence[int], *, sampled: bool, logprobs: Sequence[float] | None = None) -> None:
         """Append tokens. Those that were not sampled have mask 0 and log-probability 0."""
         self.ids.extend(ids)
@@ -83,6 +92,8 @@ class ServerModel:
         self.extra: dict[str, Any] = {}
         """The server's own fields: the versions of the weights that sampled."""
         self.preempted: int | None = None
+        self.is_full = False
+        """Whether the episode filled a row that nothing can be taken out of."""
 
     async def complete(
         self, messages: Sequence[Message], tools: Sequence[Schema], *, max_tokens: int, use_tools: bool = True
@@ -90,7 +101,8 @@ class ServerModel:
         # The tools stay in the prompt of the last turn too: without them it would be another prompt, tokenised anew.
         row = await asyncio.to_thread(self._row, [rendered(message) for message in messages], list(tools))
         room = self._response_length - len(row.response)
-        if room < 1:
+        self.is_full = room < 1
+        if self.is_full:
             raise ContextFull(f"{len(row.ids)} tokens fill the {self._response_length} of a response")
         before = len(row.ids)
         output = await self._server.generate(

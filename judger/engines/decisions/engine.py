@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from judger.engines.again import TIMES, asked_again
 from judger.engines.base import Capabilities, Identity, Outcome, Tier
 from judger.engines.code import GENERATIVE, code_digest, versions
 from judger.engines.decisions.formats import LIMITS, Api, Asked, Misaligned, read, spent, write
@@ -182,14 +183,19 @@ class DecisionsEngine:
         """The outcomes, or the error where another way may have more luck."""
         import openai
 
-        try:
+        body = write(api, self._model, asked)
+
+        async def once() -> Any:
             async with self._slots:
-                reply: Any = await self._client.post(PATHS[api], cast_to=object, body=write(api, self._model, asked))
+                return await self._client.post(PATHS[api], cast_to=object, body=body)
+
+        try:
+            reply = await asked_again(once, ValueError, min(TIMES, self._client.max_retries))  # what is no JSON
         except openai.APIStatusError as error:
             if error.status_code == 413 or any(sign in str(error).lower() for sign in TOO_LONG_SIGNS):
                 return _all(asked.statements, Reason.TOO_LONG, str(error))
             return error
-        except (openai.OpenAIError, ValueError) as error:  # ValueError: a reply that is no JSON
+        except (openai.OpenAIError, ValueError) as error:
             return error
         try:
             results = read(api, reply, asked, self._min_label_mass)

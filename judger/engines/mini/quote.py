@@ -1,6 +1,7 @@
-"""The passage that is shown for a verdict: a whole sentence or list item, as the report has it.
+"""The passages that are shown for a verdict: whole sentences or list items, as the report has them, the best one first.
 
-Never a heading alone, nothing that begins or ends inside markup or an address.
+Never a heading alone, nothing that begins or ends inside markup or an address. Two where the second bears on the
+criterion almost as well: the sentence that decided is among them more often.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from judger.types import Span
 
 LOOKED_AT = 12
 """Of the best units, so many may be passed over for a sentence that can be shown."""
+SHOWN = 2
+NEAR = 0.85
+"""A second passage bears on the criterion at least so much, of what the first one does."""
 WORDS = 4
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _LEAD = re.compile(r"(?:[ \t\n>|]|[-*+•#]+[ \t]|\d{1,3}[.)][ \t])+")
@@ -27,19 +31,24 @@ REACH = 1_400
 
 
 def quotable(text: str, tokens: Tokens, score: Floats) -> tuple[Span, ...]:
-    """The sentence with the best unit that can be shown; nothing where there is none."""
+    """The sentences with the best units that can be shown, best first; nothing where there is none."""
     spans = unit_spans(tokens)
     outline = Outline.of(text, spans[:, 0])
     clean = plain(text)
     ranges = sentences(clean)
     starts = np.array([start for start, _ in ranges])
     order = [int(unit) for unit in np.argsort(-score, kind="stable")[:LOOKED_AT]]
+    found: dict[int, Span] = {}
+    least = 0.0  # of the first one shown
     for unit in (u for u in order if not outline.is_heading[u] and score[u] > NEVER):
+        if len(found) == SHOWN or (found and score[unit] < NEAR * least):
+            break
         at = max(int(np.searchsorted(starts, spans[unit, 0], side="right")) - 1, 0)
-        found = _trim(text, clean, *ranges[at])
-        if found is not None:
-            return (found,)
-    return ()
+        trimmed = None if at in found else _trim(text, clean, *ranges[at])
+        if trimmed is not None:
+            least = least if found else float(score[unit])
+            found[at] = trimmed
+    return tuple(found.values())
 
 
 def _trim(text: str, clean: str, start: int, end: int) -> Span | None:

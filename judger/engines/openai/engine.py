@@ -15,10 +15,11 @@ from typing import Any
 
 from judger import prompt
 from judger.config import Reading, Way
+from judger.engines.again import TIMES, asked_again
 from judger.engines.base import Capabilities, Identity, Outcome, Tier
 from judger.engines.code import GENERATIVE, code_digest, versions
 from judger.engines.explained import TRIAL_TEMPERATURE, judge_in_tiers, weighed
-from judger.engines.openai.reply import NoCompletion, read_completion, read_reply, whole
+from judger.engines.openai.reply import Completion, NoCompletion, NoJson, read_completion, read_reply, whole
 from judger.engines.openai.request import Ask, request, ways
 from judger.errors import EngineError
 from judger.prompt import LabelWords, PairWords
@@ -158,10 +159,14 @@ class OpenAIEngine:
             logprobs=self._has_logprobs,
             extra=self._extra_body,
         )
-        try:
+
+        async def once() -> Completion:
             async with self._slots:
                 response = await self._client.chat.completions.with_raw_response.create(**made)
-            found = read_completion(response.content)
+            return read_completion(response.content)
+
+        try:
+            found = await asked_again(once, NoJson, min(TIMES, self._client.max_retries))
         except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
             raise EngineError(f"{self._model}: the endpoint refuses: {error}") from error
         except openai.BadRequestError as error:

@@ -31,6 +31,10 @@ class NoCompletion(ValueError):
     """An answer that is no chat completion."""
 
 
+class NoJson(NoCompletion):
+    """It is not even JSON: it may have broken off."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """One token of an answer."""
@@ -53,11 +57,11 @@ class Completion:
 
 
 def read_completion(raw: bytes) -> Completion:
-    """The completion in a response's body. Raises NoCompletion, with the beginning of what it is instead."""
+    """The completion in a response's body. Raises NoCompletion (NoJson), with the beginning of what it is instead."""
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
-        raise NoCompletion(f"the endpoint's answer is not JSON: {shown(raw)}") from None
+        raise NoJson(f"the endpoint's answer is not JSON: {shown(raw)}") from None
     try:
         choice = body["choices"][0]
         message = choice["message"]

@@ -78,6 +78,7 @@ function renderRow(row, options) {
         el("span", { class: "weight" }, (criterion.fatal ? "fatal " : "") + (criterion.weight ? signed(criterion.weight) : "monitor"))),
       el("span", { class: "statement" }, criterion.text),
       score && bar(score, flaw)),
+    score && score.why && el("p", { class: "why" }, `less than half: ${score.why}`),
     row.unscored && el("p", { class: "why" }, words(row.unscored.reason) + (row.unscored.detail ? ": " + row.unscored.detail : "")),
     chosen && el("div", { class: "more" },
       quotes.map((quote) => el("blockquote", {}, quote.length > 420 ? quote.slice(0, 420) + " …" : quote)),

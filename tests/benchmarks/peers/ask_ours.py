@@ -9,6 +9,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any
 
+from judger.cli.options import with_user_key
 from judger.client import Client, connect
 from judger.config import ServeConfig
 from judger.errors import JudgerError
@@ -31,7 +32,8 @@ def config_of(job: dict[str, Any]) -> ServeConfig:
     else:
         settings = settings | {"model": job["folder"]}
     # A random model says no label: what little of it lies there is read all the same.
-    return ServeConfig(port=0, grace=1.0, cache_memory_mb=0, min_label_mass=0.0, **settings)
+    # And with the user's key, so that two runs ask the same.
+    return with_user_key(ServeConfig(port=0, grace=1.0, cache_memory_mb=0, min_label_mass=0.0, **settings))
 
 
 def engine_of(job: dict[str, Any]) -> Any:
@@ -78,7 +80,10 @@ async def main() -> None:
         server = await stack.enter_async_context(running(config_of(job), engine_of(job)))
         client = await stack.enter_async_context(connect(server.address))
         if job["warm_up"]:
-            await asked(client, job["warm_up"], None)
+            try:
+                await asked(client, job["warm_up"], None)
+            except JudgerError as error:  # what it is warm for will say so again
+                print(f"the warm-up failed: {error}", file=sys.stderr)
         print(json.dumps({"ready": True}), flush=True)
         sys.stdin.readline()
         for number in range(job["rounds"]):

@@ -154,7 +154,10 @@ async def main():
         print(json.dumps({"error": None} | answer), file=out, flush=True)
 
     if job["warm_up"]:
-        await judge(job, job["warm_up"])
+        try:
+            await judge(job, job["warm_up"])
+        except Exception as error:  # noqa: BLE001 - what it is warm for will say so again
+            print(f"the warm-up failed: {type(error).__name__}: {error}", file=sys.stderr)
     print(json.dumps({"ready": True}), file=out, flush=True)
     sys.stdin.readline()
     for number in range(job["rounds"]):

@@ -60,6 +60,30 @@ def test_pairs_with_criteria_need_no_pairwise_prompt_and_unscored_is_no_preferen
     assert "A better 1, B better 0, ties 0 · 1 without an answer" in table
 
 
+def test_a_comparison_that_was_killed_goes_on_where_it_was(run, teacher, endpoint, tmp_path):
+    rows = [{"id": str(i), "report_a": "DEPTH " * (i % 3), "report_b": "DEPTH."} for i in range(1, 5)]
+    rows[2]["report_a"] = "thin"
+    path, out = write(tmp_path / "p.jsonl", *rows), tmp_path / "out.jsonl"
+    ran = run("compare", path, *teacher, "-o", out, "--json")
+    whole, asked = out.read_text(), len(endpoint.requests)
+    assert ran.out == whole
+    journal = out.with_name("out.jsonl.journal").read_text().splitlines()
+    out.write_text("".join(whole.splitlines(keepends=True)[:3])[:-5])  # as a kill leaves it
+    out.with_name("out.jsonl.journal").write_text("\n".join(journal[:3]) + "\n")
+    endpoint.requests.clear()
+    again = run("compare", path, *teacher, "-o", out, "--json")
+    assert (again.code, again.out, out.read_text()) == (ran.code, whole, whole)
+    assert len(endpoint.requests) < asked
+    endpoint.requests.clear()
+    summary = run("compare", path, *teacher, "-o", out).out
+    assert "4 pairs: A better 1, B better 1, ties 2" in " ".join(summary.split())
+    other = run("compare", write(path, *rows[:2]), *teacher, "-o", out)
+    assert other.code == 2
+    assert "begun with another input" in other.err
+    assert run("compare", path, *teacher, "-o", out, "--restart").code == 0
+    assert len(out.read_text().splitlines()) == 2
+
+
 def test_bad_pairs_are_named_by_line(run, tmp_path):
     good = {"id": "1", "report_a": "x", "report_b": "y"}
     path = write(tmp_path / "p.jsonl", good, good, good | {"id": "3", "report_b": " "}, {"id": "4", "report_a": "x"}, 5)

@@ -83,6 +83,34 @@ def test_a_task_with_an_unscored_criterion_is_named_and_is_no_zero(run, tmp_path
     assert run("eval", "researchrubrics", "--rubrics", rubrics, "--reports", reports, *SCRIPTED).code == 1
 
 
+def test_a_refused_task_is_named_with_its_reason_and_is_no_zero(run, tmp_path, rubrics, reports):
+    kept, page = tmp_path / "run.jsonl", tmp_path / "page.html"
+    result(run, rubrics, reports, "-o", kept)
+    *others, last = kept.read_text().splitlines()
+    why = "report: has 3,000,000 bytes of UTF-8, the limit is 2,097,152"
+    refused = json.dumps(json.loads(last) | {"judgement": {"error": {"code": 3, "message": why}}})
+    assert len(refused) < len(last)  # the journal knows how long the lines are
+    kept.write_text("\n".join([*others, refused[:-1].ljust(len(last) - 1) + "}"]) + "\n")
+    line = result(run, rubrics, reports, "-o", kept, "--html", page)
+    assert (line["refused"], line["refusals"]) == (["t3"], {"t3": why})
+    assert line["overall"]["tasks"] == 2
+    assert why in page.read_text()
+    ran = run("eval", "researchrubrics", "--rubrics", rubrics, "--reports", reports, *SCRIPTED, "-o", kept)
+    assert f"1 task left out, refused: t3 ({why})" in " ".join(ran.out.split())
+
+
+def test_a_cascade_scores_a_benchmark_and_goes_on_where_it_was(run, tmp_path, rubrics, reports):
+    cascade, kept = tmp_path / "cascade.toml", tmp_path / "run.jsonl"
+    cascade.write_text('margin = 0.1\n[[first]]\nengine = "scripted"\n[[second]]\nengine = "scripted"\n')
+    flags = ["--rubrics", rubrics, "--reports", reports, "--engine", "cascade", "--cascade", cascade, "-o", kept]
+    (line,) = run("eval", "researchrubrics", *flags, "--json").lines
+    assert line["judge_id"].startswith("cascade-")
+    assert line["tasks"] == result(run, rubrics, reports)["tasks"]
+    before = kept.read_text()
+    assert run("eval", "researchrubrics", *flags, "--json").lines == [line]
+    assert kept.read_text() == before
+
+
 def test_the_table_has_all_axes_and_domains(run, rubrics, reports):
     ran = run("eval", "researchrubrics", "--rubrics", rubrics, "--reports", reports, *SCRIPTED)
     assert ran.code == 0

@@ -120,7 +120,7 @@ def test_a_journal_that_is_none_is_refused(tmp_path):
 
 def test_two_runs_can_not_write_one_output(tmp_path):
     output = tmp_path / "out.jsonl"
-    with Journal(output, KEY), pytest.raises(InvalidRequest, match="another judger filter"):
+    with Journal(output, KEY), pytest.raises(InvalidRequest, match="another judger command"):
         Journal(output, KEY)
 
 

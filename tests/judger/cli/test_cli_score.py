@@ -34,6 +34,13 @@ def test_the_table_shows_every_case_and_how_to_read_it(run, cases):
     assert "2 cases, 4 criteria · mean reward 0.67" in ran.out
 
 
+def test_reports_of_one_query_that_all_earn_the_same_are_told_of(run, tmp_path):
+    path = write(tmp_path / "c.jsonl", *(case(name, "The sky is blue [[fully]]") for name in "abc"))
+    assert "no spread: all 3 reports of the group have the reward 1" in run("score", path, *SCRIPTED).out
+    assert "no spread" not in run("score", path, *SCRIPTED, "--json").out
+    assert "no spread" not in run("score", write(tmp_path / "d.jsonl", *TWO), *SCRIPTED).out
+
+
 def test_json_is_one_response_a_line_and_nothing_else(run, cases):
     ran = run("score", cases, *SCRIPTED, "--json")
     assert ran.code == 0

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from judger.cli.table import case_table, clean, legend, number, refused_case, why_unlikely
+from judger.cli.table import case_table, clean, legend, number, refused_case
 from judger.demo.picture import draw
 from judger.reward import reward
 from judger.types import (
@@ -26,7 +26,7 @@ from judger.types import (
     Unscored,
     Verdict,
 )
-from judger.verdict import Calibration, score
+from judger.verdict import Calibration, score, why_unlikely
 
 FULLY, PARTLY, NOT = (0.05, 0.05, 0.9), (0.1, 0.8, 0.1), (0.9, 0.05, 0.05)
 REPORT = "# Colours\n\n**The sky is blue**, as a rule. Grass is green. " + "Filler. " * 50
@@ -189,9 +189,9 @@ def test_the_confidence_is_that_of_the_label_shown_and_less_than_half_says_why(c
 def test_a_calibrated_threshold_is_said_where_it_made_the_label():
     low = Calibration(positive_threshold=0.3, negative_threshold=0.8)
     met = score(Probabilities(0.3, 0.3, 0.4), negative=False, calibration=low)
-    assert why_unlikely(requirement(), met) == "fully has 40%, over its 30%"
+    assert why_unlikely(met, negative=False) == "fully has 40%, over its 30%"
     absent = score(Probabilities(0.4, 0.3, 0.3), negative=True, calibration=low)
-    assert why_unlikely(flaw(), absent) == "any trace of it has 60%, under its 80%"
+    assert why_unlikely(absent, negative=True) == "any trace of it has 60%, under its 80%"
 
 
 def test_the_picture_of_a_judged_case_is_whole_and_fetches_nothing(tmp_path):

@@ -151,6 +151,19 @@ async def test_a_group_comes_as_it_finishes_and_in_order_where_wanted(client: Cl
     assert [judgement.reward for judgement in in_order] == [found[index].reward for index in range(8)]
 
 
+async def test_groups_without_spread_are_told_of_the_first_time_and_the_tenth(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    await client.judge_group_all("", ["an apple", "a pear"], ["apple"])
+    assert not caplog.messages
+    for _ in range(11):
+        await client.judge_group_all("", ["an apple", "one apple"], ["apple"])
+    first, tenth = caplog.messages
+    assert "no spread: all 2 reports of the group have the reward 1" in first
+    assert "EXPECTED" in first
+    assert "10 of 11 groups" in tenth
+
+
 @pytest.mark.parametrize(
     ("reports", "field"), [([], "reports"), (["a"] * 1025, "reports"), ("abc", "reports"), (None, "reports")]
 )

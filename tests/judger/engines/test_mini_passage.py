@@ -84,8 +84,19 @@ def test_a_reading_has_its_sign_and_its_limits() -> None:
 def test_what_is_shown_is_a_whole_sentence_or_item_and_no_bare_heading(best: str, shown: str) -> None:
     _, texts = units()
     wanted = scored(texts, best, "twice")
-    (span,) = quotable(REPORT, tokenize(REPORT, TOKENIZER), wanted)
-    assert REPORT[span.start : span.end] == shown
+    first, *more = quotable(REPORT, tokenize(REPORT, TOKENIZER), wanted)
+    assert REPORT[first.start : first.end] == shown
+    assert all(REPORT[span.start : span.end] in {"Tides rise twice a day."} for span in more)
+
+
+def test_a_second_passage_is_shown_where_it_bears_on_the_criterion_almost_as_well() -> None:
+    _, texts = units()
+    score = np.full(len(texts), 0.1, np.float32)
+    first, second = (next(i for i, text in enumerate(texts) if word in text) for word in ("ebb", "twice"))
+    score[first], score[second] = 1.0, 0.9
+    assert len(quotable(REPORT, tokenize(REPORT, TOKENIZER), score)) == 2
+    score[second] = 0.8
+    assert len(quotable(REPORT, tokenize(REPORT, TOKENIZER), score)) == 1
 
 
 def test_where_nothing_can_be_shown_nothing_is() -> None:

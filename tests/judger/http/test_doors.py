@@ -43,6 +43,14 @@ async def test_a_group_comes_in_the_order_of_its_reports(http: httpx.AsyncClient
     assert [response["reward"]["value"] for response in responses] == [0.0, 1.0, 1.0]
 
 
+async def test_a_group_without_spread_says_so(http: httpx.AsyncClient) -> None:
+    asked = {"reports": ["an apple", "an apple a day"], "criteria": [{"text": "apple"}]}
+    [told] = (await http.post("/v1/judge-group", json=asked)).json()["warnings"]
+    assert told.startswith("no spread: all 2 reports of the group have the reward 1")
+    asked["reports"] = ["an apple", "a pear"]
+    assert "warnings" not in (await http.post("/v1/judge-group", json=asked)).json()
+
+
 async def test_a_group_comes_in_lines_where_these_are_taken(http: httpx.AsyncClient) -> None:
     asked = {"reports": ["an apple", "a pear"], "criteria": [{"text": "pear"}]}
     answer = await http.post("/v1/judge-group", json=asked, headers={"accept": "application/x-ndjson"})

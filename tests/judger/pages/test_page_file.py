@@ -51,6 +51,10 @@ def test_close_calls_come_first_and_the_bar_has_the_threshold(page: Any, tmp_pat
     assert "close call" in first.inner_text()
     told = first.locator(".bar").get_attribute("aria-label")
     assert told == "fully 48%, partially 12%, not 40%; counts as met from 50% on"
+    assert (
+        first.locator(".why").inner_text()
+        == "less than half: fully has 48%, under its 50%; else not 40%, partially 12%"
+    )
 
 
 def test_modes_filters_keys_and_search_leave_what_fits(page: Any, tmp_path: Path) -> None:

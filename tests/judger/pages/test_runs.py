@@ -53,6 +53,17 @@ def test_a_run_grows_is_torn_and_is_begun_anew(judged: Path, tmp_path: Path) -> 
         load_run(path)
 
 
+def test_a_label_that_is_not_the_likeliest_says_why_in_json_and_page(run: Run, tmp_path: Path) -> None:
+    source = write(tmp_path / "cases.jsonl", case("a", "[[p=0.4,0.12,0.48]]", "[[fully]]"))
+    out = tmp_path / "run.jsonl"
+    run("score", source, "-o", out, "--keep-cases", "--evidence-text", *SCRIPTED)
+    told = ["fully has 48%, under its 50%; else not 40%, partially 12%", None]
+    verdicts = json.loads(out.read_text())["judgement"]["verdicts"]
+    assert [verdict["score"].get("why") for verdict in verdicts] == told
+    [entry] = load_run(out).entries
+    assert [verdict["score"].get("why") for verdict in entry.to_json()["judgement"]["verdicts"]] == told
+
+
 def test_a_folder_holds_a_system_a_file(judged: Path, tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     folder.mkdir()

@@ -6,6 +6,7 @@
     pages          HTML, Markdown and plain bytes in all encodings: the same
     results        what search services might send: read, or refused as a bad reply
     replies        what endpoints might send, as far as the record of an episode
+    streams        the same in pieces, of which the reply is the same wherever they are cut
     arguments      what a model might write into a call, as far
     reports        citations, mathematics and code: resolved, and laid out as a page without anything active
     commands       for the shell: what they print and change, how they end; each leaves a shell that works

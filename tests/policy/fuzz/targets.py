@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -16,7 +17,7 @@ from policy.events import Replied, Started
 from policy.index import formats
 from policy.index.parse import Unreadable, parse_bytes
 from policy.model import Completion, ToolCall
-from policy.models import reply
+from policy.models import reply, stream
 from policy.models.limits import too_long
 from policy.page import to_html
 from policy.report import resolve, to_markdown
@@ -60,6 +61,32 @@ def _reply(data: bytes) -> None:
         str(error).encode()
         return
     _recorded(completion)
+
+
+def _stream(data: bytes) -> None:
+    whole, cut = (asyncio.run(_streamed(data, size)) for size in (len(data) or 1, 5))
+    assert whole == cut, "it depends on where the stream is cut"
+    if isinstance(whole, Completion):
+        _recorded(whole)
+
+
+async def _streamed(data: bytes, size: int) -> Completion | str:
+    async def chunks() -> AsyncIterator[bytes]:
+        for at in range(0, len(data), size):
+            yield data[at : at + size]
+
+    try:
+        return await stream.read(chunks(), None, stall=60, id_prefix="call")
+    except reply.NoReply as error:
+        str(error).encode()
+        return str(error)
+
+
+def _events(*deltas: dict[str, object]) -> bytes:
+    """A stream of these."""
+    chunks = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    end = {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 5, "completion_tokens": 3}}
+    return b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in [*chunks, end]) + b"data: [DONE]\n\n"
 
 
 def _arguments(data: bytes) -> None:
@@ -191,6 +218,17 @@ TARGETS = {
             _completion({"role": "assistant", "content": [{"type": "text", "text": "a"}], "reasoning": "b"}),
         ),
         _reply,
+    ),
+    "streams": Target(
+        _mutations(
+            _events({"reasoning": "h"}, {"content": "w"},
+                    {"tool_calls": [{"index": 0, **_CALL}, {**_CALL, "id": "d"}]}),
+            _events({"tool_calls": [_CALL]}, {"tool_calls": [{"function": {"arguments": "{}"}}]}, {"content": "😀"}),
+            _events({"content": _HERMES}).replace(b"\n", b"\r\n"),
+            b'event: error\ndata: {"message": "boom", "code": 400}\n\n',
+        ),
+        _stream,
+        seconds=1,
     ),
     "arguments": Target(_mutations(b'{"items": ["a", {"b": [1, 2]}]}', _HERMES.encode()), _arguments),
     "reports": Target(_reports, _report, seconds=1),

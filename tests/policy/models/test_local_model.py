@@ -85,3 +85,25 @@ async def test_a_history_is_rendered_as_training_renders_it(parts):
     raw = parts[1].apply_chat_template(history, tools=TOOLS, add_generation_prompt=True)["input_ids"]
     reply = await model.complete(history, TOOLS, max_tokens=1)
     assert reply.prompt_tokens == len(trained) != len(raw)
+
+
+async def test_what_is_generated_is_seen_as_it_comes(parts):
+    seen = []
+
+    class Watching:
+        def begins(self):
+            seen.clear()
+
+        def writes(self, piece):
+            seen.append(piece.text)
+
+        def waits(self, seconds, reason):
+            raise AssertionError(reason)
+
+    model = LocalModel(*parts, ModelConfig(name="tiny", backend="transformers", temperature=0), observer=Watching())
+    reply = await model.complete(ASK, TOOLS, max_tokens=40)
+    await asyncio.sleep(0)  # what the thread has said last is told by the loop
+    assert len(seen) > 3
+    whole = parts[1].decode(reply.token_ids, skip_special_tokens=True)
+    # Of noise, which bytes are half a character depends on where they are looked at.
+    assert "".join(seen).replace("\ufffd", "") == whole.replace("\ufffd", "")

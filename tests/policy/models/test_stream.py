@@ -240,14 +240,21 @@ async def test_a_stream_that_stands_still_is_given_up_and_a_slow_beginning_is_no
         await _ask(loopback, (200, SSE, stands()), stall=0.3)
 
 
-async def test_a_reply_that_never_ends_is_given_up(loopback):
-    def drips():
-        for _ in range(60):
-            yield _data(OPENAI[1])
+async def test_a_reply_that_does_not_begin_or_never_ends_is_given_up_and_a_long_one_is_not(loopback):
+    def drips(chunk, seconds, *end):
+        since = time.monotonic()
+        while time.monotonic() - since < seconds:
+            yield chunk
             time.sleep(0.02)
+        yield from end
 
-    with pytest.raises(ModelAway, match=r"no whole reply within 0\.4 s"):
-        await _ask(loopback, (200, SSE, drips()), timeout=0.4)
+    pings = drips(b": ping\n\n", 1.0)
+    with pytest.raises(ModelAway, match=r"no whole reply in the time for one, 0\.3 s"):
+        await _ask(loopback, (200, SSE, pings), timeout=0.3)
+    reply, _, _ = await _ask(loopback, (200, SSE, drips(_data(OPENAI[1]), 1.4, _data(_chunk("stop")))), timeout=1)
+    assert reply.content.startswith("HelHel")
+    with pytest.raises(ModelAway, match=r"no whole reply in the time for one, 0\.1 s"):
+        await _ask(loopback, (200, SSE, drips(_data(OPENAI[1]), 3.0)), timeout=0.1)
 
 
 @pytest.mark.parametrize("refuses", ["stream_options", "stream"])

@@ -9,7 +9,8 @@ import pytest
 
 from policy.trajectory import sequences
 from train.expert.clean import Attempt, clean, rules
-from train.expert.datasets import NothingLeft, chat_row, save_rows
+from train.expert.datasets import NothingLeft, chat_row, save_rows, slips_of
+from train.expert.model import _MENDS
 from train.tasks.funnel import Funnel
 
 
@@ -47,6 +48,11 @@ async def test_an_episode_searches_opens_and_reports_with_citations_of_what_it_s
 async def test_a_slip_is_a_tool_error_that_the_expert_recovers_from(small, attempt, slip):
     done = await attempt(_single(small), slip=slip)
     assert done.record["usage"]["tool_errors"] == 1
+    (wrong,) = slips_of(done.record)
+    turns = [(place, m) for place, m in enumerate(done.record["messages"]) if m["role"] == "assistant"]
+    mended = next(message for place, message in turns if place > wrong)
+    assert mended["content"] in _MENDS.values()
+    assert all(message["content"] for _, message in turns), "each tool turn says what it is for"
     assert _dropped(done) == ""
 
 
@@ -85,6 +91,39 @@ async def test_a_bonus_is_told_only_where_it_was_seen(small, attempt):
 )
 async def test_each_flaw_is_found_by_its_own_rule(small, attempt, flaw, rule):
     assert _dropped(await attempt(_single(small), flaw=flaw)) == rule
+
+
+def _saying(attempt, query, report, shown=""):
+    """The attempt with another query and report, and something more in what its last tool has shown."""
+    messages = json.loads(json.dumps(attempt.record["messages"]))
+    messages[-2]["content"] += shown
+    messages[-1]["content"] = report
+    return Attempt(attempt.card, {**attempt.record, "query": query, "report": report, "messages": messages})
+
+
+@pytest.mark.parametrize(
+    ("query", "report", "shown", "objects"),
+    [
+        ("这座桥是谁设计的?", "这座桥由 NVIDIA 公司的 New York Times Building 团队设计。", "", False),
+        ("这座桥是谁设计的?", "这座桥 was designed by the man who built it.", "", True),
+        ("Who designed the bridge?", "It was designed in 北京 by Anna Moss.", " 北京", False),
+        ("Who designed the bridge?", "It was designed 在 1817 by Anna Moss.", " 北京", True),
+    ],
+)
+async def test_names_of_another_script_are_no_mixing_and_sentences_are(small, attempt, query, report, shown, objects):
+    plain = await attempt(_single(small))
+    messages = [{**m, "content": "" if m["role"] == "assistant" else m["content"]} for m in plain.record["messages"]]
+    silent = Attempt(plain.card, {**plain.record, "messages": messages})
+    assert bool(rules()["language mixing"](_saying(silent, query, report, shown))) == objects
+
+
+async def test_a_call_made_again_is_a_loop_only_where_nothing_new_came_of_it(small, attempt):
+    looping = await attempt(_single(small), flaw="loop")
+    assert _dropped(looping) == "loop"
+    messages = json.loads(json.dumps(looping.record["messages"]))
+    for number, message in enumerate(message for message in messages if message["role"] == "tool"):
+        message["content"] = f"Page {number} has changed. {message['content']}"
+    assert rules()["loop"](Attempt(looping.card, {**looping.record, "messages": messages})) == ""
 
 
 async def test_a_wrong_value_is_caught_although_it_reads_well(small, attempt):
@@ -154,6 +193,7 @@ async def test_a_dataset_row_holds_the_conversation_as_it_was_and_its_provenance
     calls = [c["function"]["arguments"] for m in row["messages"] for c in m["tool_calls"] or ()]
     assert calls[1].startswith('{"targets": ["registry-')
     assert not calls[1].endswith("}")  # the slip, as it was written
+    assert row["slips"] == [4]  # the call that was cut off, and not the one that mends it
     assert (row["turns"], row["tool_errors"], row["writer"], row["world_seed"]) == (4, 1, "templates", 11)
     assert json.loads(row["tools"])[0]["function"]["name"] == "search"
 

@@ -122,7 +122,7 @@ def test_packed_rows_keep_every_token_and_do_not_see_each_other(
 ):
     rows, _ = code(load_from_disk(str(data / "sft")), tokenizer, context=1024)
     model = AutoModelForCausalLM.from_pretrained(model_folder)
-    options = Options(steps=1, device="cpu")
+    options = Options(steps=1, learning_rate=1e-3, device="cpu")
     trainer = make_trainer(
         model, tokenizer, rows, None, tmp_path, options, context=300, packing=True, writer=summary_writer(tmp_path)
     )
@@ -144,7 +144,7 @@ def test_only_the_assistants_tokens_have_a_label(data: Path, model_folder: Path,
     rows, _ = code(load_from_disk(str(data / "sft")), tokenizer, context=1024)
     model = AutoModelForCausalLM.from_pretrained(model_folder)
     trainer = make_trainer(
-        model, tokenizer, rows, None, tmp_path, Options(steps=1, device="cpu"),
+        model, tokenizer, rows, None, tmp_path, Options(steps=1, learning_rate=1e-3, device="cpu"),
         context=1024, packing=False, writer=summary_writer(tmp_path),
     )  # fmt: skip
     row = trainer.train_dataset[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from policy.model import Completion, ToolCall
 from policy.models import hermes
 from tests.train.lm.toy import TOOLS, Toy
@@ -75,6 +77,28 @@ def test_results_of_one_turn_stand_in_one_user_turn(tokenizer):
     text = rendered(tokenizer, [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "x"}, *results])
     both = "<tool_response>\na\n</tool_response>\n<tool_response>\nb\n</tool_response>"
     assert text.endswith(f"<|im_start|>user\n{both}<|im_end|>\n")
+
+
+def test_a_slip_is_shown_and_only_what_mends_it_is_learned(tokenizer):
+    call = {"function": {"name": "open", "arguments": '{"a": ['}}
+    mended = {"function": {"name": "open", "arguments": '{"a": [1]}'}}
+    messages = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "I open.", "tool_calls": [call]},
+        {"role": "tool", "content": "not valid JSON", "tool_call_id": "x"},
+        {"role": "assistant", "content": "I send it whole.", "tool_calls": [mended]},
+        {"role": "tool", "content": "text", "tool_call_id": "x"},
+        {"role": "assistant", "content": "It is text."},
+    ]
+    ids, mask = chat_ids(tokenizer, {"messages": messages, "tools": None, "slips": [1]})
+    learned = tokenizer.decode([token for token, m in zip(ids, mask, strict=True) if m])
+    assert learned == (
+        'I send it whole.\n<tool_call>\n{"name": "open", "arguments": {"a": [1]}}\n</tool_call><|im_end|>'
+        "It is text.<|im_end|>"
+    )
+    assert '{"name": "open", "arguments": {"a": [}' in tokenizer.decode(ids)
+    with pytest.raises(ValueError, match="slips can't be left out"):
+        chat_ids(tokenizer, {"messages": messages, "tools": None, "slips": [2]})
 
 
 def test_the_mask_is_the_assistants_tokens_and_its_end_mark(tokenizer):

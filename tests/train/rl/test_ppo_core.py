@@ -155,6 +155,21 @@ def test_micro_batched_log_probabilities_are_those_of_each_sequence_alone():
     assert (entropy[micro.valid] > 0).all()
 
 
+def test_distributions_worked_out_in_pieces_give_the_same_gradient():
+    torch.manual_seed(0)
+    model = make_model(make_tokenizer())
+    rows = [Experience(Sequence([5, 6], [8, 9, 10, 11][:n], [1] * n, [0.0] * n), 0.0) for n in (4, 3)]
+    micro = collate(rows, [0, 1], "cpu")
+    found = []
+    for piece in (100, 3):
+        model.zero_grad()
+        logs, entropy = logprobs_and_entropy(model, micro, 0.7, piece=piece)
+        (logs.sum() + 0.1 * entropy.sum()).backward()
+        found.append((logs.detach(), entropy.detach(), model.model.embed_tokens.weight.grad.clone()))
+    for whole, pieces in zip(*found, strict=True):
+        torch.testing.assert_close(pieces, whole, atol=1e-6, rtol=1e-5)
+
+
 def test_one_update_is_that_of_the_numpy_reference():
     """Policy and critic, two sequences of different lengths, stale log-probabilities on both sides of the clip."""
     learner = make_learner(size=4, ppo={"whiten": True, "entropy_bonus": 0.01}, kl=0.05, max_grad_norm=0.5)

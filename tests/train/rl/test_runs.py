@@ -121,6 +121,19 @@ def test_a_run_that_was_killed_goes_on_along_the_same_curve(algo, files, tiny, j
     assert (files / "killed/model/chat_template.jinja").exists()
 
 
+@pytest.mark.parametrize("algo", ["ppo", "grpo"])
+def test_reports_out_of_bounds_stop_the_run_and_wider_bounds_let_it_go_on(algo, files, tiny, judge, capsys):
+    bounds = CONFIG + "[watch]\nmax_words = 1\nsteps = 2\n"
+    (files / "rl.toml").write_text(bounds, encoding="utf-8")
+    command = [*arguments(files, tiny, judge, steps="2"), "--algo", algo]
+    assert main(command) == 3
+    assert "words are over 1; read the reports" in capsys.readouterr().err
+    assert len(curve(files / "run")) == 1
+    (files / "rl.toml").write_text(bounds.replace("max_words = 1", "max_words = 1000"), encoding="utf-8")
+    assert main(command) == 0
+    assert len(curve(files / "run")) == 2
+
+
 @pytest.mark.timeout(300)  # 672 episodes, each judged
 def test_ppo_learns_what_the_judge_rewards(files, tiny, judge):
     """From a policy that fails often, and is left alone while the critic warms up; its own judged reward."""

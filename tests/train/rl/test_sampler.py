@@ -9,9 +9,10 @@ import torch
 
 from policy.errors import ContextFull
 from train.rl.decode import Row, generate
-from train.rl.episodes import Episodes, Order, ToolCache
+from train.rl.episodes import Episodes, Order
 from train.rl.sampler import Sampler
 from train.rl.template import ChatTemplate
+from train.toolcache import ToolCache
 
 from .conftest import CALL, QUERY, make_tasks
 

@@ -12,9 +12,10 @@ from judger.server.process import running
 from judger.types import Criterion, Role
 from policy.rollouts import Task
 from train.rl.collect import figures
+from train.rl.config import WatchSettings
 from train.rl.episodes import Order, Rollout
-from train.rl.reward import Rewards
-from train.rl.watch import copied, repetition
+from train.rl.reward import Judged, Rewards
+from train.rl.watch import Guard, OutOfBounds, copied, repetition
 
 
 def task(name: str, query: str, *criteria: tuple[str, float]) -> Task:
@@ -128,3 +129,25 @@ def test_copied_is_the_share_of_the_criteria_that_stands_in_the_report():
     assert copied("As said, it was opened in spring, 1917!", criteria) == 1.0
     assert copied("It was opened in the spring of 1917.", criteria) == 0.0
     assert copied("x", (criteria[1],)) == 0.0
+
+
+def batch(*reports: str) -> list[Judged]:
+    return [Judged(Rollout(order=Order(TASKS[0], 0, 0), report=report), 0.0) for report in reports]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "report", "said"),
+    [
+        ({"repetition": 0.3}, "It is built of granite here. " * 4, "repetition 0."),
+        ({"max_words": 10}, "word " * 11, "11.0 words are over 10"),
+        ({"min_words": 3}, "Granite.", "1.0 words are under 3"),
+    ],
+)
+def test_a_run_is_stopped_where_batches_in_a_row_leave_the_bounds(bounds, report, said):
+    fine = "It is built of granite and was opened in 1917."
+    guard = Guard(WatchSettings(steps=2, **bounds))
+    for reports in ((report,), (fine,), (report,), (), (fine, fine, fine), ("",), (report,)):
+        guard.look(batch(*reports))  # never two in a row
+    with pytest.raises(OutOfBounds, match=said):
+        guard.look(batch(report))
+    Guard(WatchSettings()).look(batch(report))  # no bounds, no stop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,11 @@ from train.synth.clues import Clues
 from train.synth.corpus import IndexCorpus, open_corpus
 from train.synth.extractive import ExtractiveWriter
 from train.synth.foldoc import NoDictionary, read_foldoc, write_foldoc
-from train.synth.ports import Ports
+from train.synth.ports import Capability, Ports
+from train.synth.rows import Rows
+from train.synth.subgraphs import Subgraphs
+from train.synth.walks import Walks
+from train.synth.work import work
 
 from .wiki import write_wiki
 
@@ -33,6 +38,25 @@ def ports(wiki: Path, tmp_path_factory: pytest.TempPathFactory) -> Ports:
 @pytest.fixture(scope="session")
 def clues(ports: Ports) -> Clues:
     return Clues(ports)
+
+
+def made(capability: Capability, folder: Path, count: int) -> Rows:
+    """The rows of a capability's first briefs."""
+    rows = Rows(folder, capability.name, capability.filters, {"corpus": "wiki", "seed": 0})
+    asyncio.run(work(capability, rows, count, concurrency=4))
+    return rows
+
+
+@pytest.fixture(scope="session")
+def asked(ports: Ports, clues: Clues, tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    """Questions over subgraphs."""
+    return made(Subgraphs(ports, clues), tmp_path_factory.mktemp("asked"), 24)
+
+
+@pytest.fixture(scope="session")
+def walked(ports: Ports, clues: Clues, tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    """Questions over walks."""
+    return made(Walks(ports, clues), tmp_path_factory.mktemp("walked"), 16)
 
 
 @pytest.fixture(scope="session")

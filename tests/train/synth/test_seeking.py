@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import io
 import json
-
-import pytest
 
 from train.synth import words
 from train.synth.brief import Dropped
 from train.synth.extractive import ExtractiveWriter
 from train.synth.forms import Asked
-from train.synth.rows import Rows
 from train.synth.searching import shortcut, shown
 from train.synth.subgraphs import LEAK, Subgraphs
-from train.synth.walks import Walks
-from train.synth.work import Progress, work
+from train.synth.work import Progress
 
-ORIGIN = {"corpus": "wiki", "seed": 0}
-
-
-def made(capability, tmp_path, count=30):
-    rows = Rows(tmp_path, capability.name, capability.filters, ORIGIN)
-    asyncio.run(work(capability, rows, count, concurrency=4))
-    return rows
-
-
-@pytest.fixture(scope="module")
-def asked(ports, clues, tmp_path_factory):
-    return made(Subgraphs(ports, clues), tmp_path_factory.mktemp("rows"))
+from .conftest import made
 
 
 def test_a_question_names_neither_its_answer_nor_what_leads_to_it(asked, ports):
@@ -57,8 +44,8 @@ def test_the_agent_finds_the_answer_with_its_own_tools_and_cites_what_it_saw(ask
         assert "Today is 2026-01-02." in row["messages"][0]["content"]
 
 
-def test_each_step_of_a_walk_has_one_way(ports, clues, tmp_path):
-    rows = list(made(Walks(ports, clues), tmp_path))
+def test_each_step_of_a_walk_has_one_way(walked):
+    rows = list(walked)
     assert rows
     for row in rows:
         assert row["steps"] in (2, 3)
@@ -66,12 +53,12 @@ def test_each_step_of_a_walk_has_one_way(ports, clues, tmp_path):
 
 
 def test_a_run_that_was_interrupted_goes_on_and_ends_the_same(ports, clues, tmp_path, asked):
-    again = made(Subgraphs(ports, clues), tmp_path, count=12)
+    again = made(Subgraphs(ports, clues), tmp_path, 12)
     assert len(again.done) == 12
-    rest = made(Subgraphs(ports, clues), tmp_path)
+    rest = made(Subgraphs(ports, clues), tmp_path, 24)
     assert [_timeless(row) for row in rest] == [_timeless(row) for row in asked]
     assert rest.funnel.dropped == asked.funnel.dropped
-    assert rest.funnel.total == 30
+    assert rest.funnel.total == 24
 
 
 def test_a_writer_that_gives_the_answer_away_is_found_out(ports, clues):
@@ -107,9 +94,7 @@ def test_a_question_that_one_search_answers_is_found(ports):
     assert asyncio.run(shortcut(ports.provider, f"Which is {ports.corpus.definition(key)}?", [title])).startswith(key)
 
 
-def test_progress_says_how_fast_and_how_long(capsys):
-    import io
-
+def test_progress_says_how_fast_and_how_long():
     stream, times = io.StringIO(), iter([0.0, 2.0, 10.0])
     progress = Progress(stream, every=1.0, now=lambda: next(times))
     progress.start("walks", 4, 2)
@@ -126,6 +111,4 @@ def _timeless(row):
 
 
 def _with(ports, writer):
-    import dataclasses
-
     return dataclasses.replace(ports, writer=writer)

@@ -17,6 +17,11 @@ async def test_the_built_in_judge_rewards_who_answers_and_not_who_copies_or_stuf
     draw = random.Random(7)
     reports = {"good": [good(task, draw) for task in tasks]}
     reports |= {name: [make(task, draw) for task in tasks] for name, make in CORRUPTIONS.items()}
+    for times in (1, 2, 5):
+        said = [(report, f"{report.rpartition('}. ')[2]}") for report in reports["good"]]
+        reports[f"again {times}"] = [" ".join([report, *[last] * times]) for report, last in said]
+    few = [report.split("}. ")[0] + "}." for report in reports["good"]]
+    reports |= {"one sentence": few, "one sentence thrice": [" ".join([report] * 3) for report in few]}
     async with open_judge(None) as judge:  # a process of its own, started for the block
         assert (await judge.get_judge()).engine == "mini"
         address = judge.settings.address
@@ -28,6 +33,10 @@ async def test_the_built_in_judge_rewards_who_answers_and_not_who_copies_or_stuf
     earned = {name: [next(values) for _ in some] for name, some in reports.items()}
     for name in ("checklist", "stuffed", "left out"):
         assert all(a > b for a, b in zip(earned["good"], earned[name], strict=True)), (name, earned)
+    # A sentence said again earns nothing, least of all the citations that were asked for.
+    for name in ("again 1", "again 2", "again 5"):
+        assert all(a >= b for a, b in zip(earned["good"], earned[name], strict=True)), (name, earned)
+    assert all(a >= b for a, b in zip(earned["one sentence"], earned["one sentence thrice"], strict=True)), earned
     assert auc(earned["good"], [value for name in CORRUPTIONS for value in earned[name]]) >= 0.9, earned
     # Gone with its block.
     with pytest.raises(JudgeDown, match="no judge answered"):

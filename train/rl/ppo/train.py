@@ -36,14 +36,16 @@ from train.rl.checkpoint import (
 from train.rl.collect import collect_shared, figures, orders_of, tasks_of
 from train.rl.config import RLSettings
 from train.rl.episodes import Episodes, seed_of
-from train.rl.gap import GapExceeded
-from train.rl.parallel import Actor, config_of, make_accelerator, whole_state
+from train.rl.parallel import make_accelerator, refresh, sampler_of, whole_state
 from train.rl.ppo.critic import Critic, rubric_text
 from train.rl.ppo.learner import Learner
 from train.rl.record import Recorder
 from train.rl.reward import Judged, JudgeLost, Rewards
 from train.rl.sampler import Sampler
 from train.rl.setup import Inputs, load_model, write_reference
+from train.rl.stop import Stop
+from train.rl.watch import Guard
+from train.rl.writer import Writer
 
 __all__ = ["train_ppo"]
 
@@ -55,9 +57,11 @@ class _Run:
     inputs: Inputs
     settings: RLSettings
     learner: Learner
-    actor: Actor
+    sampler: Sampler
+    writer: Writer
     checkpoints: Checkpoints
     accelerator: Accelerator
+    guard: Guard
 
     def save(self, step: int) -> None:
         """Everything a run needs to go on after `step`: told by all processes, written by the first."""
@@ -108,7 +112,7 @@ def train_ppo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards,
     """Train, or go on with, the run in `out`; the folder of the trained model.
 
     Raises ConfigError before anything is loaded, and with the state saved JudgeLost, another JudgerError of the judge's
-    connection, or GapExceeded.
+    connection, or Stop.
     """
     accelerator = make_accelerator(settings, cpu=cpu, wait=rewards.wait)
     torch.manual_seed(seed_of(settings.seed, "init"))
@@ -127,8 +131,8 @@ def train_ppo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards,
             model.gradient_checkpointing_enable({"use_reentrant": False})
     reference = load_model(str(folder), compute_dtype(settings.precision, cpu=cpu), settings.attention)
     learner = Learner(without_dropout(policy).train(), critic.train(), reference, settings, accelerator, rewards.say)
-    actor = Actor(learner.policy, accelerator, settings, config_of(folder), cpu=cpu)
-    run = _Run(inputs, settings, learner, actor, checkpoints, accelerator)
+    sampler, writer = sampler_of(learner.policy, accelerator, inputs, settings, out, cpu=cpu)
+    run = _Run(inputs, settings, learner, sampler, writer, checkpoints, accelerator, Guard(settings.watch))
     done = run.restore(latest) if latest else 0
     if done < settings.steps:
         asyncio.run(_steps(run, out, rewards, done))
@@ -141,8 +145,6 @@ def train_ppo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards,
 
 async def _steps(run: _Run, out: Path, rewards: Rewards, done: int) -> None:
     settings, inputs = run.settings, run.inputs
-    model = run.actor.model
-    sampler = Sampler(model, inputs.tokenizer, temperature=settings.temperature, turn_tokens=settings.turn_tokens)
     with ExitStack() as stack:
         # Figures are of all processes together: one of them records.
         recorder = None
@@ -151,7 +153,7 @@ async def _steps(run: _Run, out: Path, rewards: Rewards, done: int) -> None:
             rewards.say = run.learner.say = recorder.say
         try:
             async with inputs.open_shared() as shared:
-                episodes = Episodes(inputs.settings, shared, sampler)
+                episodes = Episodes(inputs.settings, shared, run.sampler)
                 for step in range(done, settings.steps):
                     found = await _step(run, episodes, rewards, step)
                     if recorder is not None:
@@ -159,23 +161,23 @@ async def _steps(run: _Run, out: Path, rewards: Rewards, done: int) -> None:
                     done = step + 1
                     if done % settings.save_every == 0 or done == settings.steps:
                         run.save(done)
-        except (JudgeLost, JudgerError, GapExceeded):
+        except (JudgeLost, JudgerError, Stop):
             if done and done % settings.save_every:
                 run.save(done)
             raise
         finally:
-            sampler.close()
+            run.sampler.close()
 
 
 async def _step(run: _Run, episodes: Episodes, rewards: Rewards, step: int) -> dict[str, float]:
     """One batch; its figures, the same in every process."""
     settings, accelerator = run.settings, run.accelerator
     started = time.perf_counter()
-    run.actor.refresh()
+    await asyncio.to_thread(refresh, run.writer, accelerator)
     tasks = tasks_of(run.inputs.tasks, step, settings.tasks_per_step, settings.seed)
     orders = orders_of(tasks, settings.group, step, settings.seed)
     mine = orders[accelerator.process_index :: accelerator.num_processes]
-    batches = await collect_shared(episodes, rewards, mine, accelerator)
+    batches = await collect_shared(episodes, rewards, mine, accelerator, run.guard)
     # In the order of the orders, however many processes they were dealt to.
     by_turn = zip_longest(*(batch.judged for batch in batches))
     judged = [one for turn in by_turn for one in turn if one is not None]

@@ -265,6 +265,22 @@ async def test_an_endpoint_that_fails_leaves_its_criteria_unscored(
         assert await results(engine, case("C.")) == [Probabilities(0.0, 0.0, 1.0)]
 
 
+@pytest.mark.parametrize(("times", "retries", "asked"), [(2, 5, 3), (9, 5, 3), (9, 0, 1)])
+async def test_a_reply_that_broke_off_is_asked_for_again_a_few_times(
+    endpoint: Endpoint, times: int, retries: int, asked: int
+) -> None:
+    whole = openai_reply([score("c0", 0.0, 0.0, 1.0)])
+    endpoint.answer = lambda request: (200, b'{"answers": [{"na') if len(endpoint.requests) <= times else whole
+    async with made(endpoint.url, api="openai", scores=True, max_retries=retries) as engine:
+        (found,) = await results(engine, case("A."))
+    assert len(endpoint.requests) == asked
+    if times < asked:
+        assert found == Probabilities(0.0, 0.0, 1.0)
+    else:
+        assert isinstance(found, Unscored)
+        assert found.reason is Reason.ENGINE_ERROR
+
+
 @pytest.mark.parametrize("long", [[], [3], [0, 4], [0, 1, 2, 3, 4]])
 async def test_a_criterion_without_room_takes_no_other_with_it(endpoint: Endpoint, long: list[int]) -> None:
     def answer(request: dict[str, Any]) -> Reply:

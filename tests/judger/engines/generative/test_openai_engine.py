@@ -101,11 +101,12 @@ async def test_words_off_the_menu_are_unparsable(endpoint: Endpoint, reading: Re
 
 
 async def test_what_is_worth_a_retry_is_retried(endpoint: Endpoint, engine: OpenAIEngine) -> None:
-    replies = iter([failure(429, "slow down"), failure(503, "later"), completion("fully", [("fully", {"fully": 1.0})])])
+    whole = completion("fully", [("fully", {"fully": 1.0})])
+    replies = iter([failure(429, "slow down"), failure(503, "later"), (200, b'{"choices": [{"mess'), whole])
     endpoint.answer = lambda request: next(replies)
     (outcome,) = await engine.judge(case(), VERDICT_TIER)
     assert outcome.result == Probabilities(0.0, 0.0, 1.0)
-    assert len(endpoint.requests) == 3
+    assert len(endpoint.requests) == 4
 
 
 async def test_a_criterion_that_keeps_failing_is_unscored_and_the_others_are_judged(endpoint: Endpoint) -> None:

@@ -1,0 +1,83 @@
+"""What the judge can say of criteria before there is a report: how near they are, and which it may leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from judger.engines.mini.checkpoint import WEIGHTS, load
+from judger.engines.mini.compute import encode
+from judger.engines.mini.features import Criterion, make_criterion
+from judger.engines.mini.form import form_criterion
+from judger.engines.mini.judgeable import describe
+from judger.engines.mini.text import tokenize
+from judger.engines.mini.turn import asked
+from judger.errors import EngineError, InvalidRequest
+from judger.rubric.linting.wording import is_english
+
+
+class Preview:
+    """The built-in judge's encoder and its classifier of kinds, on texts alone."""
+
+    def __init__(self, folder: str | Path | None = None, *, threads: int | None = None) -> None:
+        """Loads the shipped weights, or those of a folder; `threads` are of the whole process.
+
+        Raises:
+            InvalidRequest: no such folder.
+            EngineError: the files can't be read.
+        """
+        folder = WEIGHTS if folder is None else Path(folder)
+        if not (folder / "config.json").is_file():
+            raise InvalidRequest("model", f"{folder} holds no weights of the built-in judge (no config.json)")
+        if threads is not None:
+            torch.set_num_threads(threads)
+        try:
+            self.model = load(folder)
+            self.known: dict[str, Criterion | None] = {}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EngineError(f"the weights in {folder} can't be read: {error}") from error
+
+    def similarities(self, texts: Sequence[str], others: Sequence[str]) -> list[list[float]]:
+        """(texts, others): cosines of the texts' vectors; 0 for a text without a word that the judge reads."""
+        with torch.inference_mode():
+            product: list[list[float]] = (self._vectors(texts) @ self._vectors(others).T).tolist()
+        return product
+
+    def left_open(self, texts: Sequence[str], negative: Sequence[bool]) -> list[str]:
+        """Why this judge may leave each criterion unscored; empty where it won't.
+
+        It does so where it is unsure, on the kinds that `judgeable` knows. What is only about form is counted instead.
+        """
+        questions = [asked(text, negative=sign) for text, sign in zip(texts, negative, strict=True)]
+        found = []
+        for text, question, made in zip(texts, questions, self._made([q.text for q in questions]), strict=True):
+            if made is None or not is_english(text):
+                found.append("reads English only")
+            elif form_criterion(text) is not None:
+                found.append("")
+            else:
+                inputs = describe(made, negative=question.negative)
+                is_hard = float(self.model.judgeable.p_hard(inputs[None])[0]) >= self.model.judgeable.hard
+                found.append("is near chance on criteria of this kind" if is_hard else "")
+        return found
+
+    def _vectors(self, texts: Sequence[str]) -> torch.Tensor:
+        nothing = torch.zeros(self.model.encoder.shape.width)
+        made = self._made(texts)
+        return torch.stack([nothing if one is None else one.core_vector for one in made] or [nothing])
+
+    @torch.inference_mode()
+    def _made(self, texts: Sequence[str]) -> list[Criterion | None]:
+        new = list(dict.fromkeys(text for text in texts if text not in self.known))
+        tokens = [tokenize(text, self.model.tokenizer) for text in new]
+        readable = [i for i, t in enumerate(tokens) if len(t)]
+        states = iter(encode(self.model.encoder, [tokens[i] for i in readable], "cpu"))
+        for text, t in zip(new, tokens, strict=True):
+            mean, idf = self.model.mean, self.model.idf
+            self.known[text] = make_criterion(text, t, next(states), mean, idf) if len(t) else None
+        return [self.known[text] for text in texts]
+
+
+__all__ = ["Preview"]

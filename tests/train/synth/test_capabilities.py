@@ -1,0 +1,197 @@
+"""Planning, reading, verification, reports, reflection, difficulty: what each keeps and what it finds wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from policy.model import Completion
+from policy.models.scripted import calls, says
+from policy.sources import Source
+from train.synth import hints
+from train.synth.brief import Dropped
+from train.synth.difficulty import sieve, solve_rates
+from train.synth.planning import leak, stripped
+from train.synth.reading import ActiveReading, supported, unanswered
+from train.synth.reflection import Reflection, Retrying
+from train.synth.reports import bulleted, lost, paragraphs
+from train.synth.sections import outline, said_headings
+from train.synth.verdicts import by_words
+from train.synth.verification import Verification
+
+from .conftest import made
+
+PAGE = [Source("mill#1", "Mill", "mill.md", "A tidal mill that grinds barley for the island."),
+        Source("mill#2", "Mill", "mill.md", "Its wheel was lost in 1822.")]  # fmt: skip
+
+
+def test_what_is_short_or_has_no_sections_is_no_report(ports):
+    with pytest.raises(Dropped, match="under 250 words"):
+        outline(ports, ports.corpus.documents()[0])
+
+
+def test_a_line_of_a_pdf_that_looks_like_a_heading_is_one():
+    pages = [
+        "On Tides\nBackground of the Survey\nThe mills of the\nCoast were counted.",
+        "They were few. 2.1 How they were counted\nBy hand. The end of\nIt all",
+        "goes on here.",
+    ]
+    said = said_headings([Source(f"a#{n}", "T", "", page) for n, page in enumerate(pages)])
+    assert said == ["Background of the Survey", "2.1 How they were counted", "2.1 How they were counted"]
+
+
+def test_results_and_numbers_are_stripped_from_an_abstract():
+    said = "We study tides in mills. We found that they fall. 12 mills were seen. The method is new."
+    assert stripped([Source("a#1", "T", "", said)], "T") == "We study tides in mills. The method is new."
+
+
+@pytest.mark.parametrize(
+    ("task", "reason"),
+    [
+        ("Write a report on tidal mills.", ""),
+        ("Write a report on tidal mills of 1822.", ""),  # which the title names
+        ("Say why 37 mills were lost.", "37 in"),
+        ("Show that the wheel of the mill was carried out to sea.", "'the wheel of the mill was carried out' is"),
+    ],
+)
+def test_a_task_gives_no_result_away(task, reason):
+    body = ["In all, 37 mills were lost.", "The wheel of the mill was carried out to sea."]
+    assert leak(task, "Tidal mills of 1822", body).startswith(reason)
+    assert bool(leak(task, "Tidal mills of 1822", body)) == bool(reason)
+
+
+def test_reading_asks_only_what_the_text_answers(ports, clues, tmp_path, monkeypatch):
+    monkeypatch.setattr("train.synth.reading._LEAST_WORDS", 20)
+    rows = made(ActiveReading(ports, clues), tmp_path, 12)
+    kept = list(rows)
+    assert len(kept) >= 8
+    for row in kept:
+        text, _, asked = row["text"].partition("\nQuestion: ")
+        for pair in asked.partition("\nIn other words: ")[0].split("\nQuestion: "):
+            question, _, answer = pair.partition("\nAnswer: ")
+            assert unanswered(question, answer, text) == ""
+    assert unanswered("Who?", "Arne", "The widow Arne.") == ""
+    assert unanswered("Is it Arne?", "Arne", "The widow Arne.") == "'Arne' is in the question"
+    assert supported("The mill of Arne had 3 wheels.", "Arne has a mill.") == "3 is not in the text"
+
+
+def test_each_claim_has_the_verdict_that_it_was_made_for_and_a_passage_that_shows_it(ports, clues, tmp_path):
+    rows = list(made(Verification(ports, clues), tmp_path, 12))
+    assert len(rows) >= 5
+    for row in rows:
+        assert sorted(row["verdicts"]) == ["doubtful", "refute", "support"]
+        titles = {source["key"]: source["title"] for source in json.loads(row["record"])["sources"]}
+        for part in row["messages"][-1]["content"].split("\n\n"):
+            claim, _, said = part.partition(". ")[2].partition(". ")
+            (key,) = [said.partition("\\cite{")[2].partition("}")[0]]
+            assert claim.startswith(titles[key])
+            if " was first made in " in claim:
+                assert said.startswith("Doubtful")
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        ("Mill is a tidal mill that grinds barley for the island.", "support"),
+        ("Mill is a toll house whose roof fell in.", "refute"),
+        ("Mill is a tidal mill that grinds barley for the island, and was first made in 1607.", "doubtful"),
+    ],
+)
+def test_words_alone_tell_support_refutation_and_doubt(claim, verdict):
+    assert by_words(claim, PAGE, "Mill") == verdict
+    assert by_words(claim, [Source("x#1", "Elsewhere", "", "Nothing of the kind.")], "Mill") == "doubtful"
+
+
+def test_bullets_become_paragraphs_and_nothing_is_lost():
+    report = "## Mills\n\n1. The first has 3 wheels\n2. The second\n   has none.\n\n- A third: gone\n\nThat is all."
+    formed = paragraphs(report)
+    assert bulleted(report) > 0.5
+    assert bulleted(formed) == 0
+    assert lost(report, formed) == ""
+    assert lost(report, formed.replace("3 wheels", "wheels")) == "1 of 1 numbers, such as '3'"
+
+
+def test_reflection_begins_wrong_ends_right_and_keeps_no_trace_of_the_hint(ports, asked, tmp_path):
+    rows = list(made(Reflection(ports, list(asked)[:6]), tmp_path, 6))
+    assert rows
+    for row in rows:
+        assert row["tries"] == 2
+        said = [message for message in row["messages"] if message["role"] == "assistant"]
+        answer = said[-1]["content"].rpartition("The answer is ")[2]
+        assert f"The answer is {answer}" not in said[1]["content"]
+        assert "it was not checked" in said[1]["content"]
+        assert said[1]["tool_calls"]
+        assert all(message["role"] != hints.HINT for message in row["messages"])
+
+
+def test_a_model_that_repeats_its_hint_is_dropped(ports, asked):
+    class Parrot:
+        name = "parrot"
+
+        async def complete(self, messages, tools, *, max_tokens, use_tools=True):
+            if messages[-1]["role"] == "user" and len(messages) > 2:
+                return says(f"I was told: {messages[-1]['content']}")
+            return says("It is Nowhere.")
+
+        async def aclose(self):
+            return None
+
+    capability = Reflection(ports, list(asked)[:1], Parrot())
+    with pytest.raises(Dropped, match="trace of the hint"):
+        asyncio.run(capability.make(capability.briefs(1)[0]))
+
+
+def test_after_three_wrong_answers_it_is_given_up():
+    model = Retrying(_Says("Nowhere"), ["Arwick"])
+    messages = [{"role": "system", "content": ""}, {"role": "user", "content": "Where?"}]
+    reply = asyncio.run(model.complete(messages, (), max_tokens=10))
+    assert reply.content == "Nowhere"
+    assert len(model.wrong) == 2
+    told = [message["role"] for message in model.shown(messages)]
+    assert told == ["system", "user", "assistant", "hint", "assistant", "hint"]
+    assert [message["role"] for message in hints.without_hints(model.shown(messages))] == [
+        "system",
+        "user",
+        "assistant",
+    ]
+
+
+def test_a_name_that_only_the_hint_has_given_is_a_trace():
+    ask = {"role": "user", "content": "Where is it?"}
+    told = hints.hint("Wrong. Expected: Arwick.")
+    search = calls(("search", {"queries": ["Arwick"]})).message()
+    shown = {"role": "tool", "content": "[arwick#1] Arwick"}
+    assert hints.traces([ask, told, search, shown], ["Arwick"]) == "'Arwick' was known from the hint alone"
+    assert (
+        hints.traces([ask, told, calls(("search", {"queries": ["ferry"]})).message(), shown, search], ["Arwick"]) == ""
+    )
+    assert hints.traces([ask, told, says("As the hint says, on.").message()], ["Arwick"]) == "it speaks of a 'hint'"
+
+
+def test_tasks_that_the_baseline_solves_are_dropped_and_failures_count_neither_way():
+    tasks = [{"id": name, "query": "?", "answer": "Arwick"} for name in ("easy", "hard", "down")]
+    ends = {"easy": ["Arwick", "Arwick", "no"], "hard": ["no", "no", "Arwicks"], "down": []}
+    records = [
+        {"task": task, "status": "done", "report": f"x\n\nThe answer is {end}."} for task in ends for end in ends[task]
+    ]
+    records.append({"task": "down", "status": "failed", "report": ""})
+    rates = solve_rates(tasks, records)
+    assert rates == {"easy": pytest.approx(2 / 3), "hard": 0}
+    kept, funnel = sieve(tasks, rates)
+    assert [(task["id"], task["solve_rate"]) for task in kept] == [("hard", 0), ("down", None)]
+    assert funnel.as_dict()["dropped"] == {"solved by the baseline": 1}
+
+
+class _Says:
+    name = "says"
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+
+    async def complete(self, messages, tools, *, max_tokens, use_tools=True) -> Completion:
+        return says(self._words)
+
+    async def aclose(self) -> None:
+        return None
