@@ -23,7 +23,7 @@ from judger.types import Case, Explain, Label
 from tests.judger.engines.generative import tiny
 from tests.judger.engines.generative.endpoint import Endpoint, completion, failure, serving
 from train.judge.data import DataError
-from train.judge.generative.data import Sampler, Taught, key_of, settle, split
+from train.judge.generative.data import Sample, Sampler, Taught, balanced, key_of, settle, split, with_flaws
 from train.judge.generative.recipe import make_sampler
 from train.judge.generative.rewards import WEIGHTS, rewards
 from train.judge.generative.settings import Settings, load
@@ -220,3 +220,50 @@ def test_an_answer_ends_where_the_template_ends_a_turn_whatever_the_tokenizer_ca
     _, tokenizer = load(model, settings)
     assert tokenizer.eos_token_id == END
     assert tokenizer.chat_template == odd.chat_template
+
+
+def test_neither_a_report_nor_a_question_is_on_both_sides() -> None:
+    """A third case ties two together: its report is the one's, its query the other's."""
+    base = labelled()
+    cases = [
+        replace(base, id=f"{i}", report=f"report {i // 2} of many", query=f"query {(i + 1) // 2}" if i % 7 else "")
+        for i in range(400)
+    ]
+    kept, held = split({"a": cases[::2], "b": cases[1::2]}, seed=1)
+    out = [case for some in held.values() for case in some]
+    assert out
+    assert len(kept) + len(out) == len(cases)
+    for of in (lambda case: case.report, lambda case: case.query):
+        assert not ({of(case) for case in kept} & {of(case) for case in out}) - {""}
+
+
+def test_a_requirement_stands_again_as_the_flaw_of_leaving_it_out_with_the_label_turned() -> None:
+    texts = ("Explains why it rains", "Names two rivers of Spain", "Says that it is cold", "Discusses the cost of it")
+    base = labelled()
+    criteria = tuple(replace(c, text=text) for c, text in zip(base.criteria, texts, strict=True))
+    (case,) = with_flaws([replace(base, criteria=criteria)], 1.0, seed=0)
+    flaws = {c.id.removesuffix("-omitted"): c for c in case.criteria if c.is_negative}
+    assert len(flaws) == 4
+    turned = dict(zip(LABELS, reversed(LABELS), strict=True))
+    for criterion in criteria:
+        assert flaws[criterion.id].label == turned[criterion.label]
+    assert with_flaws([replace(base, criteria=criteria)], 0.0, seed=0)[0].criteria == criteria
+
+
+def test_labels_come_alike_often_within_each_source_and_polarity() -> None:
+    def sample(source: str, label: int, negative: bool) -> Sample:
+        return Sample(
+            tier="verdict", prompt=(1,), answer=(2,), label=label, report="", source=source, negative=negative
+        )
+
+    samples = [sample("big", 2, False)] * 600 + [sample("big", 0, False)] * 200
+    samples += [sample("small", 0, True)] * 60 + [sample("small", 2, True)] * 40
+    drawn = balanced(samples, seed=0)
+    assert 800 < len(drawn) < 1000
+    counts = {
+        source: [sum(s.source == source and s.label == n for s in drawn) for n in (0, 2)] for source in ("big", "small")
+    }
+    for some in counts.values():
+        assert abs(some[0] - some[1]) < 0.2 * sum(some)
+    assert sum(counts["small"]) > 2 * 100  # n ** 0.5: of a size of 8 to 1, 2.8 to 1
+    assert balanced(samples, seed=0) == drawn

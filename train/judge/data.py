@@ -220,12 +220,13 @@ def split_examples(
 
 
 def balancing_weights(
-    items: Sequence[Example], *, cap: float = 4.0, source_power: float = 0.5, strict: bool = False
+    items: Sequence[Any], *, cap: float = 4.0, source_power: float = 0.5, strict: bool = False
 ) -> list[float]:
     """A weight per example, mean 1: classes weigh alike within each source and polarity, as far as `cap` allows.
 
     Args:
         cap: no class weighs more than `cap` times, or less than 1 / cap of, its natural weight.
+        items: Example, or whatever has `source`, `negative` and `label` (and with `strict`, `satisfied`).
         source_power: a source of n examples weighs n ** source_power in all: 1 as it comes, 0 all alike.
         strict: the classes are the strict bit, not the three labels.
     """

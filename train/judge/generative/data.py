@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,8 +18,9 @@ from typing import Literal
 from judger.engines.tokens import Prompter
 from judger.prompt import LABELS
 from judger.rubric import iter_cases
-from judger.types import Case, Criterion
-from train.judge.data import case_files, digest, split_of
+from judger.types import Case, Criterion, Role
+from train.judge.data import balancing_weights, case_files, digest, split_of
+from train.judge.restate import omission
 
 Tier = Literal["verdict", "explained"]
 HELD_OUT = 0.08
@@ -44,6 +46,8 @@ class Sample:
     answer: tuple[int, ...]
     label: int
     report: str
+    source: str = ""
+    negative: bool = False
 
 
 def read_cases(folder: Path) -> dict[str, list[Case]]:
@@ -51,14 +55,35 @@ def read_cases(folder: Path) -> dict[str, list[Case]]:
 
     Raises DataError for a folder without files and judger's InvalidFile with all faults of a file.
     """
-    return {name: list(iter_cases(path)) for name, path in case_files(folder).items()}
+    files = case_files(folder).items()
+    return {name: [replace(case, source=name) for case in iter_cases(path)] for name, path in files}
 
 
 def split(sources: Mapping[str, list[Case]], seed: int) -> tuple[list[Case], dict[str, list[Case]]]:
-    """Cases to train on, and those held out by source. A report is never on both sides."""
+    """Cases to train on, and those held out by source. Neither a report nor a question is ever on both sides.
+
+    Cases with the same report, or the same query, belong to one group, and so do those that a third one ties together.
+    """
+    parent: dict[str, str] = {}
+
+    def root(key: str) -> str:
+        while parent.setdefault(key, key) != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    def key(case: Case) -> str:
+        return f"report {digest(case.report)}"
+
+    for cases in sources.values():
+        for case in cases:
+            one = root(key(case))
+            if case.query.strip():
+                other = root(f"query {digest(case.query)}")
+                parent[max(one, other)] = min(one, other)
 
     def is_held(case: Case) -> bool:
-        return split_of(digest(case.report), seed=seed, dev=HELD_OUT, calibration=0.0) == "dev"
+        return split_of(root(key(case)), seed=seed, dev=HELD_OUT, calibration=0.0) == "dev"
 
     kept = [case for cases in sources.values() for case in cases if not is_held(case)]
     held = {name: [case for case in cases if is_held(case)] for name, cases in sources.items()}
@@ -92,6 +117,40 @@ def settle(cases: Iterable[Case], taught: Mapping[str, Taught]) -> list[Case]:
     return settled
 
 
+def with_flaws(cases: Iterable[Case], share: float, seed: int) -> list[Case]:
+    """The cases, where a share of the labelled requirements stands again as the flaw of leaving it out.
+
+    The label is known: the flaw is there where the requirement is not met, in part where it is in part. Human labels
+    are mostly of requirements, and a judge that has seen few flaws calls none present, or all.
+    """
+    rng = random.Random(f"flaws {seed}")
+    found = []
+    for case in cases:
+        made = []
+        for criterion in case.criteria:
+            label = human_label(criterion)
+            text = omission(criterion.text, rng) if label is not None and not criterion.is_negative else None
+            if text is not None and rng.random() < share:
+                name, opposite = f"{criterion.id}-omitted", LABELS[len(LABELS) - 1 - label]
+                flaw = Criterion(id=name, text=text, weight=-1.0, role=Role.NEGATIVE, axis=criterion.axis)
+                made.append(replace(flaw, label=opposite))
+        found.append(replace(case, criteria=(*case.criteria, *made)))
+    return found
+
+
+def balanced(samples: Sequence[Sample], seed: int, *, source_power: float = 0.5) -> list[Sample]:
+    """About as many samples, drawn so that labels come alike often within each source and polarity.
+
+    A source of n samples comes n ** source_power in all: 1 as it is, 0 all alike. One sample comes at most
+    `train.judge.data.balancing_weights`' cap times its natural share; each whole part of its weight is a copy.
+    """
+    rng = random.Random(f"balance {seed}")
+    drawn: list[Sample] = []
+    for sample, weight in zip(samples, balancing_weights(samples, source_power=source_power), strict=True):
+        drawn += [sample] * (int(weight) + (rng.random() < weight % 1))
+    return drawn
+
+
 class Sampler:
     """Makes samples for one tokenizer, and counts what is too long to be served."""
 
@@ -110,7 +169,7 @@ class Sampler:
                 label = human_label(criterion)
                 if label is not None:
                     answer = (self.prompter.labels.ids[label], self.end)
-                    yield from self._fitting("verdict", tree.lone(index), answer, label, case.report)
+                    yield from self._fitting("verdict", tree.lone(index), answer, label, case, criterion)
 
     def explained(self, cases: Iterable[Case], taught: Mapping[str, Taught]) -> Iterator[Sample]:
         """The explained tier: every criterion that a teacher has written of."""
@@ -120,7 +179,9 @@ class Sampler:
             for index, lesson in lessons.items():
                 if lesson is not None:
                     answer = self.explanation(lesson)
-                    yield from self._fitting("explained", tree.lone(index), answer, lesson.label, case.report)
+                    yield from self._fitting(
+                        "explained", tree.lone(index), answer, lesson.label, case, case.criteria[index]
+                    )
 
     def questions(self, cases: Iterable[Case]) -> Iterator[Sample]:
         """The explained tier without answers, for every labelled criterion: what reinforcement learning asks."""
@@ -129,7 +190,7 @@ class Sampler:
             for index, criterion in enumerate(case.criteria):
                 label = human_label(criterion)
                 if label is not None:
-                    yield from self._fitting("explained", tree.lone(index), (), label, case.report)
+                    yield from self._fitting("explained", tree.lone(index), (), label, case, criterion)
 
     def explanation(self, lesson: Taught) -> tuple[int, ...]:
         """The answer's ids behind `Reason:`: what the engine writes, then what it reads the label behind."""
@@ -138,9 +199,23 @@ class Sampler:
         return (*self.prompter.plain(text), *labels.cue, labels.ids[lesson.label], self.end)
 
     def _fitting(
-        self, tier: Tier, prompt: tuple[int, ...], answer: tuple[int, ...], label: int, report: str
+        self,
+        tier: Tier,
+        prompt: tuple[int, ...],
+        answer: tuple[int, ...],
+        label: int,
+        case: Case,
+        criterion: Criterion,
     ) -> Iterator[Sample]:
         if self.max_tokens and len(prompt) + len(answer) > self.max_tokens:
             self.num_too_long += 1
         else:
-            yield Sample(tier=tier, prompt=prompt, answer=answer, label=label, report=report)
+            yield Sample(
+                tier=tier,
+                prompt=prompt,
+                answer=answer,
+                label=label,
+                report=case.report,
+                source=case.source,
+                negative=criterion.is_negative,
+            )

@@ -38,6 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--reason-tokens", type=int, default=256, help="the longest completion")
     group.add_argument("--lora-rank", type=int, default=0, help="0: all weights are trained")
     group.add_argument("--max-tokens", type=int, default=0, help="of a prompt; 0: the model's limit. Longer: left out")
+    group.add_argument(
+        "--flaws", type=float, default=0.5, metavar="SHARE",
+        help="of the labelled requirements, restated as the flaw of leaving them out (default: 0.5)",
+    )  # fmt: skip
+    group.add_argument(
+        "--source-power", type=float, default=0.5, metavar="X",
+        help="a source of n samples is drawn n ** X times; labels are balanced within each (default: 0.5)",
+    )  # fmt: skip
     group.add_argument("--save-steps", type=int, default=100, help="steps between checkpoints")
 
 
@@ -57,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         return 2
     fields = (
         "sft_steps epochs batch micro_batch learning_rate rl_steps generations prompts_per_step rl_learning_rate "
-        "reason_tokens lora_rank max_tokens save_steps device seed"
+        "reason_tokens lora_rank max_tokens flaws source_power save_steps device seed"
     ).split()
     try:
         figures = train(

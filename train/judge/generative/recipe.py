@@ -17,7 +17,7 @@ import asyncio
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +29,7 @@ from judger.prompt.fence import FenceKey, open_fence_key
 from judger.types import Case
 from train.judge.data import DataError
 from train.judge.generative import rl, sft
-from train.judge.generative.data import Sampler, read_cases, settle, split
+from train.judge.generative.data import Sample, Sampler, balanced, read_cases, settle, split, with_flaws
 from train.judge.generative.measure import measure
 from train.judge.generative.settings import Settings, as_json
 from train.judge.generative.teacher import lessons, read_rows, teach
@@ -64,20 +64,23 @@ def run(recipe: Recipe) -> dict[str, Any]:
     if recipe.teacher is not None:
         asyncio.run(teach_all(train_cases, recipe.teacher(fence), out / "teacher.jsonl"))
     taught, counts = lessons(read_rows(out / "teacher.jsonl"), disagreeing=recipe.disagreeing)
-    cases = settle(train_cases, taught)
+    cases = with_flaws(settle(train_cases, taught), settings.flaws, settings.seed)
+
+    def drawn(samples: Iterable[Sample]) -> list[Sample]:
+        return balanced(list(samples), settings.seed, source_power=settings.source_power)
 
     sampler = make_sampler(recipe.model, settings, fence)
     model: str | Path = recipe.model
     figures: dict[str, Any] = {"teacher": counts}
     if settings.sft_steps:
-        samples = [*sampler.verdicts(cases), *sampler.explained(cases, taught)]
+        samples = [*drawn(sampler.verdicts(cases)), *drawn(sampler.explained(cases, taught))]
         figures["sft"] = {"samples": dict(Counter(sample.tier for sample in samples))}
         model = stage(out / "sft", lambda folder: sft.fit(recipe.model, samples, folder, settings))
         figures["sft"] |= ends(out / "sft", ("loss", "mean_token_accuracy"))
     if settings.rl_steps:
         before = model
-        verdicts = [sample for at, sample in enumerate(sampler.verdicts(cases)) if at % VERDICT_SHARE == 0]
-        questions = [*sampler.questions(cases), *verdicts]
+        verdicts = [sample for at, sample in enumerate(drawn(sampler.verdicts(cases))) if at % VERDICT_SHARE == 0]
+        questions = [*drawn(sampler.questions(cases)), *verdicts]
         words = sampler.prompter.labels.words
         model = stage(out / "rl", lambda folder: rl.fit(before, questions, words, folder, settings))
         figures["rl"] = ends(out / "rl", [f"rewards/{name}/mean" for name in rl.WEIGHTS])

@@ -32,6 +32,10 @@ class Settings:
     """0 trains all weights."""
     max_tokens: int = 0
     """Of prompt and answer; 0 for the model's own limit. What is longer is left out and counted."""
+    flaws: float = 0.5
+    """Share of the labelled requirements that stand again as the flaw of leaving them out."""
+    source_power: float = 0.5
+    """A source of n samples is drawn n ** source_power times: 1 as it comes, 0 all sources alike."""
     save_steps: int = 100
     device: str = "cpu"
     seed: int = 0
