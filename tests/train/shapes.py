@@ -16,7 +16,7 @@ def random_model(shape: str, tokenizer: PreTrainedTokenizerFast, *, hidden: int 
     torch.manual_seed(0)
     common: dict[str, Any] = {
         "vocab_size": len(tokenizer), "hidden_size": hidden, "intermediate_size": 2 * hidden, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 2048,
         "initializer_range": hidden**-0.5, "tie_word_embeddings": tied, "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None,
     }  # fmt: skip

@@ -25,7 +25,7 @@ def figures(folder: Path) -> dict:
     return json.loads((folder / "figures.json").read_text())
 
 
-@pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp2"])
+@pytest.mark.parametrize("sharded", [pytest.param(False, marks=pytest.mark.training), True], ids=["ddp", "fsdp2"])
 def test_two_processes_write_one_whole_model(sharded: bool, checkpoint: Path, data: Path, tmp_path: Path):
     command = ["sft", "--data", str(data), "--model", str(checkpoint), "--out", str(tmp_path), *SHORT]
     assert together(main, command, sharded=sharded) == [0, 0]
@@ -38,6 +38,7 @@ def test_two_processes_write_one_whole_model(sharded: bool, checkpoint: Path, da
     assert found["after"]["loss"] < found["before"]["loss"]
 
 
+@pytest.mark.training
 def test_mid_training_in_shards_measures_what_one_process_does(checkpoint: Path, data: Path, tmp_path: Path):
     command = ["midtrain", "--data", str(data), "--stage", "1", "--model", str(checkpoint), "--context", "256"]
     command += ["--probes", "3", *SHORT]
@@ -50,3 +51,25 @@ def test_mid_training_in_shards_measures_what_one_process_does(checkpoint: Path,
             assert a == pytest.approx(b, abs=1e-4)
     assert two["after"]["loss"][0]["loss"] < two["before"]["loss"][0]["loss"]
     AutoModelForCausalLM.from_pretrained(tmp_path / "two")
+
+
+@pytest.mark.training
+def test_adapters_trained_in_shards_are_merged_into_a_whole_model(checkpoint: Path, data: Path, tmp_path: Path):
+    command = ["sft", "--data", str(data), "--model", str(checkpoint), "--out", str(tmp_path), *SHORT]
+    assert together(main, [*command, "--lora", "--lora-rank", "2"], sharded=True) == [0, 0]
+    begun = AutoModelForCausalLM.from_pretrained(checkpoint).state_dict()
+    model = AutoModelForCausalLM.from_pretrained(tmp_path).state_dict()
+    changed = {name for name in begun if not torch.equal(begun[name], model[name])}
+    assert changed
+    assert all("proj" in name for name in changed)
+
+
+@pytest.mark.training
+def test_a_sharded_run_that_was_interrupted_comes_to_the_same_figures(checkpoint: Path, data: Path, tmp_path: Path):
+    command = ["sft", "--data", str(data), "--model", str(checkpoint), "--out", str(tmp_path), *SHORT]
+    assert together(main, command, sharded=True) == [0, 0]
+    whole = figures(tmp_path)
+    (tmp_path / "figures.json").unlink()
+    (tmp_path / "checkpoints" / "checkpoint-2" / "trainer_state.json").unlink()
+    assert together(main, command, sharded=True) == [0, 0]
+    assert figures(tmp_path)["after"]["loss"] == pytest.approx(whole["after"]["loss"], abs=1e-4)

@@ -97,17 +97,26 @@ def test_two_processes_learn_what_one_does(sharded: bool, model_folder: Path):
         torch.testing.assert_close(value, weights[name], atol=1e-5, rtol=0)
 
 
-def test_a_run_of_two_processes_has_the_curve_of_one(files: Path, tiny: Tiny, judge: str):  # noqa: F811
-    """Real episodes, judged: dealt to two processes they are the same ones."""
+@pytest.mark.training
+@pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp2"])
+def test_a_run_of_two_processes_has_the_curve_of_one(
+    sharded: bool,
+    files: Path,  # noqa: F811
+    tiny: Tiny,
+    judge: str,  # noqa: F811
+):
+    """Real episodes, judged: dealt to two processes they are the same ones. In shards a whole copy samples them."""
     # Cool enough that some episodes earn something: where none does, rounding is all there is to learn from.
-    (files / "rl.toml").write_text((files / "rl.toml").read_text().replace("temperature = 1.5", "temperature = 1.1"))
+    text = (files / "rl.toml").read_text().replace("temperature = 1.5", "temperature = 1.1")
+    (files / "rl.toml").write_text(text.replace("critic_average = 0.9", "") if sharded else text)
     argv = [*arguments(files, tiny, judge, "two", steps="2"), "--algo", "ppo"]
-    assert together(main, argv) == [0, 0]
+    assert together(main, argv, sharded=sharded) == [0, 0]
     assert main([*arguments(files, tiny, judge, "one", steps="2"), "--algo", "ppo"]) == 0
     assert equal(curve(files / "two"), curve(files / "one"))
     AutoModelForCausalLM.from_pretrained(files / "two/model")
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp2"])
 def test_grpo_in_two_processes_has_the_rewards_of_one_and_writes_a_whole_model(
     sharded: bool,
@@ -141,6 +150,7 @@ def lose_a_judge(folder: str, model: str, judge: str) -> str:  # noqa: F811
     return ""
 
 
+@pytest.mark.training
 def test_a_judge_lost_by_one_process_ends_both(files: Path, tiny: Tiny, judge: str):  # noqa: F811
     first, second = together(lose_a_judge, str(files), str(tiny.folder), judge)
     assert "127.0.0.1:1" in second
