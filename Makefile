@@ -9,7 +9,7 @@ PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-chec
 PROTOC_VENV := .venv-proto
 LLM := .llm
 
-.PHONY: demo picture test test-vllm test-llm test-verl test-training test-integrations check bench bench-peers soak fuzz train-demo proto test-ray bench-ray clean
+.PHONY: demo picture docs docs-test test test-vllm test-llm test-verl test-integrations check bench bench-peers soak fuzz train-demo proto test-ray bench-ray test-training clean
 
 # torch first and alone: anything else first would pull gigabytes of CUDA.
 $(VENV)/.judge: pyproject.toml
@@ -33,6 +33,19 @@ picture: $(VENV)/.judge
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Runs every command of the docs, as it stands there: some minutes.
+docs-test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m docs tests/docs
+
+# mkdocs in a venv of its own: it needs nothing of ours.
+.venv-docs/.docs: pyproject.toml
+	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check $$($(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'])")
+	@touch $@
+
+docs: .venv-docs/.docs
+	.venv-docs/bin/python -m mkdocs build --strict
 
 test-vllm:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/vllm_engine/make_venv.sh

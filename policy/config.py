@@ -57,7 +57,7 @@ class ModelConfig(_Frozen):
     """Seconds for which a request is repeated that fails for a passing reason: an outage, overload, a reply that is
     none. Then the episode is left as it stands, to be resumed."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    """What the endpoint calls the limit of a reply's length."""
+    """What the endpoint calls the limit of a reply's length; the other where it asks for that."""
     send_thoughts: bool = False
     """Send earlier thoughts back as `reasoning_content`, for endpoints that want them."""
     logprobs: bool = False

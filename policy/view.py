@@ -34,6 +34,12 @@ _SHOWN = {"thought": ("…", "italic dim", 600), "content": ("…", "", 1200), "
 """Mark, style, and characters from the end of what is being written."""
 
 
+_PARTS = 3
+"""Thought, words and a call, or the latest calls: shown while they are written."""
+_PANEL_LINES = 11
+"""Of plan and budget, without the plan, and what stands above it."""
+
+
 class LiveView:
     """A listener to events and a `policy.model.Observer`. Everything shown is text: no markup, no escape sequences of
     a page reaches the terminal."""
@@ -161,11 +167,12 @@ class LiveView:
         return Group(*self._writing(), panel)
 
     def _writing(self) -> Iterator[RenderableType]:
-        """The end of what is being written: its last lines, as they are broken."""
-        for (kind, _), text in self._written.items():
+        """The end of what is being written: the last lines of its last parts, as many as there is room for."""
+        lines = max(1, (self._console.height - _PANEL_LINES - self._state.todo.count("\n")) // _PARTS)
+        for (kind, _), text in list(self._written.items())[-_PARTS:]:
             mark, style, most = _SHOWN[kind]
-            end = clean(text[-most:]).strip()
-            yield _row(mark, "\n".join(end.split("\n")[-8:]), style)
+            end = Text(clean(text[-most:]).strip()).wrap(self._console, max(20, self._console.width - 6))
+            yield _row(mark, "\n".join(line.plain.rstrip() for line in end[-lines:]), style)
 
 
 def _line(mark: str, words: str, style: str, most: int = 1000) -> RenderableType:

@@ -136,7 +136,7 @@ async def run(args: argparse.Namespace) -> int:
             advance(resumed)
             answering: AsyncGenerator[Answer, None]
             if args.ray:
-                answering = on_ray(args, rubric, options).answers(session, records, resumed)
+                answering = on_ray(args, rubric, options).answers(records, resumed)
             else:
                 answering = in_order(session, islice(records, resumed, None), options)
             async with aclosing(answering) as answers:

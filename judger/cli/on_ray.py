@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from judger.cli.runs import as_sent, settled
-from judger.cli.session import Answer, Session
+from judger.cli.session import Answer
 from judger.errors import EngineError, InvalidRequest, JudgerError
 from judger.rubric import Record, iter_records
 from judger.types import Criterion, Options
@@ -24,7 +24,7 @@ from judger.types import Criterion, Options
 __all__ = ["OnRay", "check_input"]
 
 PIECE_BYTES = 4 * 2**20
-PIECE_LINES = 256
+PIECE_LINES = 64
 MOST_BLOCKS = 2000
 """Of Ray Data's: beyond it a task gets several pieces, one after the other."""
 
@@ -61,7 +61,7 @@ class OnRay:
     settings: dict[str, Any]
     timeout: float
 
-    async def answers(self, session: Session, records: Iterable[Record], behind: int) -> AsyncGenerator[Answer, None]:
+    async def answers(self, records: Iterable[Record], behind: int) -> AsyncGenerator[Answer, None]:
         """An answer for each of the file's records behind the first `behind`, in their order.
 
         Raises what ends a stream in a worker, such as Unavailable, and EngineError where Ray itself fails.
@@ -119,9 +119,8 @@ class OnRay:
             [{"start": piece.start, "end": piece.end, "line": piece.line} for piece in left],
             override_num_blocks=min(len(left), MOST_BLOCKS),
         )
-        judged = data.map_batches(
-            _Judging, fn_constructor_args=(self,), batch_size=1, concurrency=(1, 64), num_cpus=0.5
-        )
+        workers = ray.data.ActorPoolStrategy(min_size=1, max_size=MOST_WORKERS)
+        judged = data.map_batches(_Judging, fn_constructor_args=(self,), batch_size=1, compute=workers, num_cpus=0.5)
         return iter(judged.iter_rows())
 
 
@@ -140,7 +139,10 @@ class _Judging:
         (start,), (end,), (line,) = (batch[name].tolist() for name in ("start", "end", "line"))
         with open(self._run.path, "rb") as file, tempfile.NamedTemporaryFile(suffix=".jsonl") as piece:
             file.seek(start)
-            piece.write(file.read(end - start))
+            text = file.read(end - start)
+            if text.isspace():
+                return {"line": [], "ordinal": [], "answer": []}
+            piece.write(text)
             piece.flush()
             records = list(iter_records(piece.name, rubric=self._run.rubric, monitors=self._run.monitors))
         answers = self._runner.run(self._judge(records))

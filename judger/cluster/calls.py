@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 __all__ = ["ABSENT", "TIME_LEFT", "Call"]
@@ -25,8 +25,12 @@ class Call:
 
     def metadata(self, name: str) -> str | None:
         """The caller's metadata of that name; None where there is none, or several."""
-        found = [value for key, value in self._context.invocation_metadata() if key == name]
+        found = [value for key, value in self.invocation_metadata() if key == name]
         return found[0] if len(found) == 1 else None
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str]]:
+        """All of it."""
+        return tuple(self._context.invocation_metadata())
 
     def time_remaining(self) -> float | None:
         """Seconds until the deadline; None without one."""

@@ -29,7 +29,7 @@ from judger.cluster.calls import ABSENT
 from judger.cluster.hop import Caller, Hop
 from judger.errors import InvalidRequest, JudgerError
 from judger.schedule.inhand import BytesInHand
-from judger.server.callers import host_of
+from judger.server.callers import caller_key
 from judger.server.handlers import SERVICE, beside, handlers
 from judger.server.health import Health
 from judger.server.stream import Stream
@@ -107,11 +107,11 @@ class Ingress(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     async def JudgeStream(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         async def one(index: int, raw: bytes) -> pb.JudgeResponse:
-            with self._in_hand.holding(host, len(raw)):
+            with self._in_hand.holding(key, len(raw)):
                 return await self._one_of_stream(index, raw, caller)
 
-        caller, host = Caller(context), host_of(context)
-        stream = Stream(one, in_flight=STREAM_IN_FLIGHT, in_hand=self._in_hand, caller=host)
+        caller, key = Caller(context), caller_key(context)
+        stream = Stream(one, in_flight=STREAM_IN_FLIGHT, in_hand=self._in_hand, caller=key)
         async with aclosing(stream.answers(requests)) as answers:
             async for answer in answers:
                 yield answer.SerializeToString()

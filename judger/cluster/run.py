@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -54,10 +55,10 @@ async def serve_on_ray(config: ClusterConfig, *, on_ready: Callable[[str, int], 
         EngineError: no replica has come up.
     """
     check_ray(config)
-    stop = asyncio.Event()
+    stop, deployed = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
     try:
-        judge_id = await asyncio.to_thread(_start, config)
+        judge_id = await asyncio.to_thread(_start, config, deployed)
         for signal_number in ENDING:
             loop.add_signal_handler(signal_number, stop.set)
         if on_ready is not None:
@@ -65,12 +66,13 @@ async def serve_on_ray(config: ClusterConfig, *, on_ready: Callable[[str, int], 
         await stop.wait()
         logger.info("stopping: running work has %.0f s to finish", config.grace)
     finally:
-        await asyncio.to_thread(_stop, config)
+        await asyncio.to_thread(_stop, config, deployed)
 
 
-def _start(config: ClusterConfig) -> str:
+def _start(config: ClusterConfig, deployed: threading.Event) -> str:
     import ray
     from ray import serve
+    from ray.exceptions import RayError
 
     from judger.cluster.app import GRPC_FUNCTIONS, build
 
@@ -88,22 +90,44 @@ def _start(config: ClusterConfig) -> str:
     application = build(config)
     try:
         ray.init(log_to_driver=False, logging_level=logging.WARNING, **here)
+        _check_ingress(config)
         serve.start(
             grpc_options={"port": config.port, "grpc_servicer_functions": GRPC_FUNCTIONS},
             http_options={"host": "127.0.0.1", "port": 0},
         )
+        deployed.set()
         handle = serve.run(application, name=APPLICATION)  # with no route gRPC would find none, either
         return str(handle.judge_id.remote().result(timeout_s=60))
-    except (RuntimeError, ConnectionError, TimeoutError) as error:
+    except (RuntimeError, ConnectionError, TimeoutError, RayError) as error:
         raise EngineError(f"Ray Serve has not started the judge: {error}") from error
 
 
-def _stop(config: ClusterConfig) -> None:
+def _check_ingress(config: ClusterConfig) -> None:
+    """Raises InvalidRequest where Serve runs already, and its proxies don't know the contract: they learn no other."""
+    import ray
+    from ray.serve.context import _get_global_client
+
+    from judger.cluster.app import GRPC_FUNCTIONS
+
+    client = _get_global_client(raise_if_no_controller_running=False)
+    if client is None:
+        return
+    options = ray.get(client._controller.get_grpc_config.remote(), timeout=60)
+    if options.port != config.port or not set(GRPC_FUNCTIONS) <= set(options.grpc_servicer_functions):
+        reason = (
+            f"Serve runs on this cluster with gRPC on port {options.port} and {options.grpc_servicer_functions}; it "
+            f"takes no others until it is ended (serve shutdown): port {config.port} and {GRPC_FUNCTIONS} are needed"
+        )
+        raise InvalidRequest("ray_address", reason)
+
+
+def _stop(config: ClusterConfig, deployed: threading.Event) -> None:
     import ray
     from ray import serve
 
     if ray.is_initialized():
-        serve.delete(APPLICATION)
+        if deployed.is_set():  # else what is there is somebody else's
+            serve.delete(APPLICATION)
         if config.ray_address is None:
             serve.shutdown()
         ray.shutdown()

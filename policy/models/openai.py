@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 _PASSING = (408, 409, 425, 429)
 _UNKNOWN = (400, 404, 405, 415, 422, 501)
 """What endpoints answer to a field that they do not know."""
+_LENGTH = "max_completion_tokens"
 _PAUSES = (0.5, 30.0)
 """Seconds before a request is repeated: the first, and the longest."""
 _STREAMING: tuple[dict[str, Any], ...] = (
@@ -68,6 +69,7 @@ class OpenAIModel:
         self._observer = observer
         is_streamed = config.stream and observer is not None
         self._streaming = list(_STREAMING if is_streamed else _STREAMING[-1:])
+        self._length_field: str = config.max_tokens_field
         self._replies = 0
         self._window: int | None = None
         self._most: int | None = None
@@ -125,6 +127,10 @@ class OpenAIModel:
             except (openai.APIConnectionError, openai.APIStatusError, NoReply) as error:
                 wait = pause
                 if (status := _status(error)) is not None:
+                    if self._length_field != _LENGTH and _wants_other_length(status, str(error)):
+                        request[_LENGTH] = request.pop(self._length_field)
+                        self._length_field = _LENGTH
+                        continue
                     said = too_long(status, str(error))
                     if said is not None:
                         raise _Refused(said, str(error)) from error
@@ -184,7 +190,7 @@ class OpenAIModel:
         request: dict[str, Any] = {
             "model": config.name,
             "messages": [_sendable(message, config.send_thoughts) for message in messages],
-            config.max_tokens_field: max_tokens,
+            self._length_field: max_tokens,
         }
         if tools:
             request["tools"] = list(tools)
@@ -213,6 +219,11 @@ class _Refused(Exception):
 def _status(error: Exception) -> int | None:
     """What HTTP would call the failure, in a header or, where that said 200, in the body; None where nothing did."""
     return error.status_code if isinstance(error, openai.APIStatusError) else getattr(error, "status", None)
+
+
+def _wants_other_length(status: int, words: str) -> bool:
+    """Models of OpenAI's that think: 'max_tokens' is not supported, use 'max_completion_tokens' instead."""
+    return status in _UNKNOWN and _LENGTH in words and "instead" in words.lower()
 
 
 def _retry_after(error: Exception, pause: float) -> float:

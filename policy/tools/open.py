@@ -11,7 +11,7 @@ from policy.errors import ToolError
 from policy.index.store import LocalIndex, Passage
 from policy.sources import Source, Sources
 from policy.tools.base import Result
-from policy.tools.pick import Picker, by_words
+from policy.tools.pick import Picker, ranked
 
 __all__ = ["OpenTool", "Reader"]
 
@@ -89,7 +89,7 @@ class OpenTool:
                 note = "A model found nothing for the goal in it. "
             except ToolError as error:
                 note = f"(The model that reads for goals did not help: {error}.) "
-        chosen = by_words(passages, goal, room // 2)
+        chosen = await ranked(passages, goal, room // 2)
         return chosen, f"{note}The {len(chosen)} of its {total} paragraphs that have most to do with the goal:"
 
     async def _one(self, target: str) -> Sequence[Passage] | ToolError:

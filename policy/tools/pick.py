@@ -20,8 +20,9 @@ from policy.index.store import Passage
 from policy.index.tokens import query_terms
 from policy.model import Model
 
-__all__ = ["ModelPicker", "Picker", "by_words"]
+__all__ = ["ModelPicker", "Picker", "by_words", "ranked"]
 
+_LONG = 100_000
 _PART_CHARS = 30_000
 _MOST_PARTS = 6
 """Of a longer document, the paragraphs that have most of the goal's words are read."""
@@ -54,6 +55,13 @@ def by_words(passages: Sequence[Passage], goal: str, room: int) -> list[Passage]
     return [passages[number] for number in sorted(chosen)]
 
 
+async def ranked(passages: Sequence[Passage], goal: str, room: int) -> list[Passage]:
+    """`by_words`, in a thread where it takes long: a book takes seconds."""
+    if sum(len(p.text) for p in passages) > _LONG:
+        return await asyncio.to_thread(by_words, passages, goal, room)
+    return by_words(passages, goal, room)
+
+
 class ModelPicker:
     """A chat model that reads the paragraphs, in parts at the same time, within so many seconds."""
 
@@ -64,7 +72,7 @@ class ModelPicker:
         """The paragraphs that the model names, in the document's order; none where it finds none."""
         most = _PART_CHARS * _MOST_PARTS
         if sum(len(p.text) for p in passages) > most:
-            passages = by_words(passages, goal, most)
+            passages = await ranked(passages, goal, most)
         try:
             async with asyncio.timeout(self._seconds), asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._of(goal, part)) for part in _parts(passages)]

@@ -99,35 +99,26 @@ async def cost(address: str, seconds: float) -> dict[str, float]:
 
 async def affinity(cluster: Cluster, model: Path, *, reports: int = 24, words: int = 3000) -> dict[str, Any]:
     """The share of prompt tokens found in a replica's cache, by how replicas are chosen."""
+    await cluster.deploy(engine="torch", model=str(model), device="cpu", threads=1, replicas=4, cache_memory_mb=0)
     found: dict[str, Any] = {}
-    ways: dict[str, tuple[float, Callable[[], str | None]]] = {
-        "at random": (100.0, lambda: uuid.uuid4().hex),
-        "sessions, bound 3": (3.0, lambda: None),
-    }
-    for name, (bound, session) in ways.items():
-        await cluster.remove()  # else they are replaced one by one
-        await cluster.deploy(
-            engine="torch", model=str(model), device="cpu", threads=1, replicas=4, load_bound=bound, cache_memory_mb=0
-        )
+    ways: dict[str, Callable[[], str | None]] = {"at random": lambda: uuid.uuid4().hex, "sessions": lambda: None}
+    for seed, (name, session) in enumerate(ways.items()):  # reports of its own for each
         before = prefix_tokens(cluster)
         async with grpc.aio.insecure_channel(cluster.address) as channel:
             judge = judger_pb2_grpc.JudgerStub(channel)
             for rubric in REWARD_FUNCTIONS:
                 criteria = [pb.Criterion(text=text) for text in rubric]
                 waiting = []
-                for case in cases(reports, words=words, criteria=1, seed=7):
+                for case in cases(reports, words=words, criteria=1, seed=seed):
                     request = pb.JudgeRequest(query=case.query, report=case.report, criteria=criteria)
                     chosen = session()
                     metadata = () if chosen is None else (("session_id", chosen),)
                     waiting.append(judge.Judge(request, metadata=metadata, timeout=600))
                 await asyncio.gather(*waiting)
-        await asyncio.sleep(12)  # Ray gathers the figures in its own time
+        await asyncio.sleep(15)  # Ray gathers the figures in its own time
         tokens = [after - earlier for after, earlier in zip(prefix_tokens(cluster), before, strict=True)]
         found[name] = tokens[0] / sum(tokens)
-    for name in ways:
-        if name != "at random":
-            found[f"{name} / at random"] = found[name] / found["at random"]
-    return found
+    return found | {"ratio": found["sessions"] / found["at random"]}
 
 
 def prefix_tokens(cluster: Cluster) -> tuple[float, float]:

@@ -192,6 +192,7 @@ def main() -> None:
     parser.add_argument("--reports", type=Path, nargs="*", default=[])
     parser.add_argument("--labels", nargs="*", default=[], metavar="NAME=FILE")
     parser.add_argument("--count", type=int, default=200, help="seeds and starts, and reports")
+    parser.add_argument("--claims", type=int, default=400, help="of each labelled file")
     parser.add_argument("--dense", action="store_true", help="ask a search by meaning, too: minutes to index")
     parser.add_argument("--picture", type=Path, help="the histogram of solve rates")
     args = parser.parse_args()
@@ -211,7 +212,7 @@ def main() -> None:
                     add_vectors(database, embedder, {})
             one_search(ports, every, out / "corpus.sqlite" if embedder is not None else None)
         if args.labels:
-            asyncio.run(labels([(n, Path(p)) for n, _, p in (one.partition("=") for one in args.labels)], 400))
+            asyncio.run(labels([(n, Path(p)) for n, _, p in (one.partition("=") for one in args.labels)], args.claims))
     print(f"\n{time.monotonic() - start:.0f} s")
 
 

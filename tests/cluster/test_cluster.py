@@ -220,6 +220,12 @@ async def test_the_command_serves_on_a_cluster_and_leaves_it_as_it_was(cluster: 
     assert process.returncode == 0
     assert not replicas()
     await cluster.deploy()  # Serve itself goes on
+    refused = await asyncio.create_subprocess_exec(*command, "--port", "1", stderr=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(120):
+        _, said_at_last = await refused.communicate()
+    assert refused.returncode == 2
+    assert f"gRPC on port {port}".encode() in said_at_last
+    assert replicas()  # which are not its own
 
 
 async def until_served(lines: asyncio.StreamReader) -> AsyncIterator[str]:

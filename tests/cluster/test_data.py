@@ -63,7 +63,7 @@ def without_times(path: Path) -> list[Any]:
 
 def test_a_run_that_was_killed_goes_on_where_it_was(cluster: Cluster, tmp_path: Path) -> None:
     asyncio.run(cluster.deploy(replicas=2, max_batch_tokens=1))
-    rows = write(tmp_path / "in.jsonl", [case(number, "[[slow=0.01]] apple") for number in range(1200)])
+    rows = write(tmp_path / "in.jsonl", [case(number, "[[slow=0.02]] apple") for number in range(1200)])
     out = tmp_path / "out.jsonl"
     argv = [rows, "-o", out, "--min-reward", "0.5", "--addr", cluster.address, "--json"]
     argv += ["--ray", "--ray-address", cluster.ray_address]
@@ -89,7 +89,7 @@ def test_pieces_are_the_file_cut_behind_lines(tmp_path: Path) -> None:
         found = list(pieces(path))
         assert b"".join(text[piece.start : piece.end] for piece in found) == text
         assert [piece.line for piece in found] == [text[: piece.start].count(b"\n") + 1 for piece in found]
-        assert all(text[piece.start : piece.end].count(b"\n") <= 256 for piece in found)
+        assert all(text[piece.start : piece.end].count(b"\n") <= 64 for piece in found)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_set_larger_than_the_memory_of_ray_passes_through_it(cluster: Cluster,
     assert path.stat().st_size > 3 * 78 * 2**20
     flags = ("--min-reward", "0.5", "--addr", cluster.address, "--json", "--ray", "--ray-memory-mb", "78")
     ran = filtered(path, "-o", tmp_path / "out.jsonl", *flags)
-    assert ran.returncode == 0, ran.stderr
+    assert ran.returncode == 0, ran.stdout + ran.stderr
     assert json.loads(ran.stdout)["kept"] == 2500
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     assert most < path.stat().st_size + 300 * 2**20, f"{most:,} bytes"  # Ray itself takes some 250 MB

@@ -78,7 +78,7 @@ def blocks() -> Iterator[Block]:
 
 def is_synopsis(command: str) -> bool:
     """Whether it says how a command is called, and is none itself."""
-    return "[" in command or "..." in command or " | " in command
+    return "[" in command or "..." in command or re.search(r"\b[A-Z]+\.[a-z]+\b", command) is not None
 
 
 def words(command: str) -> list[str]:

@@ -10,6 +10,7 @@ import ast
 import asyncio
 import contextlib
 import inspect
+import os
 import re
 import signal
 import subprocess
@@ -24,7 +25,7 @@ import torch
 import judger.cli
 import train.cli
 from judger.server.process import Running
-from tests.docs.blocks import Block, blocks, is_synopsis, words
+from tests.docs.blocks import ROOT, Block, blocks, is_synopsis, words
 from tests.docs.workspace import CRITERIA, PUMP, QUERY, write_workspace
 from tests.judger.cli.conftest import serving
 from tests.judger.engines.generative import endpoint
@@ -120,13 +121,20 @@ def test_the_commands_of_a_page_run(page: list[Block], folder: Path, places: dic
     cascade.write_text(cascade.read_text().replace("URL", places["URL"]))
     for block in page:
         for program, *argv in to_run(block):
-            argv = [places.get(word, word) for word in argv]
+            argv = [located(word, places) for word in argv]
             if program == "judger" and argv[0] in SERVERS:
                 starts(argv)
                 continue
             code, said = called(program, argv)
             # 1: done, but something is unscored, or there are warnings
             assert code in ((0, 1) if program == "judger" else (0,)), f"{block}: {program} {argv}: {code}\n{said}"
+
+
+def located(word: str, places: dict[str, str]) -> str:
+    """The word with what stands for a place in it."""
+    for name, place in places.items():
+        word = place if word == name else word.replace(name, place) if ":" in name else word
+    return word
 
 
 def called(program: str, argv: list[str]) -> tuple[int, str]:
@@ -137,7 +145,8 @@ def called(program: str, argv: list[str]) -> tuple[int, str]:
         return train.cli.main(argv), ""
     agent = ["-c", "import sys; from policy.cli import main; sys.exit(main())"]
     command = [sys.executable, *(agent if program == "judger-agent" else []), *argv]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
+    here = os.environ | {"PYTHONPATH": str(ROOT)}  # for `python -m tests...`, which is meant for the clone
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL, env=here)
     return ran.returncode, ran.stdout[-3000:] + ran.stderr[-3000:]
 
 

@@ -68,6 +68,7 @@ def test_ragas(example: dict[str, Any]) -> None:
 def test_ray(example: dict[str, Any]) -> None:
     try:
         assert [row["reward"] for row in example["data"].take_all()] == [1.0]
+        assert example["kept"].count() == 1
     finally:
         example["ray"].shutdown()
 

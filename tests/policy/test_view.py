@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from policy.config import BudgetConfig
@@ -67,6 +68,19 @@ async def test_a_reply_is_seen_while_it_is_written_and_what_broke_off_is_gone(be
     view.waits(3, "the stream broke off")
     assert "asked again in 3 s: the stream broke off" in out.getvalue()
     assert "The mill" not in shown()
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 20), (200, 60)])
+def test_what_is_written_leaves_room_for_plan_and_budget(width, height):
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, height=height, color_system=None)
+    view = LiveView(BudgetConfig(), console)
+    view.writes(Piece("thought", "Thoughts without an end. " * 300))
+    view.writes(Piece("content", "水车 " * 2000))
+    for number in range(6):
+        view.writes(Piece("call", '{"text": "' + "line\\n" * 400, number, "file"))
+    lines = console.render_lines(view._footer())
+    assert len(lines) <= height
+    assert "plan and budget" in "".join(segment.text for line in lines for segment in line)
 
 
 async def test_who_watches_changes_nothing_of_what_is_recorded(bench):

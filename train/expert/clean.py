@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policy.trajectory import Record
+from policy.whole import loads
 from train.tasks.draft import Card
 from train.tasks.funnel import Funnel
 
@@ -22,13 +23,16 @@ __all__ = ["Attempt", "clean", "rules"]
 CORRECT = 0.5
 """Least share of the asked facts that a report must tell truly."""
 NGRAM = 6
+NAME_WORDS = 5
+"""The most Latin words in a row that a name or a title in a Chinese or Japanese text has."""
 _SHORTEST, _OVER = "not the shortest", "over the share of recovered errors"
 _RECOVERY = "a recovery stands for the task"
 _CITE = re.compile(r"(?:(?<!\s)\s++)?\\cite\{([^{}]*)\}")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _YEAR = re.compile(r"\b(?:1[5-9]|20)\d\d\b")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
-_LATIN = re.compile(r"[A-Za-z]{3,}")
+_CJK_RUN = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
+_LATIN_WORD = re.compile(r"[A-Za-z]+")
 _COMPARES = re.compile(r"\b(?:disagree|differ|contradict)")
 
 
@@ -175,17 +179,34 @@ def _repetition(attempt: Attempt) -> str:
     return f"{' '.join(gram)!r} {count} times" if count > 2 else ""
 
 
-def _calls(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [
-        (call["function"]["name"], call["function"]["arguments"])
-        for message in record["messages"]
-        for call in message["tool_calls"] or ()
-    ]
-
-
 def _loop(attempt: Attempt) -> str:
-    call, count = max(Counter(_calls(attempt.record)).items(), key=lambda pair: pair[1], default=(("", ""), 0))
-    return f"{call[0]} {call[1]} {count} times" if count > 1 else ""
+    """A call made again that brought nothing new: the same words came back. A page that has changed is no loop."""
+    answers = _answers(attempt.record)
+    made: Counter[tuple[str, str, str]] = Counter()
+    for message in attempt.record["messages"]:
+        for call in message["tool_calls"] or ():
+            name, arguments = call["function"]["name"], call["function"]["arguments"]
+            if call["id"] in answers:
+                made[name, _canonical(arguments), answers[call["id"]]] += 1
+    (name, arguments, _), count = max(made.items(), key=lambda pair: pair[1], default=(("", "", ""), 0))
+    return f"{name} {arguments} {count} times, with the same result" if count > 1 else ""
+
+
+def _answers(record: Mapping[str, Any]) -> dict[str, str]:
+    """What came back from each call by its id, without the agent's own footer, which counts turns."""
+    steps = [step for step in record["steps"] if step["kind"] != "compaction"]
+    return {
+        message["tool_call_id"]: message["content"].removesuffix(step["footer"])
+        for message, step in zip(record["messages"][2:], steps, strict=True)
+        if message["role"] == "tool"
+    }
+
+
+def _canonical(arguments: str) -> str:
+    try:
+        return json.dumps(loads(arguments), sort_keys=True, ensure_ascii=False)
+    except ValueError:
+        return arguments
 
 
 def _pinned(attempt: Attempt) -> str:
@@ -202,11 +223,32 @@ def _pinned(attempt: Attempt) -> str:
 
 
 def _mixing(attempt: Attempt) -> str:
+    """Words of another script that nothing before has shown. In Chinese or Japanese a Latin name is none: NVIDIA; a run
+    of Latin words is."""
     record = attempt.record
-    script = _LATIN if _CJK.search(record["query"]) and not _LATIN.search(record["query"]) else _CJK
+    is_cjk = bool(_CJK.search(record["query"])) and not _latin_run(record["query"])
+    shown = record["query"]
     for message in record["messages"][2:]:
-        if message["role"] == "assistant" and (found := script.search(_CITE.sub("", message["content"]))):
-            return f"{found.group()!r} in a reply to {record['query']!r}"
+        if message["role"] != "assistant":
+            shown += message["content"]
+            continue
+        said = _CITE.sub("", message["content"])
+        found = [_latin_run(said)] if is_cjk else _CJK_RUN.findall(said)
+        for run in filter(None, found):
+            if run not in shown:
+                return f"{run!r} in a reply to {record['query']!r}"
+    return ""
+
+
+def _latin_run(text: str) -> str:
+    """The first run of Latin words that is longer than a name; empty where there is none."""
+    start, end, count = 0, 0, 0
+    for word in _LATIN_WORD.finditer(text):
+        goes_on = count and not text[end : word.start()].strip(" ,;'-")
+        start, count = (start, count + 1) if goes_on else (word.start(), 1)
+        end = word.end()
+        if count > NAME_WORDS:
+            return text[start:end]
     return ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from judger.client import Client
-from judger.errors import JudgerError
+from judger.errors import Unsupported
 from judger.pairwise import Preference
 from judger.types import Criterion, Judgement, Score
 
@@ -39,14 +39,12 @@ def satisfied(judgement: Judgement, number: int) -> float | None:
 
 
 async def is_deeper(checker: Checker, query: str, rewrite: str, original: str) -> bool | None:
-    """Whether the rewrite is preferred whichever of the two stands first; None where the judge has no opinion.
-
-    Raises JudgerError where it compares nothing at all, as engines without a pairwise prompt do.
-    """
-    first, second = await checker.prefers(query, rewrite, original), await checker.prefers(query, original, rewrite)
+    """Whether the rewrite is preferred whichever of the two stands first; None where the judge has no opinion, as one
+    without a pairwise prompt (the built-in one) never has. Raises what else the client raises."""
+    try:
+        first, second = await checker.prefers(query, rewrite, original), await checker.prefers(query, original, rewrite)
+    except Unsupported:
+        return None
     if first is None or second is None:
         return None
     return first and not second
-
-
-__all__ += ["JudgerError"]

@@ -14,7 +14,7 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own commands."""
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    demo = commands.add_parser("demo", help="tiers 1 and 2 on FOLDOC, in minutes (Debian's dict-foldoc)")
+    demo = commands.add_parser("demo", help="tiers 1 and 2 on a dictionary, in minutes (Debian's dict-foldoc)")
     demo.add_argument("-o", "--out", type=Path, default=Path("runs/synth-demo"), metavar="DIR")
     demo.add_argument("--foldoc", type=Path, default=Path("/usr/share/dictd"), metavar="DIR", help="where it is")
     make = commands.add_parser("make", help="make data from a folder of documents, or from an index of one")
@@ -87,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     except BaseExceptionGroup as group:  # of the workers; the first fault is told
-        lost = group.subgroup((ModelAway, JudgerError))
-        if lost is None:
+        lost, others = group.split((ModelAway, JudgerError))
+        if lost is None or others is not None:
             raise
         print(f"{_first(lost)}; the same command goes on from here", file=sys.stderr)
         return 3

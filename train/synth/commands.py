@@ -33,6 +33,9 @@ from train.tasks.judging import open_judge
 
 __all__ = ["clean", "demo", "difficulty", "entities", "make"]
 
+DEMO = ("subgraphs", "walks", "reading", "verification", "reflection")
+"""What a dictionary can give: it has no reports, and the demo no judge."""
+
 
 def demo(args: argparse.Namespace) -> int:
     plan, folder = _plan(args), args.out / "foldoc"
@@ -115,6 +118,8 @@ def _plan(args: argparse.Namespace) -> Plan:
     is_judged = getattr(args, "addr", None) or getattr(args, "builtin_judge", False)
     if "tasks" in (args.only or ()) and not is_judged:
         raise ConfigError("--only tasks: needs a judge (--addr or --builtin-judge), which is a gate of the synthesis")
+    if not args.only and args.act == "demo":
+        args.only = DEMO
     return Plan(
         out=args.out, count=args.count, only=tuple(args.only or CAPABILITIES), seed=args.seed,
         concurrency=args.concurrency, date=date,

@@ -18,7 +18,9 @@ MOST_MIXED = 0.06
 """Share of the letters of a text that may stand in sentences of another language."""
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]{2,}")
-_NOISE = re.compile(r"https?://[!-~]+|[!-~]*[\d_\\/=<>{}\[\]|#@^~][!-~]*")
+_TOKEN = re.compile(r"[!-~]+")
+_ODD = frozenset("0123456789_\\/=<>{}[]|#@^~")
+"""A run of printable ASCII with one of these is an address, a number or code, and of no language."""
 _NAME = re.compile(r"\b[A-Z\u00c0-\u00de][\w\u00c0-\u024f'-]*")
 _LEAST_WORDS = 7
 """Of a Latin sentence before its language is asked for: names and titles are of any language."""
@@ -35,11 +37,15 @@ def foreign_share(text: str) -> float:
         if "http://" in line or "https://" in line:
             continue
         for sentence in words.sentences(line):
-            language, weight = _language(_NOISE.sub(" ", sentence))
+            language, weight = _language(_TOKEN.sub(_plain, sentence))
             if language:
                 by_language[language] = by_language.get(language, 0.0) + weight
     whole = sum(by_language.values())
     return 1 - max(by_language.values()) / whole if whole else 0.0
+
+
+def _plain(token: re.Match[str]) -> str:
+    return " " if _ODD.intersection(token.group()) else token.group()
 
 
 def _language(sentence: str) -> tuple[str, float]:

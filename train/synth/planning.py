@@ -13,6 +13,7 @@ from typing import Any
 from policy.models.scripted import calls, says
 from policy.sources import Source
 from policy.trajectory import Record
+from policy.whole import loads
 from train.synth import words
 from train.synth.brief import Brief, Dropped, Fact
 from train.synth.checker import Checker
@@ -31,6 +32,8 @@ _RESULT = re.compile(
 )
 KEPT = 0.75
 """Share of a plan's steps that an episode has to take."""
+SAID = 0.6
+"""Share of a step's words that one query, or one paragraph, has to have."""
 
 
 class Planning:
@@ -98,13 +101,14 @@ def leak(task: str, known: str, body: Sequence[str]) -> str:
 async def deviation(record: Record, steps: Sequence[str], checker: Checker | None) -> str:
     """How an episode strays from its plan; "" where it takes enough of the steps.
 
-    A step is taken where half of its words are in one call of the episode, or where the judge says that the work
-    includes it: each step is a criterion on the calls and the report.
+    A step is taken where most of its words are in one query or one paragraph of the report, or where the judge says
+    that the work includes it: each step is a criterion on the calls and the report.
     """
     asked = [
-        " ".join(words.content(call["function"]["arguments"]))
+        " ".join(words.content(part))
         for message in record["messages"]
         for call in message["tool_calls"] or ()
+        for part in _parts(call["function"]["arguments"])
     ]
     done = [*asked, *(" ".join(words.content(part)) for part in record["report"].split("\n"))]
     missing = []
@@ -112,7 +116,7 @@ async def deviation(record: Record, steps: Sequence[str], checker: Checker | Non
     for step in steps:
         telling = {word for word in words.content(step) if word not in _VERBS}
         wanted = (telling - common) or telling
-        if wanted and not any(len(wanted & set(part.split())) >= 0.5 * len(wanted) for part in done):
+        if wanted and not any(len(wanted & set(part.split())) >= SAID * len(wanted) for part in done):
             missing.append(step)
     if missing and checker is not None:
         work = "\n".join([f"Call: {part}" for part in asked] + [record["report"]])
@@ -124,6 +128,18 @@ async def deviation(record: Record, steps: Sequence[str], checker: Checker | Non
 
 
 _VERBS = frozenset("investigate find search open read write report cite compare collect sources fact each out".split())
+
+
+def _parts(arguments: str) -> list[str]:
+    """The texts among the arguments of a call: each query by itself."""
+    try:
+        values = loads(arguments)
+    except ValueError:
+        return [arguments]
+    if not isinstance(values, dict):
+        return [arguments]
+    lists = (value if isinstance(value, list) else [value] for value in values.values())
+    return [str(part) for some in lists for part in some]
 
 
 def _episode(title: str, sections: Sequence[Section], key: str) -> list[Any]:

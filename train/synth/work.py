@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
+from judger.errors import InvalidRequest, TooLarge
 from train.synth import filters
 from train.synth.brief import Brief, Dropped
 from train.synth.ports import Capability
@@ -16,7 +17,7 @@ from train.synth.writer import Unwritten
 
 __all__ = ["Progress", "work"]
 
-UNREADABLE = "unreadable"
+UNREADABLE, REFUSED = "unreadable", "refused by the judge"
 WRITTEN = {"language mixing": filters.mixed, "repetition": filters.repeated}
 """What holds for any text that a writer wrote."""
 
@@ -63,6 +64,8 @@ async def work(
             rows.drop(brief.id, dropped.by, dropped.reason)
         except Unwritten as error:
             rows.drop(brief.id, UNREADABLE, str(error))
+        except (InvalidRequest, TooLarge) as error:
+            rows.drop(brief.id, REFUSED, str(error))
         if progress is not None:
             progress.step(rows.funnel.kept)
 

@@ -126,7 +126,8 @@ async def _shared(path: Path, settings: Settings, key: str | None) -> tuple[Shar
 async def _keep(settings: Settings, key: str | None, ready: asyncio.Future[Shared]) -> None:
     # One task opens and closes: what MCP opens must be closed by the task that opened it.
     try:
-        async with open_shared(settings, search_key=key) as shared:
+        name = settings.search.api_key_env
+        async with open_shared(settings, key=lambda asked: key if asked == name else None) as shared:
             ready.set_result(shared)
             await asyncio.Event().wait()
     except Exception as error:

@@ -199,9 +199,10 @@ class MiniEngine:
         result: Probabilities | Unscored = read_as
         spans = quotable(pair.report.text, pair.report.tokens, pair.evidence.score)
         criterion = plan.case.criteria[position]
-        sure = known(criterion.text, criterion.is_negative, pair.counts, pair.facts, pair.evidence.score)
-        if sure is not None:  # counted, not read
-            result, spans = Probabilities(1.0 - sure, 0.0, sure), ()
+        counted = known(criterion.text, criterion.is_negative, pair.counts, pair.facts, pair.evidence.score)
+        if counted is not None:  # not read
+            sure, is_shown = counted
+            result, spans = Probabilities(1.0 - sure, 0.0, sure), spans if is_shown else ()
         elif not self.judge_all and self._is_open(pair, read_as, criterion.is_negative):
             result, spans = Unscored(Reason.NOT_JUDGEABLE, NOT_JUDGED), ()
         return Outcome(

@@ -10,14 +10,18 @@ from judger.engines.mini.rules import ruled
 from judger.engines.mini.text import Floats
 
 
-def known(text: str, negative: bool, counts: Counts, facts: Facts, score: Floats) -> float | None:
-    """How sure counts are that what the criterion states is so, in [0, 1]; None where they can't tell.
+def known(text: str, negative: bool, counts: Counts, facts: Facts, score: Floats) -> tuple[float, bool] | None:
+    """How sure counts are that what the criterion states is so, in [0, 1], and whether a passage shows it.
+
+    None where they can't tell.
 
     score (u,): how far each unit of the report bears on the criterion.
     """
     demand = form_criterion(text)
     sure = judge_form(demand, counts.form) if demand is not None else None
     if sure is not None:
-        return sure
-    found = ruled(text, counts) if negative else None
-    return found[1] if found is not None else mentioned(text, facts, score)
+        return sure, False
+    if negative and (found := ruled(text, counts)) is not None:
+        return found[1], False
+    mention = mentioned(text, facts, score)
+    return None if mention is None else (mention, mention > 0.5)

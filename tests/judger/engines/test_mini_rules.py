@@ -171,6 +171,6 @@ def test_any_text_has_counts_and_any_criterion_an_answer_or_none(report: str, te
     counts = Counts.of(report)
     empty = Facts.of("a", np.array([[0, 1]], np.int32))
     sure = known(text, True, counts, empty, np.ones(1, np.float32))
-    assert sure is None or 0 <= sure <= 1
+    assert sure is None or 0 <= sure[0] <= 1
     assert 0 <= counts.citing.unused <= max(len(counts.citing.entries), 1)
     assert all(need.least >= 1 for need in needs(text, counts))

@@ -188,6 +188,25 @@ async def test_a_request_too_large_for_a_proxy_is_a_full_context(loopback):
         await _ask(loopback, 413, {"error": {"message": "Payload Too Large"}})
 
 
+async def test_a_model_that_calls_the_length_otherwise_is_asked_as_it_wants(loopback):
+    words = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    error = {"error": {"message": words, "type": "invalid_request_error", "code": "unsupported_parameter"}}
+
+    def answer(request):
+        is_wrong = "max_tokens" in json.loads(request.body)
+        return 400 if is_wrong else 200, {}, json.dumps(error if is_wrong else _reply(content="r")).encode()
+
+    server = loopback(answer)
+    model = open_model(ModelConfig(name="m", base_url=server.url, patience=0))
+    try:
+        for _ in range(2):
+            assert (await model.complete([], TOOLS, max_tokens=4000)).content == "r"
+    finally:
+        await model.aclose()
+    asked = [json.loads(request.body).get("max_completion_tokens") for request in server.requests]
+    assert asked == [None, 4000, 4000]
+
+
 async def test_half_an_emoji_in_arguments_is_not_sent_on(loopback):
     from policy.model import Completion, ToolCall
 

@@ -251,7 +251,7 @@ async def test_a_reply_that_does_not_begin_or_never_ends_is_given_up_and_a_long_
     pings = drips(b": ping\n\n", 1.0)
     with pytest.raises(ModelAway, match=r"no whole reply in the time for one, 0\.3 s"):
         await _ask(loopback, (200, SSE, pings), timeout=0.3)
-    reply, _, _ = await _ask(loopback, (200, SSE, drips(_data(OPENAI[1]), 2.5, _data(_chunk("stop")))), timeout=2)
+    reply, _, _ = await _ask(loopback, (200, SSE, drips(_data(OPENAI[1]), 1.4, _data(_chunk("stop")))), timeout=1)
     assert reply.content.startswith("HelHel")
     with pytest.raises(ModelAway, match=r"no whole reply in the time for one, 0\.1 s"):
         await _ask(loopback, (200, SSE, drips(_data(OPENAI[1]), 3.0)), timeout=0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -133,3 +134,20 @@ async def test_a_goal_shows_the_paragraphs_of_a_long_document_that_have_to_do_wi
     assert "[long#41]" in result.text
     assert "of its 60 paragraphs" in result.text
     assert len(result.text) < 4000
+
+
+async def test_the_loop_goes_on_while_a_book_is_ranked_for_a_goal(tmp_path):
+    (tmp_path / "book.md").write_text("\n\n".join(f"In the year {n} salt was dear. " * 30 for n in range(700)))
+    tool, ticks = OpenTool(LocalIndex.in_memory(tmp_path)), 0
+
+    async def tick():
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    result = await tool.open(["book"], "salt in the year 17")
+    ticking.cancel()
+    assert "book#18" in [source.key for source in result.sources]
+    assert ticks > 5

@@ -93,6 +93,39 @@ async def test_each_flaw_is_found_by_its_own_rule(small, attempt, flaw, rule):
     assert _dropped(await attempt(_single(small), flaw=flaw)) == rule
 
 
+def _saying(attempt, query, report, shown=""):
+    """The attempt with another query and report, and something more in what its last tool has shown."""
+    messages = json.loads(json.dumps(attempt.record["messages"]))
+    messages[-2]["content"] += shown
+    messages[-1]["content"] = report
+    return Attempt(attempt.card, {**attempt.record, "query": query, "report": report, "messages": messages})
+
+
+@pytest.mark.parametrize(
+    ("query", "report", "shown", "objects"),
+    [
+        ("这座桥是谁设计的?", "这座桥由 NVIDIA 公司的 New York Times Building 团队设计。", "", False),
+        ("这座桥是谁设计的?", "这座桥 was designed by the man who built it.", "", True),
+        ("Who designed the bridge?", "It was designed in 北京 by Anna Moss.", " 北京", False),
+        ("Who designed the bridge?", "It was designed 在 1817 by Anna Moss.", " 北京", True),
+    ],
+)
+async def test_names_of_another_script_are_no_mixing_and_sentences_are(small, attempt, query, report, shown, objects):
+    plain = await attempt(_single(small))
+    messages = [{**m, "content": "" if m["role"] == "assistant" else m["content"]} for m in plain.record["messages"]]
+    silent = Attempt(plain.card, {**plain.record, "messages": messages})
+    assert bool(rules()["language mixing"](_saying(silent, query, report, shown))) == objects
+
+
+async def test_a_call_made_again_is_a_loop_only_where_nothing_new_came_of_it(small, attempt):
+    looping = await attempt(_single(small), flaw="loop")
+    assert _dropped(looping) == "loop"
+    messages = json.loads(json.dumps(looping.record["messages"]))
+    for number, message in enumerate(message for message in messages if message["role"] == "tool"):
+        message["content"] = f"Page {number} has changed. {message['content']}"
+    assert rules()["loop"](Attempt(looping.card, {**looping.record, "messages": messages})) == ""
+
+
 async def test_a_wrong_value_is_caught_although_it_reads_well(small, attempt):
     done = await attempt(_single(small))
     thing = done.card.subjects[0]

@@ -10,13 +10,15 @@ import pytest
 from datasets import load_from_disk
 
 from judger.client import connect
+from judger.errors import Unsupported
+from judger.pairwise import Comparison, Preference
 from policy.config import ModelConfig
 from policy.models.scripted import ScriptedModel, says
 from train.cli import main
 from train.synth.brief import Brief
 from train.synth.build import CAPABILITIES, Plan, build
 from train.synth.chat import ChatWriter
-from train.synth.checker import Checker
+from train.synth.checker import Checker, is_deeper
 from train.synth.corpus import open_corpus
 from train.synth.extractive import ExtractiveWriter
 from train.synth.forms import Asked
@@ -131,6 +133,27 @@ def test_a_chat_writer_asks_again_remembers_and_counts(tmp_path):
         asyncio.run(ask(hopeless))
 
 
+class _Refuses:
+    async def compare(self, query, first, second):
+        raise Unsupported("no pairwise prompt")
+
+
+class _Prefers:
+    """A judge that likes one report, or the first place."""
+
+    def __init__(self, liked: str) -> None:
+        self._liked = liked
+
+    async def compare(self, query, first, second):
+        place = Preference.A if self._liked in (first, "first") else Preference.B
+        return Comparison(case_id="", preference=place, judge_id="")
+
+
+@pytest.mark.parametrize(("liked", "deeper"), [("rewrite", True), ("original", False), ("first", False)])
+async def test_a_rewrite_is_deeper_where_it_is_preferred_in_both_orders(liked, deeper):
+    assert await is_deeper(Checker(_Prefers(liked), ""), "q", "rewrite", "original") is deeper
+
+
 async def test_tasks_pass_the_gates_of_the_synthesis_with_a_judge(wiki, tmp_path, scripted_server):
     async with connect(scripted_server.address) as client:
         checker = Checker(client, (await client.get_judge()).judge_id)
@@ -138,6 +161,7 @@ async def test_tasks_pass_the_gates_of_the_synthesis_with_a_judge(wiki, tmp_path
         plan = Plan(out=tmp_path, only=("tasks", "verification"), count=6)
         funnels, counts = await build(plan, corpus, ExtractiveWriter(), checker)
         corpus.index.close()
+        assert await is_deeper(Checker(_Refuses(), ""), "q", "a", "b") is None
     tasks = next(funnel for funnel in funnels if funnel.name == "tasks")
     assert tasks.total == 6
     assert tasks.kept + sum(tasks.dropped.values()) == 6

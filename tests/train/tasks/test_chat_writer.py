@@ -71,11 +71,11 @@ def _step(messages):
     return 0 if "step one of two" in first else 1 if "step two" in first else 2
 
 
-async def test_a_chat_model_writes_a_task_in_three_requests(endpoint, judge):
+async def test_a_chat_model_writes_a_task_in_three_requests(endpoint, mini):
     replies = await _by_templates()
     writer, requests = endpoint(lambda messages: f"Sure:\n```json\n{json.dumps(replies[_step(messages)])}\n```")
     funnel = Funnel("tasks")
-    samples = await synthesise([CARD], writer, judge, funnel, agreement=LOW)
+    samples = await synthesise([CARD], writer, mini, funnel, agreement=LOW)
     await writer.aclose()
     assert funnel.kept == len(samples) == 1, funnel.examples
     assert (len(requests), writer.name) == (3, "m")

@@ -21,11 +21,11 @@ SMALL = {"entities": 16, "tasks": 6, "trajectories": 24, "texts": 12, "drills": 
 
 
 def _plan(out, **changes):
-    return Plan(out=out, seed=3, agreement=0.3, **{**SMALL, **changes})
+    return Plan(out=out, seed=3, **{**SMALL, **changes})
 
 
-async def test_the_folder_holds_everything_with_its_provenance(tmp_path, judge):
-    funnels = await build(_plan(tmp_path), TemplateWriter(), judge)
+async def test_the_folder_holds_everything_with_its_provenance(tmp_path, mini):
+    funnels = await build(_plan(tmp_path), TemplateWriter(), mini)
     tasks = read_tasks(tmp_path / "tasks.jsonl")
     assert 1 <= len(tasks) <= 6
     records = list(read_records(tmp_path / "trajectories.jsonl"))
@@ -50,9 +50,9 @@ async def test_the_folder_holds_everything_with_its_provenance(tmp_path, judge):
     assert not list(tmp_path.rglob("work"))
 
 
-async def test_a_seed_gives_the_same_files_wherever_they_are_written(tmp_path, judge):
+async def test_a_seed_gives_the_same_files_wherever_they_are_written(tmp_path, mini):
     for name in ("a", "b"):
-        await build(_plan(tmp_path / name, worlds=1), TemplateWriter(), judge)
+        await build(_plan(tmp_path / name, worlds=1), TemplateWriter(), mini)
     for path in ("tasks.jsonl", "funnel.json", "world/world.json"):
         assert _digest(tmp_path / "a" / path) == _digest(tmp_path / "b" / path), path
     for path in ("sft", "midtrain/stage1", "midtrain/stage2"):

@@ -35,16 +35,20 @@ class Spoiling(TemplateWriter):
         draft = await super().draft(card)
         return self.spoil["draft"](card, draft) if "draft" in self.spoil else draft
 
+    async def query(self, card, draft):
+        query = await super().query(card, draft)
+        return self.spoil["query"](card, query) if "query" in self.spoil else query
+
     async def reassess(self, query, card, draft):
         made = list(await super().reassess(query, card, draft))
         return self.spoil["roles"](card, made) if "roles" in self.spoil else made
 
 
-async def test_a_kept_task_is_a_case_without_a_report_that_the_client_takes(judge):
+async def test_a_kept_task_is_a_case_without_a_report_that_the_client_takes(mini):
     funnel = Funnel("tasks")
-    samples = await synthesise(deal(WORLD, 24, label="t"), TemplateWriter(), judge, funnel, agreement=LOW)
-    assert funnel.total == 24
-    assert funnel.kept == len(samples) >= 12
+    samples = await synthesise(deal(WORLD, 8, label="t"), TemplateWriter(), mini, funnel)
+    assert funnel.total == 8
+    assert funnel.kept == len(samples) >= 5
     for sample in samples:
         case = sample.as_case(world_seed=6)
         criteria = make_criteria(case["criteria"])
@@ -52,8 +56,8 @@ async def test_a_kept_task_is_a_case_without_a_report_that_the_client_takes(judg
         assert roles == set(Role)
         assert 7 <= len(criteria) <= 12
         assert all((c.weight < 0) == (c.role is Role.NEGATIVE) and 1 <= abs(c.weight) <= 5 for c in criteria)
-        assert case["meta"]["judge_id"].startswith("scripted")
-        assert LOW <= case["meta"]["agreement"] <= 1
+        assert case["meta"]["judge_id"].startswith("mini")
+        assert 0.6 <= case["meta"]["agreement"] <= 1
         assert len(case["meta"]["reasons"]) == len(criteria)
         # Nothing that a report must find is given away.
         asked = [(thing, name) for thing in sample.card.subjects for name in sample.card.asked]
@@ -93,6 +97,41 @@ async def test_a_summary_that_the_rubric_does_not_fit_is_dropped_by_the_judge(ju
     assert await synthesise(deal(WORLD, 3, label="t"), Spoiling(draft=other_summary), judge, funnel) == []
     assert funnel.dropped["irrelevant criterion"] + funnel.dropped["role changed"] == 3
     assert funnel.dropped["irrelevant criterion"] >= 2
+
+
+def _as_drafted(card, made):
+    """Roles as they were: it is the judge that has to see what is wrong."""
+    return [Assessment(item.criterion.role, "As drafted.") for item in DRAFTS[card.id].items]
+
+
+DRAFTS: dict[str, Draft] = {}
+
+
+async def test_the_query_of_another_thing_is_dropped_though_all_else_agrees(mini):
+    cards = [card for card in deal(WORLD, 6, label="t") if len(card.subjects) == 1]
+    DRAFTS.update({card.id: await TemplateWriter().draft(card) for card in cards})
+    others = dict(zip((card.id for card in cards), [*cards[1:], cards[0]], strict=True))
+    asked = {name: await TemplateWriter().query(other, DRAFTS[other.id]) for name, other in others.items()}
+    writer = Spoiling(query=lambda card, query: asked[card.id], roles=_as_drafted)
+    funnel = Funnel("tasks")
+    assert await synthesise(cards, writer, mini, funnel) == []
+    assert _counted(funnel) == {"answers another query": len(cards)}
+
+
+async def test_a_summary_that_holds_a_flaw_is_dropped_however_much_else_it_satisfies(mini):
+    """The blog's value beside the true one: one flaw of three, in a mean of eight or more."""
+    cards = [card for card in deal(WORLD, 24, label="t") if len(card.subjects) == 1 and card.contested][:4]
+
+    def spoilt(card, draft):
+        first = card.subjects[0]
+        made = Draft(f"{draft.summary} {first.statement(first.contested, value=first.false_value)}", draft.items)
+        DRAFTS[card.id] = made
+        return made
+
+    funnel = Funnel("tasks")
+    assert await synthesise(cards, Spoiling(draft=spoilt, roles=_as_drafted), mini, funnel) == []
+    assert _counted(funnel) == {"summary with a flaw": len(cards)}
+    assert len(cards) >= 4
 
 
 async def test_a_criterion_without_a_verdict_drops_the_sample_and_is_no_score(judge):
