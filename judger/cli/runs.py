@@ -1,17 +1,13 @@
-"""Run files: cases with the `judgement` that they got, one a line, as `judger filter`, `judger eval -o` and
-`judger score -o --keep-cases` write them; and judgements put together from two of them.
-"""
+"""Lines of run files as they are written, and judgements put together from two of them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
-from judger.errors import Fault, InvalidFile, InvalidRequest, JudgerError
+from judger.evals.runfile import Judged, check_run, iter_run
 from judger.reward import reward
-from judger.rubric import Record, iter_records
+from judger.rubric import Record
 from judger.rubric.members import on_one_line, with_members
 from judger.types import Case, Judgement, Mapping, Options, Unscored
 
@@ -26,67 +22,6 @@ __all__ = [
     "run_line",
     "settled",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One line of a run file."""
-
-    record: Record
-    judgement: Judgement | None
-    """None where the case was refused."""
-    error: str = ""
-    """Why it was."""
-
-    @property
-    def case(self) -> Case:
-        return self.record.case
-
-
-def iter_run(path: Path) -> Iterator[Judged]:
-    """The lines of a run file, which is checked as its cases are; call `check_run` before the judge is loaded.
-
-    Raises InvalidFile for a line without a judgement of its own criteria.
-    """
-    for record in iter_records(path, monitors=True):
-        judgement, error = _judgement(path, record)
-        if judgement is not None:
-            record = replace(record, case=replace(record.case, criteria=judgement.criteria))
-        yield Judged(record, judgement, error)
-
-
-def check_run(path: Path) -> int:
-    """How many lines a run file has. Raises InvalidFile with all its faults, InvalidRequest for what is no file."""
-    if not path.is_file():
-        raise InvalidRequest(str(path), "must be a file: a run is read twice")
-    faults: list[Fault] = []
-    count = 0
-    for record in iter_records(path, monitors=True):
-        count += 1
-        try:
-            _judgement(path, record)
-        except InvalidFile as error:
-            faults += error.faults
-    if faults:
-        raise InvalidFile(faults)
-    return count
-
-
-def _judgement(path: Path, record: Record) -> tuple[Judgement | None, str]:
-    from judger import wire
-
-    def fault(field: str, reason: str) -> InvalidFile:
-        return InvalidFile([Fault(str(path), record.line, field, reason)])
-
-    given = record.raw.get("judgement")
-    if given is None:
-        raise fault("judgement", "is missing: a run has one on every line (judger score -o RUN.jsonl --keep-cases)")
-    try:
-        return wire.read_kept(given, record.case.criteria)
-    except InvalidRequest as error:
-        raise fault(f"judgement.{error.field}", error.reason) from error
-    except JudgerError as error:
-        raise fault("judgement", str(error)) from error
 
 
 def run_line(record: Record, judgement: str, **more: object) -> str:

@@ -1,7 +1,7 @@
 """A run: judged cases with who judged them. Made by a command, or read from files that may still grow.
 
 A line of a run's file is a case with `judgement`, the response, beside its own keys: what `judger score --keep-cases`
-writes. A folder is all its `.jsonl` files, each one system, called by its name.
+writes. A folder is all its `.jsonl`, `.jsonl.gz` and `.parquet` files, each one system, called by its name.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from judger import wire
-from judger.errors import Fault, InvalidFile, InvalidRequest, JudgerError
+from judger.errors import Fault, InvalidFile, InvalidRequest
+from judger.evals.runfile import MISSING, Judged, is_packed, read_judged
 from judger.rubric import Record, iter_records
 from judger.rubric.formats import read_case_objects
-from judger.rubric.place import Faults
+from judger.rubric.place import Faults, Place
+from judger.rubric.source import read_values
 from judger.rubric.strict_json import Parser
 from judger.types import Case, Criterion, Judgement, Score
 from judger.verdict import why_unlikely
@@ -26,6 +27,8 @@ from judger.verdict import why_unlikely
 __all__ = ["PEOPLE", "Entry", "Growing", "Run", "digests", "load_run", "people_path", "tags"]
 
 PEOPLE = ".people.jsonl"
+ENDINGS = (".jsonl", ".jsonl.gz", ".parquet")
+"""Of a folder's files that are systems of a run."""
 MOST_BYTES = 256 * 2**20
 """Of the lines that one look at a growing file takes."""
 
@@ -144,7 +147,11 @@ class Growing:
         for file in files:
             stat = os.stat(file)
             inode, at, _ = self._read.get(file, (stat.st_ino, 0, 0))
-            if inode != stat.st_ino or stat.st_size < at:
+            if (
+                inode != stat.st_ino
+                or stat.st_size < at
+                or (file in self._read and is_packed(file) and stat.st_size > at)
+            ):
                 self._anew()
                 return self.look()
         for file in files:
@@ -161,10 +168,14 @@ class Growing:
     def _files(self) -> list[Path]:
         if not self.path.is_dir():
             return [self.path]
-        found = self.path.glob("*.jsonl")
+        found = (file for ending in ENDINGS for file in self.path.glob(f"*{ending}"))
         return sorted(file for file in found if file.is_file() and not file.name.endswith(PEOPLE))
 
     def _more(self, file: Path, *, several: bool) -> None:
+        system = file.name.partition(".")[0] if several else ""
+        if is_packed(file):
+            self._unpack(file, system)
+            return
         with open(file, "rb") as opened:
             stat = os.fstat(opened.fileno())
             _, at, number = self._read.get(file, (0, 0, 0))
@@ -173,62 +184,71 @@ class Growing:
         for line in whole.split(b"\n") if end else ():
             number += 1
             if line.strip():
-                self._take(line, Faults(str(file), lambda _: None), number, file.stem if several else "")
+                faults = Faults(str(file), lambda _: None)
+                try:
+                    values, place = Parser(faults).parse(line.decode(), number)
+                except UnicodeDecodeError:
+                    faults.add(number, "file", "is not UTF-8")
+                self.faults += faults.found
+                if not faults.found:
+                    self._take(values, place, system)
         self._read[file] = (stat.st_ino, at + len(whole) + len(end), number)
 
-    def _take(self, line: bytes, faults: Faults, number: int, system: str) -> None:
+    def _unpack(self, file: Path, system: str) -> None:
+        """A file that is whole or not at all: it is read once, and anew when it is another one."""
+        stat = os.stat(file)
+        if file in self._read:
+            return
+        faults = Faults(str(file), lambda _: None)
         try:
-            entries = self._entries(line.decode(), faults, number, system)
-        except UnicodeDecodeError:
-            faults.add(number, "file", "is not UTF-8")
-        except InvalidRequest as error:
-            faults.add(number, f"judgement.{error.field}", error.reason)
-        except JudgerError as error:
-            faults.add(number, "judgement", str(error))
+            for value, place in read_values(file, faults):
+                self._take(value, place, system)
+        except InvalidFile:
+            pass  # so many faults that no more is read; they are in `faults`
+        self.faults += faults.found
+        self._read[file] = (stat.st_ino, stat.st_size, 0)
+
+    def _take(self, values: object, place: Place, system: str) -> None:
+        """One line of a run."""
+        faults = Faults(place.faults.path, lambda _: None)
+        try:
+            entries = self._entries(values, replace(place, faults=faults), system)
+        except InvalidFile as error:
+            faults.found = list(error.faults)
         if faults.found:
             self.faults += faults.found
             return
         for entry in entries:
             if entry.key in self._seen:
-                self.faults.append(Fault(faults.path, number, "id", f"{entry.key[:60]!r} is there already"))
+                self.faults.append(Fault(faults.path, place.line, "id", f"{entry.key[:60]!r} is there already"))
                 continue
             self._seen.add(entry.key)
             self.run.entries.append(entry)
 
-    def _entries(self, text: str, faults: Faults, number: int, system: str) -> list[Entry]:
-        values, place = Parser(faults).parse(text, number)
-        if faults.found:
-            return []
+    def _entries(self, values: object, place: Place, system: str) -> list[Entry]:
         if not isinstance(values, dict):
-            faults.add(number, "json", "must be an object")
+            place.fault("must be an object", "json")
             return []
+        path = place.faults.path
         if self._cases is not None and "judgement" not in values:
-            return self._response(values, faults, number, system)
+            name = str(values.get("request_id", ""))
+            record = self._cases.get(name)
+            if record is None:
+                place.fault(f"{name[:60]!r} is no case of --cases", "request_id")
+                return []
+            return [_entry(read_judged(replace(record, line=place.line), path, values), system)]
         if "judgement" not in values:
-            hint = "is missing: a run has one on every line (judger score --keep-cases); for responses give --cases"
-            faults.add(number, "judgement", hint)
+            place.fault(f"{MISSING}; for responses give --cases", "judgement")
             return []
         cases = list(read_case_objects(values, place, rubric=None, labelled=False, monitors=True))
-        if faults.found:
+        if place.faults.found:
             return []
-        return [_entry(case, values, values["judgement"], system) for case in cases]
-
-    def _response(self, values: dict[str, object], faults: Faults, number: int, system: str) -> list[Entry]:
-        assert self._cases is not None
-        name = str(values.get("request_id", ""))
-        record = self._cases.get(name)
-        if record is None:
-            faults.add(number, "request_id", f"{name[:60]!r} is no case of --cases")
-            return []
-        return [_entry(record.case, record.raw, values, system)]
+        return [_entry(read_judged(Record(case, place.line, values), path), system) for case in cases]
 
 
-def _entry(case: Case, raw: Any, kept: object, system: str) -> Entry:
-    """Raises InvalidRequest, EngineError for a judgement that is none of this case."""
-    judgement, error = wire.read_kept(kept, case.criteria)
-    if judgement is not None:
-        case = replace(case, criteria=judgement.criteria)
-    return Entry(case=case, judgement=judgement, error=error, **tags(raw, system))
+def _entry(judged: Judged, system: str) -> Entry:
+    own = tags(judged.record.raw, system)
+    return Entry(case=judged.case, judgement=judged.judgement, error=judged.error, **own)
 
 
 def tags(raw: Any, system: str = "") -> dict[str, str]:

@@ -115,10 +115,21 @@ async def affinity(cluster: Cluster, model: Path, *, reports: int = 24, words: i
                     metadata = () if chosen is None else (("session_id", chosen),)
                     waiting.append(judge.Judge(request, metadata=metadata, timeout=600))
                 await asyncio.gather(*waiting)
-        await asyncio.sleep(15)  # Ray gathers the figures in its own time
-        tokens = [after - earlier for after, earlier in zip(prefix_tokens(cluster), before, strict=True)]
+        tokens = await told(cluster, before)
         found[name] = tokens[0] / sum(tokens)
     return found | {"ratio": found["sessions"] / found["at random"]}
+
+
+async def told(cluster: Cluster, before: tuple[float, float]) -> list[float]:
+    """What has been added to the prefix tokens, once Ray, which gathers them in its own time, tells no more."""
+    last: list[float] = []
+    async with asyncio.timeout(300):
+        while True:
+            await asyncio.sleep(20)
+            tokens = [after - earlier for after, earlier in zip(prefix_tokens(cluster), before, strict=True)]
+            if any(tokens) and tokens == last:
+                return tokens
+            last = tokens
 
 
 def prefix_tokens(cluster: Cluster) -> tuple[float, float]:

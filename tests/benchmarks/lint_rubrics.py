@@ -1,4 +1,4 @@
-"""What `judger lint` finds in criteria that a person has labelled, and what not: precision and recall by finding.
+"""What `judger lint` finds in criteria that a reader has labelled, and what not: precision and recall by finding.
 
     python -m tests.benchmarks.lint_rubrics
 

@@ -156,35 +156,44 @@ def difficulty(ports: Any, every: Sequence[dict[str, Any]], out: Path, picture: 
         draw_histogram({"kept": list(kept.values()), "one search answers": list(rest.values())}, picture, 4)
 
 
-async def labels(sources: Sequence[tuple[str, Path]], count: int) -> None:
-    """Claims on evidence with people's labels: words alone, and the built-in judge."""
+async def labels(sources: Sequence[tuple[str, Path]], count: int, checker: Checker | None) -> None:
+    """Claims on evidence with people's labels: words alone, and the judge where there is one."""
     print(
         "\n| labels | claims | by | balanced accuracy | says support | of them supported |\n|---|---|---|---|---|---|"
     )
-    async with open_judge(None) as client:
-        checker = Checker(client, "")
-        for name, path in sources:
-            cases = [
-                (case["report"], criterion["text"], criterion["label"] == "fully_satisfied")
-                for case in read_lines(path)
-                for criterion in case["criteria"]
-            ]
-            cases = random.Random(0).sample(cases, min(count, len(cases)))
-            lexical = [by_words(claim, [Source("", "", "", part) for part in report.split("\n\n")]) == "support"
-                       for report, claim, _ in cases]  # fmt: skip
-            judged: list[bool | None] = []
+    for name, path in sources:
+        cases = [
+            (case["report"], criterion["text"], criterion["label"] == "fully_satisfied")
+            for case in read_lines(path)
+            for criterion in case["criteria"]
+        ]
+        cases = random.Random(0).sample(cases, min(count, len(cases)))
+        said: dict[str, list[bool | None]] = {"words": []}
+        for report, claim, _ in cases:
+            evidence = [Source("", "", "", part) for part in report.split("\n\n")]
+            said["words"].append(by_words(claim, evidence) == "support")
+        if checker is not None:
+            said["the judge"] = []
             for report, claim, _ in cases:
                 (sure,) = await checker.holds(claim, report, [f"States that {claim}"])
-                judged.append(None if sure is None else sure >= 0.5)
-            for by, said in (("words", lexical), ("built-in judge", judged)):
-                pairs = [(one, true) for one, (_, _, true) in zip(said, cases, strict=True) if one is not None]
-                right = [[one == true for one, true in pairs if true is kind] for kind in (True, False)]
-                supported = [true for one, true in pairs if one]
-                precision = fmean(supported) if supported else float("nan")
-                print(
-                    f"| {name} | {len(pairs)} | {by} | {fmean(map(fmean, right)):.2f} | "
-                    f"{fmean(bool(one) for one, _ in pairs):.2f} | {precision:.2f} |"
-                )
+                said["the judge"].append(None if sure is None else sure >= 0.5)
+        for by, verdicts in said.items():
+            pairs = [(one, true) for one, (_, _, true) in zip(verdicts, cases, strict=True) if one is not None]
+            right = [[one == true for one, true in pairs if true is kind] for kind in (True, False)]
+            supported = [true for one, true in pairs if one]
+            precision = fmean(supported) if supported else float("nan")
+            print(
+                f"| {name} | {len(pairs)} | {by} | {fmean(map(fmean, right)):.2f} | "
+                f"{fmean(bool(one) for one, _ in pairs):.2f} | {precision:.2f} |"
+            )
+
+
+async def judged_labels(sources: Sequence[tuple[str, Path]], count: int, with_judge: bool) -> None:
+    if not with_judge:
+        await labels(sources, count, None)
+        return
+    async with open_judge(None, patience=600) as client:
+        await labels(sources, count, Checker(client, ""))
 
 
 def main() -> None:
@@ -193,6 +202,7 @@ def main() -> None:
     parser.add_argument("--labels", nargs="*", default=[], metavar="NAME=FILE")
     parser.add_argument("--count", type=int, default=200, help="seeds and starts, and reports")
     parser.add_argument("--claims", type=int, default=400, help="of each labelled file")
+    parser.add_argument("--judge", action="store_true", help="have the built-in judge verify them, too")
     parser.add_argument("--dense", action="store_true", help="ask a search by meaning, too: minutes to index")
     parser.add_argument("--picture", type=Path, help="the histogram of solve rates")
     args = parser.parse_args()
@@ -212,7 +222,8 @@ def main() -> None:
                     add_vectors(database, embedder, {})
             one_search(ports, every, out / "corpus.sqlite" if embedder is not None else None)
         if args.labels:
-            asyncio.run(labels([(n, Path(p)) for n, _, p in (one.partition("=") for one in args.labels)], args.claims))
+            named = [(name, Path(path)) for name, _, path in (one.partition("=") for one in args.labels)]
+            asyncio.run(judged_labels(named, args.claims, args.judge))
     print(f"\n{time.monotonic() - start:.0f} s")
 
 

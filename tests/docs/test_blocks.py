@@ -10,6 +10,7 @@ import re
 import tomllib
 
 import pytest
+import yaml
 
 import judger.cli
 import train.cli
@@ -18,6 +19,7 @@ from tests.docs.blocks import MARKER, PAGES, ROOT, Block, blocks, is_synopsis, w
 BLOCKS = list(blocks())
 COMMANDS = [(block, command) for block in BLOCKS for command in block.commands]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+DOCS = list((ROOT / "docs").rglob("*.md"))
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 FOREIGN = ("accelerate", "ray", "inspect", "curl", "mkdocs")
 """Programs of others, of which nothing is known here."""
@@ -110,6 +112,12 @@ def test_the_collector_sees_the_pages() -> None:
 def test_every_marker_stands_above_a_block() -> None:
     written = sum(len(MARKER.findall(page.read_text(encoding="utf-8"))) for page in PAGES)
     assert written == sum(bool(block.reason) for block in BLOCKS)
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    named = re.findall(r"[\w./-]+\.md", str(settings["nav"]))
+    assert sorted(named) == sorted(["index.md", *(str(page.relative_to(ROOT / "docs")) for page in DOCS)])
 
 
 def test_docs_cli_names_the_commands_that_there_are_and_has_a_section_for_each() -> None:

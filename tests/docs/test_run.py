@@ -34,9 +34,10 @@ from tests.judger.engines.generative.endpoint import completion
 BLOCKS = list(blocks())
 ELSEWHERE = {
     "docs/http.md": "tests/judger/http/test_docs.py",
+    "docs/synthesis.md": "tests/train/synth/test_docs.py",
     "docs/integrations/": "tests/judger/integrations/test_docs.py, and tests/integrations for the libraries themselves",
 }
-"""Pages whose Python and curl are run by tests that look at what they print."""
+"""Pages that are run by tests which look at what their examples print or make."""
 NOT_RUN = ("make", "pip", "mkdocs")
 """Programs that CI runs itself, or that change the environment."""
 SERVERS = ("serve", "ui", "gateway")
@@ -49,7 +50,7 @@ def by_page(keep: list[Block]) -> list[Any]:
 
 def to_run(block: Block) -> list[list[str]]:
     """The commands of a block that are run, each as words."""
-    if block.reason or block.is_table or block.language == "bash":
+    if block.reason or block.is_table or block.language == "bash" or block.page == "docs/synthesis.md":
         return []
     found = [words(command) for command in block.commands if not is_synopsis(command)]
     return [command for command in found if command[0] not in NOT_RUN and "pytest" not in command]

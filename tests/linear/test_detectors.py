@@ -17,7 +17,7 @@ import pytest
 from judger.agreement.baselines import TOKEN
 from judger.cli import table
 from judger.engines.explained import find_quote, parse_reply
-from judger.engines.mini import criterion, form, language, layout, signals
+from judger.engines.mini import counts, criterion, form, language, layout, needs, rules, signals
 from judger.engines.mini.text import plain, sentences
 from judger.prompt import LabelWords
 from judger.prompt.fence import FenceKey, break_marks
@@ -55,6 +55,7 @@ def patched(text: str, anchor: str) -> None:
         patch.locate(text, anchor)
 
 
+COUNTS = counts.Counts.of("A report.")
 READERS: dict[str, Callable[[str], Any]] = {
     "steering": flags,
     "steering, odd text": lambda text: flags("\u200b" + text),
@@ -70,6 +71,9 @@ READERS: dict[str, Callable[[str], Any]] = {
     "mini: layout": layout.read_layout,
     "mini: heading": lambda text: layout.read_layout(f"# {text}x"),
     "mini: form": signals.form_signals,
+    "mini: counts": counts.Counts.of,
+    "mini: sources": lambda text: counts.Counts.of(f"A [1].\n\n## References\n{text}\n[1] {text}"),
+    "mini: rule and need": lambda text: (rules.ruled(text, COUNTS), needs.needs(f"cites {text}", COUNTS)),
     "mini: criterion about form": lambda text: form.form_criterion(f"has {text} tables"),
     "mini: criterion": criterion.read,
     "mini: numbers, names and words": lambda text: (

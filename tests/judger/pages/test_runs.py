@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -51,6 +52,37 @@ def test_a_run_grows_is_torn_and_is_begun_anew(judged: Path, tmp_path: Path) -> 
     path.write_bytes(first + b"{broken\n")
     with pytest.raises(InvalidFile, match=":2"):
         load_run(path)
+
+
+def test_a_run_is_read_compressed_and_as_a_table_too(judged: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    import pyarrow
+    import pyarrow.parquet
+
+    plain = [entry.to_json() for entry in load_run(judged).entries]
+    folder = tmp_path / "packed"
+    folder.mkdir()
+    packed = folder / "run.jsonl.gz"
+    packed.write_bytes(gzip.compress(judged.read_bytes()))
+    assert [entry.to_json() for entry in load_run(packed).entries] == plain
+    rows = [json.loads(line) for line in judged.read_text().splitlines()]
+    table = folder / "table.parquet"
+    names = dict.fromkeys(name for row in rows for name in row)
+    full = [{name: row.get(name) for name in names} for row in rows]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(full), table)
+    assert [entry.key for entry in load_run(table).entries] == ["a", "s/b"]
+    first = judged.read_bytes().splitlines(keepends=True)[0]
+    (folder / "other.jsonl.gz").write_bytes(gzip.compress(first))
+    table.unlink()
+    assert [entry.key for entry in load_run(folder).entries] == ["other/a", "run/a", "s/b"]
+    growing = Growing(packed)
+    assert (growing.look(), growing.look(), growing.epoch) == (2, 0, 0)
+    packed.write_bytes(gzip.compress(judged.read_bytes().splitlines(keepends=True)[0]))
+    growing.look()
+    assert (growing.epoch, [entry.key for entry in growing.run.entries]) == (1, ["a"])
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(InvalidFile, match=r"run\.jsonl\.gz"):
+        load_run(packed)
 
 
 def test_a_label_that_is_not_the_likeliest_says_why_in_json_and_page(run: Run, tmp_path: Path) -> None:
