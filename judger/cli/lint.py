@@ -96,7 +96,7 @@ def open_reader(engine: str, model: str | None) -> Reader | None:
     """The built-in judge, which reads for all of them; None where words alone are looked at."""
     if engine == NONE:
         return None
-    from judger.engines.mini.preview import Preview
+    from judger.engines.preview import Preview
 
     # Texts this short keep one thread busy; several only wait for each other.
     return Preview(model if engine == "mini" else None, threads=1)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from judger.engines.mini.preview import Preview
+from judger.engines.preview import Preview
 from judger.rubric import read_rubrics
 from judger.rubric.linting import Finding, lint
 from judger.types import Criterion

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest.importorskip("simpy", reason="left to make test-ray")
+
 from tests.benchmarks.sizing import Fleet, Work, per_million, simulate, verdicts_per_second
 
 WORK = Work()

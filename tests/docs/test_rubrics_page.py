@@ -8,7 +8,7 @@ import re
 import pytest
 import torch
 
-from judger.engines.mini.preview import Preview
+from judger.engines.preview import Preview
 from judger.rubric.linting import CODES, lint
 from tests.benchmarks.lint_rubrics import planted, rows
 from tests.docs.blocks import ROOT, blocks

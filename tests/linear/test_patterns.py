@@ -22,6 +22,7 @@ TRIED_ONCE = {f"judger.engines.mini.criterion.{name}" for name in CRITERION} | {
 BOUNDED = {"judger.engines.mini.language.NOISE": 1_000}
 """Patterns for texts of at most so many characters."""
 MADE = {
+    "judger.engines.mini.rules._any": "our own lists, looked for in criteria of at most LONGEST characters",
     "judger.steering.address.lexicons": "the lexicon's, which are tested below",
     "judger.steering.characters._thinned": "one class of characters, at most thirty and then the rest of the run",
     "train.expert.clean._unsupported": "a word as it stands",

@@ -1,4 +1,7 @@
-"""What the judge can say of criteria before there is a report: how near they are, and which it may leave open."""
+"""What the built-in judge can say of criteria without a report: how near they are, and which it may leave open.
+
+Outside its room: no verdict depends on this, and so no judge_id.
+"""
 
 from __future__ import annotations
 
