@@ -112,12 +112,17 @@ def test_labels_are_a_persons_first_and_a_teachers_where_there_is_none() -> None
 
 
 def test_a_report_is_trained_on_or_held_out() -> None:
-    sources = {"a": [labelled(1, seed=i) for i in range(40)], "b": [labelled(2, seed=i) for i in range(40)]}
+    sources = {
+        name: [replace(labelled(n, seed=i), query=f"question {i // 2}") for i in range(100)]
+        for n, name in enumerate(("a", "b"), start=1)
+    }
     kept, held = split(sources, seed=0)
-    out = {case.report for cases in held.values() for case in cases}
+    out = [case for cases in held.values() for case in cases]
     assert out
-    assert not out & {case.report for case in kept}
-    assert len(kept) + sum(map(len, held.values())) == 80
+    assert kept
+    assert not {case.report for case in out} & {case.report for case in kept}
+    assert not {case.query for case in out} & {case.query for case in kept}
+    assert len(kept) + sum(map(len, held.values())) == 200
 
 
 @pytest.fixture

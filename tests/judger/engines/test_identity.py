@@ -24,8 +24,11 @@ ENGINES = {
     "torch": (*GENERATIVE, "engines/torch"),
     "vllm": (*GENERATIVE, "engines/vllm.py"),
     "openai": (*GENERATIVE, "engines/openai"),
+    "decisions": (*GENERATIVE, "engines/decisions"),
 }
-MAKES_NO_VERDICT = {"errors.py", "version.py", "config.py", "flags.py", "engines/code.py", "engines/find.py"}
+MAKES_NO_VERDICT = {
+    "errors.py", "version.py", "config.py", "flags.py", "engines/code.py", "engines/find.py", "engines/again.py"
+}  # fmt: skip
 """What engines import that no verdict comes of."""
 
 
