@@ -113,7 +113,7 @@ def test_labels_are_a_persons_first_and_a_teachers_where_there_is_none() -> None
 
 def test_a_report_is_trained_on_or_held_out() -> None:
     sources = {
-        name: [replace(labelled(n, seed=i), query=f"question {i // 2}") for i in range(100)]
+        name: [replace(labelled(n), report=f"{name} {i}", query=f"question {i // 2}") for i in range(100)]
         for n, name in enumerate(("a", "b"), start=1)
     }
     kept, held = split(sources, seed=0)
