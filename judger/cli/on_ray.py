@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import tempfile
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,13 +72,14 @@ class OnRay:
             next(places)
         if (first := next(places, None)) is None:
             return
-        try:
-            rows = await asyncio.to_thread(self._start, first[1])
-            async with aclosing(self._in_order(rows, first, places)) as answers:
-                async for answer in answers:
-                    yield answer
-        finally:
-            await asyncio.to_thread(_stop)
+        with redirect_stdout(sys.stderr):  # Ray's own threads print what they warn of; what is asked for goes to stdout
+            try:
+                rows = await asyncio.to_thread(self._start, first[1])
+                async with aclosing(self._in_order(rows, first, places)) as answers:
+                    async for answer in answers:
+                        yield answer
+            finally:
+                await asyncio.to_thread(_stop)
 
     async def _in_order(
         self, rows: Iterator[dict[str, Any]], first: tuple[Record, int, int], places: Iterator[tuple[Record, int, int]]
@@ -106,7 +108,10 @@ class OnRay:
 
         own = {"object_store_memory": self.ray_memory_mb * 2**20, "include_dashboard": False}
         settings = {"log_to_driver": False, "logging_level": logging.ERROR}
-        ray.init(self.ray_address or "local", **settings, **({} if self.ray_address else own))
+        try:
+            ray.init(self.ray_address or "local", **settings, **({} if self.ray_address else own))
+        except Exception as error:  # it has no class of its own for a node that doesn't come up in time
+            raise EngineError(f"Ray does not start, or is not reached: {error}") from error
         logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of its own calls, too
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
