@@ -116,7 +116,9 @@ def why_unlikely(score: Score, *, negative: bool) -> str:
     above = p_satisfied(score, negative=negative)
     threshold = above - score.margin if score.satisfied else above + score.margin
     side = f"{'any trace of it' if negative else 'fully'} has {percent(above)}"
-    side += f", {'over' if score.satisfied else 'under'} its {percent(threshold)}"
+    place = "over" if score.satisfied else "under"
+    is_close = percent(above) == percent(threshold)
+    side += f", just {place} its threshold" if is_close else f", {place} its {percent(threshold)}"
     if score.satisfied is not negative:  # one label is left
         return side
     others = f"in part {percent(score.p_partial)}, present {percent(score.p_full)}"

@@ -192,6 +192,8 @@ def test_a_calibrated_threshold_is_said_where_it_made_the_label():
     assert why_unlikely(met, negative=False) == "fully has 40%, over its 30%"
     absent = score(Probabilities(0.4, 0.3, 0.3), negative=True, calibration=low)
     assert why_unlikely(absent, negative=True) == "any trace of it has 60%, under its 80%"
+    near = score(Probabilities(0.36, 0.35, 0.29), negative=False, calibration=Calibration(positive_threshold=0.292))
+    assert why_unlikely(near, negative=False).startswith("fully has 29%, just under its threshold")
 
 
 def test_the_picture_of_a_judged_case_is_whole_and_fetches_nothing(tmp_path):
