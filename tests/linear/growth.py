@@ -32,7 +32,7 @@ def fault(call: Callable[[str], Any], make: Callable[[int], str], sizes: tuple[i
         before = min(_seconds(call, make(int(smaller))) for _ in range(3))
         # The least of several: what a first call or a cold cache cost is no growth.
         most = (size / smaller) ** EXPONENT * max(before, 1e-5)
-        if took > most and (took := min(_seconds(call, text) for _ in range(2))) > most:
+        if took > most and (took := min(_seconds(call, text) for _ in range(6))) > most:
             return f"{smaller:.0f} characters took {before * 1e3:.2f} ms, {size} took {took * 1e3:.0f} ms"
     return None
 
