@@ -29,15 +29,21 @@ def fault(call: Callable[[str], Any], make: Callable[[int], str], sizes: tuple[i
             if size >= 1_024 and min(took, _seconds(call, text)) < QUICK * size:
                 return None
             continue
-        before = min(_seconds(call, make(int(smaller))) for _ in range(3))
-        # The least of several: what a first call or a cold cache cost is no growth.
-        most = (size / smaller) ** EXPONENT * max(before, 1e-5)
-        if took > most and (took := min(_seconds(call, text) for _ in range(6))) > most:
-            return f"{smaller:.0f} characters took {before * 1e3:.2f} ms, {size} took {took * 1e3:.0f} ms"
+        # The least of several: what a first call, a cold cache or a neighbour cost is no growth.
+        growth, before = (size / smaller) ** EXPONENT, _seconds(call, make(int(smaller)), 3)
+        if took > growth * max(before, 1e-5):
+            before = min(before, _seconds(call, make(int(smaller)), 4))
+            took = min(took, _seconds(call, text, 6))
+            if took > growth * max(before, 1e-5):
+                return f"{smaller:.0f} characters took {before * 1e3:.2f} ms, {size} took {took * 1e3:.0f} ms"
     return None
 
 
-def _seconds(call: Callable[[str], Any], text: str) -> float:
-    start = time.thread_time()
-    call(text)
-    return time.thread_time() - start
+def _seconds(call: Callable[[str], Any], text: str, times: int = 1) -> float:
+    """The least of so many calls."""
+    least = float("inf")
+    for _ in range(times):
+        start = time.thread_time()
+        call(text)
+        least = min(least, time.thread_time() - start)
+    return least
