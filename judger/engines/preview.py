@@ -47,7 +47,7 @@ class Preview:
     def left_open(self, texts: Sequence[str], negative: Sequence[bool]) -> list[str]:
         """Why this judge may leave each criterion unscored; empty where it won't.
 
-        It does so where it is unsure, on the kinds that `judgeable` knows. What is counted in any report is no such case.
+        It does so where it is unsure, on the kinds that `judgeable` knows; never on what counts decide in any report.
         """
         questions = [asked(text, negative=sign) for text, sign in zip(texts, negative, strict=True)]
         found = []

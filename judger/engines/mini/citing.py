@@ -31,6 +31,8 @@ _NOTED = re.compile(r"[\s*_(\[-]{0,10}(?:Citation|Reference|Source|Ref)s?[*_]{0,
 _NUMBERED = re.compile(r"\s{0,8}(?:\[\^?(\d{1,3})\]|(\d{1,3})[.)])")
 _SOURCED = re.compile(r"[(\[](?:source|see|ref|cf\.?)s?[:\s]\s?[A-Z][^()\[\]\n]{1,200}[)\]]|†", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_TRACKING = re.compile(r"(?<=[?&])utm_[^&]*&?")
+"""Says where a reader came from; the rest of a query may name the page ("watch?v=...")."""
 BARE_WORDS = 3
 """An entry with no more words than these beside its address is a bare link."""
 LONGEST = 2_000
@@ -131,7 +133,7 @@ def read_citing(report: str) -> Citing:
 
 def _address(url: str) -> str:
     """What makes two addresses one page."""
-    url = url.lower().partition("#")[0].partition("?")[0].rstrip(").,;>]/")
+    url = _TRACKING.sub("", url.lower().partition("#")[0]).rstrip(").,;>]/?&")
     return url.removeprefix("https://").removeprefix("http://").removeprefix("www.")
 
 
