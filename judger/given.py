@@ -25,6 +25,8 @@ RubricLike = Iterable[CriterionLike] | Mapping[str, object] | str
 
 LISTS = ("criteria", "rubrics", "rubric")
 """The keys under which an object has its criteria."""
+NESTED = 16
+"""Objects and texts, one within the other, down to the list."""
 E = TypeVar("E", bound=enum.StrEnum)
 
 
@@ -58,14 +60,20 @@ def make_criteria(criteria: RubricLike) -> tuple[Criterion, ...]:
 
 def _read(given: Any, field: str) -> tuple[tuple[Criterion, ...], str]:
     """The criteria, and the path of their list."""
-    if isinstance(given, str):
-        given = _parsed(given, field)
-    if isinstance(given, Mapping):
+    for _ in range(NESTED):
+        if not isinstance(given, str | Mapping):
+            break
+        if isinstance(given, str):
+            given = _parsed(given, field)
+            continue
         key = next((key for key in LISTS if given.get(key) is not None), None)
         if key is None:
             raise InvalidRequest(field, f"must be a list of criteria, or an object with one under {' or '.join(LISTS)}")
-        path = f"{field}.{key}" if field != key else field
-        return _read(given[key], path)
+        given, field = given[key], f"{field}.{key}" if field != key else field
+    else:
+        raise InvalidRequest(field, "is nested too deeply: a rubric is a list of criteria, or an object with one")
+    if isinstance(given, _Twice):
+        raise InvalidRequest(field, "is given twice")
     if isinstance(given, tuple) and all(map(_is_exact, given)):
         return given, field
     made = [_criterion(f"{field}[{i}]", i, one) for i, one in enumerate(members(field, given, "criteria"))]

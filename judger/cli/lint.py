@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import TYPE_CHECKING, NoReturn, get_args
 
 from rich.text import Text
 
@@ -16,8 +16,11 @@ from judger.cli.inputs import input_file
 from judger.cli.table import clean, plural
 from judger.config import EngineConfig
 from judger.errors import Fault
-from judger.rubric import Finding, Rubric, lint, read_rubrics
-from judger.rubric.linting import CODES, Reader, Severity
+from judger.rubric import Rubric, read_rubrics
+from judger.rubric.linting import CODES, Finding, Severity
+
+if TYPE_CHECKING:
+    from judger.rubric.linting.lint import Reader
 
 NONE = "none"
 COLOURS = {Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
@@ -69,6 +72,8 @@ def codes(text: str) -> tuple[str, ...]:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
+    from judger.rubric.linting.lint import lint
+
     warnings: list[Fault] = []
     rubrics = read_rubrics(args.rubric, on_warning=warnings.append)
     reader = open_reader(args.engine, args.model)

@@ -18,11 +18,12 @@ from judger.cli.console import check_writable, line_writer, output, progress
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.inputs import input_file
 from judger.cli.options import check_judge, judge_flags, judging_flags, judging_options, output_flags
-from judger.cli.runs import Judged, check_run, iter_run, remapped, run_line
+from judger.cli.runs import remapped, run_line
 from judger.cli.session import in_order, judge_session
 from judger.cli.table import clean, decimal, plural
 from judger.errors import Fault, InvalidFile, InvalidRequest
 from judger.evals.changes import Change, Changes, Kind, Pair, changes
+from judger.evals.runfile import Judged, check_run, iter_run
 from judger.types import Lane, Mapping, Score, Unscored
 
 SHOWN = 10

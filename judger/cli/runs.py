@@ -5,23 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from judger.evals.runfile import Judged, check_run, iter_run
+from judger.evals.runfile import Judged
 from judger.reward import reward
 from judger.rubric import Record
 from judger.rubric.members import on_one_line, with_members
 from judger.types import Case, Judgement, Mapping, Options, Unscored
 
-__all__ = [
-    "Judged",
-    "as_sent",
-    "check_run",
-    "completed",
-    "iter_run",
-    "open_criteria",
-    "remapped",
-    "run_line",
-    "settled",
-]
+__all__ = ["as_sent", "completed", "open_criteria", "remapped", "run_line", "settled"]
 
 
 def run_line(record: Record, judgement: str, **more: object) -> str:

@@ -25,10 +25,11 @@ from judger.cli.options import (
     output_flags,
 )
 from judger.cli.page import add_against, add_html, check_html, entry_of, write_html
-from judger.cli.runs import check_run, completed, iter_run, open_criteria, run_line
+from judger.cli.runs import completed, open_criteria, run_line
 from judger.cli.session import Answer, Session, in_order, judge_session
 from judger.cli.table import case_table, decimal, legend, plural, refused_case
 from judger.errors import InvalidRequest
+from judger.evals.runfile import check_run, iter_run
 from judger.reward import no_spread
 from judger.rubric import Record, read_rubric
 from judger.types import Mapping, Options

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from judger.cli.console import check_writable, progress
 from judger.cli.journal import Fate, Journal, journal_path
-from judger.cli.runs import iter_run, run_line
+from judger.cli.runs import run_line
 from judger.cli.session import Session, in_order
 from judger.cli.table import plural
 from judger.errors import Fault, InvalidFile, InvalidRequest
+from judger.evals.runfile import iter_run
 from judger.rubric import Record, Rubric, read_report, read_reports, read_rubrics
 from judger.types import Case, Explain, Judgement, Options
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from judger.cli.runs import iter_run
 from judger.errors import Fault, InvalidFile
+from judger.evals.runfile import iter_run
 from judger.rubric import Record
 
 __all__ = ["Chosen", "check_groups", "group_of", "judged_path", "write_best"]

@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from judger.engines.mini.checkpoint import WEIGHTS, load
+from judger.engines.mini.checkpoint import load_from
 from judger.engines.mini.compute import encode
+from judger.engines.mini.counts import Counts
+from judger.engines.mini.facts import Facts
 from judger.engines.mini.features import Criterion, make_criterion
-from judger.engines.mini.form import form_criterion
 from judger.engines.mini.judgeable import describe
+from judger.engines.mini.known import known
 from judger.engines.mini.text import tokenize
 from judger.engines.mini.turn import asked
-from judger.errors import EngineError, InvalidRequest
 from judger.rubric.linting.wording import is_english
 
 
@@ -31,16 +33,10 @@ class Preview:
             InvalidRequest: no such folder.
             EngineError: the files can't be read.
         """
-        folder = WEIGHTS if folder is None else Path(folder)
-        if not (folder / "config.json").is_file():
-            raise InvalidRequest("model", f"{folder} holds no weights of the built-in judge (no config.json)")
         if threads is not None:
             torch.set_num_threads(threads)
-        try:
-            self.model = load(folder)
-            self.known: dict[str, Criterion | None] = {}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise EngineError(f"the weights in {folder} can't be read: {error}") from error
+        self.model = load_from(folder)
+        self._known: dict[str, Criterion | None] = {}
 
     def similarities(self, texts: Sequence[str], others: Sequence[str]) -> list[list[float]]:
         """(texts, others): cosines of the texts' vectors; 0 for a text without a word that the judge reads."""
@@ -51,14 +47,15 @@ class Preview:
     def left_open(self, texts: Sequence[str], negative: Sequence[bool]) -> list[str]:
         """Why this judge may leave each criterion unscored; empty where it won't.
 
-        It does so where it is unsure, on the kinds that `judgeable` knows. What is only about form is counted instead.
+        It does so where it is unsure, on the kinds that `judgeable` knows; never on what counts decide in any report.
         """
         questions = [asked(text, negative=sign) for text, sign in zip(texts, negative, strict=True)]
         found = []
-        for text, question, made in zip(texts, questions, self._made([q.text for q in questions]), strict=True):
+        each = zip(texts, negative, questions, self._made([q.text for q in questions]), strict=True)
+        for text, sign, question, made in each:
             if made is None or not is_english(text):
                 found.append("reads English only")
-            elif form_criterion(text) is not None:
+            elif _is_counted(text, sign):
                 found.append("")
             else:
                 inputs = describe(made, negative=question.negative)
@@ -73,14 +70,20 @@ class Preview:
 
     @torch.inference_mode()
     def _made(self, texts: Sequence[str]) -> list[Criterion | None]:
-        new = list(dict.fromkeys(text for text in texts if text not in self.known))
+        new = list(dict.fromkeys(text for text in texts if text not in self._known))
         tokens = [tokenize(text, self.model.tokenizer) for text in new]
         readable = [i for i, t in enumerate(tokens) if len(t)]
         states = iter(encode(self.model.encoder, [tokens[i] for i in readable], "cpu"))
         for text, t in zip(new, tokens, strict=True):
             mean, idf = self.model.mean, self.model.idf
-            self.known[text] = make_criterion(text, t, next(states), mean, idf) if len(t) else None
-        return [self.known[text] for text in texts]
+            self._known[text] = make_criterion(text, t, next(states), mean, idf) if len(t) else None
+        return [self._known[text] for text in texts]
+
+
+def _is_counted(text: str, negative: bool) -> bool:
+    """Whether counts decide a criterion in any report: those that decide it in an empty one do."""
+    nothing = Facts.of("", np.zeros((0, 2), np.int32))
+    return known(text, negative, Counts.of(""), nothing, np.zeros(0, np.float32)) is not None
 
 
 __all__ = ["Preview"]

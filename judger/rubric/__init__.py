@@ -1,4 +1,4 @@
-"""Cases, rubrics and reports from files, and what is unwise in a rubric."""
+"""Cases, rubrics and reports from files; what is unwise in a rubric is in `linting`, which only `judger lint` loads."""
 
 from judger.rubric.files import (
     Record,
@@ -11,15 +11,12 @@ from judger.rubric.files import (
     read_rubrics,
 )
 from judger.rubric.formats import Rubric
-from judger.rubric.linting import Finding, lint
 
 __all__ = [
-    "Finding",
     "Record",
     "Rubric",
     "iter_cases",
     "iter_records",
-    "lint",
     "read_cases",
     "read_report",
     "read_reports",

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from judger.engines.preview import Preview
 from judger.rubric import read_rubrics
-from judger.rubric.linting import Finding, lint
+from judger.rubric.linting import Finding
+from judger.rubric.linting.lint import lint
 from judger.types import Criterion
 
 LABELS = Path(__file__).parents[1] / "judger" / "rubric" / "lint_labels.jsonl"

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from judger.engines.preview import Preview
-from judger.rubric.linting import CODES, lint
+from judger.rubric.linting import CODES
+from judger.rubric.linting.lint import lint
 from tests.benchmarks.lint_rubrics import planted, rows
 from tests.docs.blocks import ROOT, blocks
 from tests.judger.cli.conftest import Run, run  # noqa: F401  (a fixture)

@@ -21,7 +21,8 @@ from judger.engines.openai.reply import Completion, NoCompletion, Token, read_co
 from judger.errors import Fault, InvalidFile, InvalidRequest
 from judger.prompt import LabelWords
 from judger.reward import reward
-from judger.rubric import iter_cases, lint, read_cases, read_report, read_reports, read_rubric, read_rubrics
+from judger.rubric import iter_cases, read_cases, read_report, read_reports, read_rubric, read_rubrics
+from judger.rubric.linting.lint import lint
 from judger.steering import find_flags
 from judger.types import Case, Criterion, Judgement, Label, Probabilities, Reason, Score, Unscored, Usage
 from judger.v1 import judger_pb2 as pb

@@ -51,9 +51,16 @@ def test_texts_alone_weigh_one_each() -> None:
         ([{"criterion": "a", "weight": 0}], "rubric"),
         (["a"] * 513, "rubric"),
         ("[" * 5000, "rubric"),
+        ('{"criteria": ["a"], "criteria": ["b"]}', "rubric.criteria"),
     ],
 )
 def test_what_is_no_rubric_is_refused_with_its_place(given: object, field: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         criteria_of(given)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("depth", [20, 980, 991, 2_000])
+def test_a_rubric_nested_as_deeply_as_a_stranger_likes_is_refused(depth: int) -> None:
+    with pytest.raises(InvalidRequest):
+        criteria_of('{"criteria":' * depth + '["a"]' + "}" * depth)

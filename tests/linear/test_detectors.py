@@ -21,7 +21,7 @@ from judger.engines.mini import counts, criterion, form, language, layout, needs
 from judger.engines.mini.text import plain, sentences
 from judger.prompt import LabelWords
 from judger.prompt.fence import FenceKey, break_marks
-from judger.rubric import lint
+from judger.rubric.linting.lint import lint
 from judger.rubric.place import Faults
 from judger.rubric.strict_json import Parser, scan
 from judger.steering import FlagFinder, find_flags, prepare

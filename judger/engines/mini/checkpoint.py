@@ -31,6 +31,7 @@ from judger.engines.mini.judgeable import Judgeable
 from judger.engines.mini.mix import Mix
 from judger.engines.mini.model import Reader
 from judger.engines.mini.text import Floats
+from judger.errors import EngineError, InvalidRequest
 from judger.verdict import Calibration
 
 FORMAT = 3
@@ -84,6 +85,22 @@ def load(folder: Path = WEIGHTS, device: str = "cpu") -> Model:
         config=config,
         digests={name: digest(folder / name) for name in FILES},
     )
+
+
+def load_from(folder: str | Path | None, device: str = "cpu") -> Model:
+    """`load` for a folder that a user named, or the shipped weights.
+
+    Raises:
+        InvalidRequest: no such folder.
+        EngineError: the files can't be read.
+    """
+    folder = WEIGHTS if folder is None else Path(folder)
+    if not (folder / "config.json").is_file():
+        raise InvalidRequest("model", f"{folder} holds no weights of the built-in judge (no config.json)")
+    try:
+        return load(folder, device)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"the weights in {folder} can't be read: {error}") from error
 
 
 def save(

@@ -31,8 +31,8 @@ _NOTED = re.compile(r"[\s*_(\[-]{0,10}(?:Citation|Reference|Source|Ref)s?[*_]{0,
 _NUMBERED = re.compile(r"\s{0,8}(?:\[\^?(\d{1,3})\]|(\d{1,3})[.)])")
 _SOURCED = re.compile(r"[(\[](?:source|see|ref|cf\.?)s?[:\s]\s?[A-Z][^()\[\]\n]{1,200}[)\]]|†", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_YEAR = re.compile(r"\b(?:1[5-9]|20)\d\d\b")
-_LABEL = re.compile(r"^[\s*_•-]*(?:\[\^?[\w-]{1,12}\]:?|\d{1,3}[.)])?\s*")
+_TRACKING = re.compile(r"(?<=[?&])utm_[^&]*&?")
+"""Says where a reader came from; the rest of a query may name the page ("watch?v=...")."""
 BARE_WORDS = 3
 """An entry with no more words than these beside its address is a bare link."""
 LONGEST = 2_000
@@ -48,12 +48,11 @@ class Citing:
     entries: tuple[str, ...]
     noted: int
     links: int
-    has_list: bool
 
     @property
     def cites(self) -> bool:
         """Anything at all that a reader could follow."""
-        return self.marks + self.noted + self.links > 0 or bool(self.entries)
+        return self.tied or bool(self.entries)
 
     @property
     def tied(self) -> bool:
@@ -83,11 +82,6 @@ class Citing:
         return sum(bool(URL.search(e)) and len(_WORD.findall(URL.sub(" ", e))) <= BARE_WORDS for e in self.entries)
 
     @property
-    def dated(self) -> int:
-        """Entries with a year."""
-        return sum(bool(_YEAR.search(URL.sub(" ", entry))) for entry in self.entries)
-
-    @property
     def repeated(self) -> int:
         """Entries whose address or words stood in one before."""
         keys = Counter[str]()
@@ -103,12 +97,11 @@ def read_citing(report: str) -> Citing:
     lines = report.splitlines()
     body: list[str] = []
     entries: list[str] = []
-    noted, in_list, has_list = 0, False, False
+    noted, in_list = 0, False
     for line, kind in zip(lines, line_kinds(lines), strict=True):
         start = _LEAD_IN.match(line) or _HEADED.match(line)
         if kind == "heading" and not (start and line[start.end() :].strip()):
             in_list = _LIST_HEADING.match(plain_heading(line)) is not None
-            has_list |= in_list
             body.append("" if in_list else line)
         elif start and not (in_list and _NOTED.match(line)):
             rest = line[start.end() :].strip()
@@ -116,12 +109,11 @@ def read_citing(report: str) -> Citing:
                 noted += 1
                 entries.append(rest[:LONGEST])
             elif rest:
-                has_list, in_list = True, False
+                in_list = False
                 entries += _split(rest)
             else:
-                has_list, in_list = True, True
+                in_list = True
         elif _DEFINED.match(line):
-            has_list = True
             entries.append(line.strip()[:LONGEST])
         elif in_list:
             entries += _split(line) if kind == "prose" else [line.strip()[:LONGEST]] if line.strip() else []
@@ -136,12 +128,12 @@ def read_citing(report: str) -> Citing:
     authors = [name for name, _ in AUTHOR_YEAR.findall(text) if not MONTH.match(name)]
     marks = len(numbers) + len(notes) + len(authors) + len(CITE.findall(text)) + len(_SOURCED.findall(text))
     used = frozenset(numbers) | {int(n) for n in notes if n.isdecimal()}
-    return Citing(marks, used, tuple(entries), noted, len(set(URL.findall(text))), has_list)
+    return Citing(marks, used, tuple(entries), noted, len(set(URL.findall(text))))
 
 
 def _address(url: str) -> str:
     """What makes two addresses one page."""
-    url = url.lower().partition("#")[0].partition("?")[0].rstrip(").,;>]/")
+    url = _TRACKING.sub("", url.lower().partition("#")[0]).rstrip(").,;>]/?&")
     return url.removeprefix("https://").removeprefix("http://").removeprefix("www.")
 
 

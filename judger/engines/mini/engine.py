@@ -2,15 +2,14 @@
 
 The report is encoded once, sentence by sentence, whatever the number of criteria. For each criterion the sentences that
 bear on it are chosen (`selection`), and the reader reads them beside it (`passage`, `model`); trees read the figures
-(`figures`), and both are weighed together (`mix`). What is only about form or
-can be counted otherwise is not read (`known`); what is not there at all is not met (`needs`).
+(`figures`), and both are weighed together (`mix`). What is only about form or can be counted otherwise is not read
+(`known`); what is not there at all is not met (`needs`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from judger.engines.base import Capabilities, Identity, Outcome, Plan, Tier
 from judger.engines.code import code_digest, versions
-from judger.engines.mini.checkpoint import WEIGHTS, Model, load
+from judger.engines.mini.checkpoint import Model, load_from
 from judger.engines.mini.compute import encode, examine_all, read
 from judger.engines.mini.counts import Counts
 from judger.engines.mini.denial import stance
@@ -30,11 +29,11 @@ from judger.engines.mini.known import known
 from judger.engines.mini.language import language_fault
 from judger.engines.mini.needs import capped
 from judger.engines.mini.passage import Pages, Reading, reading
-from judger.engines.mini.quote import quotable
+from judger.engines.mini.quote import Quotable
 from judger.engines.mini.signals import FormSignals, form_signals
 from judger.engines.mini.text import Floats, Tokens, tokenize, unit_spans
 from judger.engines.mini.turn import Asked, asked
-from judger.errors import EngineError, InvalidRequest
+from judger.errors import InvalidRequest
 from judger.types import Case, Probabilities, Reason, Unscored
 from judger.verdict import p_satisfied
 
@@ -59,6 +58,7 @@ class Pair:
     signals: FormSignals
     facts: Facts
     counts: Counts
+    quotable: Quotable
     criterion: Criterion
     asked: Asked
     evidence: Evidence
@@ -101,19 +101,13 @@ class MiniEngine:
             InvalidRequest: no such folder, or no such device.
             EngineError: the files can't be read.
         """
-        folder = WEIGHTS if model is None else Path(model)
-        if not (folder / "config.json").is_file():
-            raise InvalidRequest("model", f"{folder} holds no weights of the built-in judge (no config.json)")
         if threads is not None:
             torch.set_num_threads(threads)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise InvalidRequest("device", f"{device} was asked for, and this machine has no CUDA device")
-        try:
-            return cls(load(folder, device), device=device, judge_all=judge_all)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise EngineError(f"the weights in {folder} can't be read: {error}") from error
+        return cls(load_from(model, device), device=device, judge_all=judge_all)
 
     def plan(self, case: Case, tier: Tier) -> Plan:
         report = tokenize(case.report, self.model.tokenizer)
@@ -168,13 +162,14 @@ class MiniEngine:
             for i, question in zip(positions, questions, strict=True)
         ]
         pages = Pages.of(text, unit_spans(payload.report), self.model.tokenizer, signals)
+        quotable = Quotable.of(text, payload.report, pages.outline)
         found = examine_all(report, criteria, idf)
         readings = [
             reading(question.text, pages, evidence.score, negative=question.negative)
             for question, evidence in zip(questions, found, strict=True)
         ]
         each = zip(criteria, questions, found, readings, strict=True)
-        return [Pair(report, signals, facts, counts, *one) for one in each]
+        return [Pair(report, signals, facts, counts, quotable, *one) for one in each]
 
     def _mixed(self, pairs: Sequence[Pair], logs: Floats) -> Floats:
         rows = [figures(p.criterion.text, p.evidence, p.signals, p.facts, negative=p.asked.negative) for p in pairs]
@@ -197,7 +192,7 @@ class MiniEngine:
         tokens = len(pair.report.tokens)
         read_as = Probabilities(*p)
         result: Probabilities | Unscored = read_as
-        spans = quotable(pair.report.text, pair.report.tokens, pair.evidence.score)
+        spans = pair.quotable.best(pair.evidence.score)
         criterion = plan.case.criteria[position]
         counted = known(criterion.text, criterion.is_negative, pair.counts, pair.facts, pair.evidence.score)
         if counted is not None:  # not read

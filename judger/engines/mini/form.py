@@ -124,8 +124,8 @@ def form_criterion(text: str) -> FormDemand | None:
     return FormDemand(tuple(bounds), any_of=len(bounds) > 1 and ("or", "") in tokens)
 
 
-def judge_form(demand: FormDemand, signals: FormSignals) -> float | None:
-    """How sure the signals are that the demand is met, in [0, 1]; None where they can't tell."""
+def judge_form(demand: FormDemand, signals: FormSignals) -> float:
+    """How sure the signals are that the demand is met, in [0, 1]."""
     sure = [_meets(bound, signals) for bound in demand.bounds]
     return max(sure) if demand.any_of else math.prod(sure)
 

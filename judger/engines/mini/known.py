@@ -18,9 +18,8 @@ def known(text: str, negative: bool, counts: Counts, facts: Facts, score: Floats
     score (u,): how far each unit of the report bears on the criterion.
     """
     demand = form_criterion(text)
-    sure = judge_form(demand, counts.form) if demand is not None else None
-    if sure is not None:
-        return sure, False
+    if demand is not None:
+        return judge_form(demand, counts.form), False
     if negative and (found := ruled(text, counts)) is not None:
         return found[1], False
     mention = mentioned(text, facts, score)

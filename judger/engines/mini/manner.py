@@ -30,7 +30,6 @@ _ANNOUNCES = re.compile(
     r"|go|explain|address|summari[sz]e|delve|compare|break)|(?:i|we)'ll (?:explore|discuss|provide|cover|look))",
     re.IGNORECASE,
 )
-_FIRST_PERSON = re.compile(r"\b(?:I|I'm|I've|I'd|I’m|I’ve|my|me|myself)\b(?!\.)")
 _RAW = re.compile(r"\{'\w+':|\{\"\w+\":|\[\{|</\w+>|\\n\\n|&nbsp;")
 OPENING = 400
 """Characters in which a report opens."""
@@ -41,16 +40,14 @@ LEAST = 6
 @dataclass(frozen=True, slots=True)
 class Manner:
     """Counts. repeated: sentences that stood before; headings_repeated likewise, twice_running: right after itself;
-    chatty, announces: in the opening; fragments: share of lines of text that are short list items."""
+    chatty, announces: in the opening; raw: marks of data that were left in the text."""
 
     repeated: int
     headings_repeated: int
     twice_running: int
     chatty: bool
     announces: bool
-    first_person: int
     raw: int
-    fragments: float
 
 
 def read_manner(report: str) -> Manner:
@@ -67,17 +64,11 @@ def read_manner(report: str) -> Manner:
     )
     prose = " ".join(line for line, kind in zip(lines, kinds, strict=True) if kind not in {"heading", "blank"})
     opening = prose.strip(' *_#>"“')[:OPENING]
-    texts = [line for line, kind in zip(lines, kinds, strict=True) if kind in {"bullet", "numbered", "prose"}]
-    short = sum(
-        len(line.split()) < 18 for line, kind in zip(lines, kinds, strict=True) if kind in {"bullet", "numbered"}
-    )
     return Manner(
         repeated=sum(count - 1 for count in said.values()),
         headings_repeated=sum(count - 1 for count in counts.values()),
         twice_running=sum(a == b for a, b in pairwise(headings)),
         chatty=_CHATTY.match(opening) is not None,
         announces=_ANNOUNCES.search(opening) is not None,
-        first_person=len(_FIRST_PERSON.findall(prose)),
         raw=len(_RAW.findall(report)),
-        fragments=short / max(len(texts), 1),
     )

@@ -123,7 +123,7 @@ _NEEDS: tuple[tuple[str, re.Pattern[str], Callable[[Counts], int]], ...] = tuple
         ),
         (
             "a summary",
-            r"\bexecutive summary\b|\b(?:an|the) abstract(?= section|[.;,]|$|" r" and| that)",
+            r"\bexecutive summary\b|\b(?:an|the) abstract(?= section|[.;,]|$| and| that)",
             lambda c: c.form.summary + c.form.abstract,
         ),
     )

@@ -7,11 +7,12 @@ criterion almost as well: the sentence that decided is among them more often.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 
 from judger.engines.mini.passage import NEVER, Outline
-from judger.engines.mini.text import Floats, Tokens, plain, sentences, unit_spans
+from judger.engines.mini.text import Floats, Ints, Tokens, plain, sentences, unit_spans
 from judger.types import Span
 
 LOOKED_AT = 12
@@ -30,25 +31,44 @@ _WHOLE = re.compile(
 REACH = 1_400
 
 
-def quotable(text: str, tokens: Tokens, score: Floats) -> tuple[Span, ...]:
-    """The sentences with the best units that can be shown, best first; nothing where there is none."""
-    spans = unit_spans(tokens)
-    outline = Outline.of(text, spans[:, 0])
-    clean = plain(text)
-    ranges = sentences(clean)
-    starts = np.array([start for start, _ in ranges])
-    order = [int(unit) for unit in np.argsort(-score, kind="stable")[:LOOKED_AT]]
-    found: dict[int, Span] = {}
-    least = 0.0  # of the first one shown
-    for unit in (u for u in order if not outline.is_heading[u] and score[u] > NEVER):
-        if len(found) == SHOWN or (found and score[unit] < NEAR * least):
-            break
-        at = max(int(np.searchsorted(starts, spans[unit, 0], side="right")) - 1, 0)
-        trimmed = None if at in found else _trim(text, clean, *ranges[at])
-        if trimmed is not None:
-            least = least if found else float(score[unit])
-            found[at] = trimmed
-    return tuple(found.values())
+@dataclass(frozen=True, slots=True)
+class Quotable:
+    """The sentences of a report, made once for all its criteria. clean: without markup, at the same offsets."""
+
+    text: str
+    clean: str
+    ranges: list[tuple[int, int]]
+    sentence: Ints
+    """(u,): in which of them each unit begins."""
+    is_heading: np.ndarray
+    """(u,)."""
+
+    @classmethod
+    def of(cls, text: str, tokens: Tokens, outline: Outline) -> Quotable:
+        """tokens: of the report. outline: of their units."""
+        clean = plain(text)
+        ranges = sentences(clean)
+        starts = np.array([start for start, _ in ranges])
+        at = np.searchsorted(starts, unit_spans(tokens)[:, 0], side="right") - 1
+        return cls(text, clean, ranges, np.maximum(at, 0).astype(np.int32), outline.is_heading)
+
+    def best(self, score: Floats) -> tuple[Span, ...]:
+        """The sentences with the best units that can be shown, best first; nothing where there is none.
+
+        score (u,): how far each unit bears on the criterion.
+        """
+        order = [int(unit) for unit in np.argsort(-score, kind="stable")[:LOOKED_AT]]
+        found: dict[int, Span] = {}
+        least = 0.0  # of the first one shown
+        for unit in (u for u in order if not self.is_heading[u] and score[u] > NEVER):
+            if len(found) == SHOWN or (found and score[unit] < NEAR * least):
+                break
+            at = int(self.sentence[unit])
+            trimmed = None if at in found else _trim(self.text, self.clean, *self.ranges[at])
+            if trimmed is not None:
+                least = least if found else float(score[unit])
+                found[at] = trimmed
+        return tuple(found.values())
 
 
 def _trim(text: str, clean: str, start: int, end: int) -> Span | None:

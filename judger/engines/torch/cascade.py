@@ -59,8 +59,9 @@ class Cascade:
         self.cache = KVCache(cache_bytes)
         self.num_forwards = 0
         self.num_tokens = 0
-        self.num_found = 0
         """Tokens computed so far, in all forwards."""
+        self.num_found = 0
+        """Tokens found kept from earlier cases, and so not computed."""
 
     def log_probs(self, trees: Sequence[tuple[Tree, Sequence[int]]], ids: Sequence[int]) -> list[Tensor]:
         """Per tree [wanted branches, len(ids)], float32 on the CPU: log P(id) after each wanted branch's last token.

@@ -5,9 +5,10 @@ atomic     one requirement in a criterion
 wording    verifiable, unambiguous: what the words of one criterion show
 whole      independent of the others, aligned with the task, weights that fit together
 lint       all of it on a rubric
+
+A command line knows the codes at once; the rules are many patterns, and are loaded from `lint` where a rubric is read.
 """
 
 from judger.rubric.linting.findings import CODES, Finding, Severity
-from judger.rubric.linting.lint import Reader, lint
 
-__all__ = ["CODES", "Finding", "Reader", "Severity", "lint"]
+__all__ = ["CODES", "Finding", "Severity"]

@@ -50,8 +50,8 @@ def overlaps(criteria: Sequence[Criterion], near: Matrix | None) -> Iterator[Fin
 
     near (n, n): how near in meaning; without it, only those that share most of the words that carry meaning.
     """
-    texts = [without_examples(criterion.text).lower() for criterion in criteria]
-    bags = [_bag(text) for text in texts]
+    words = [WORD.findall(without_examples(criterion.text).lower()) for criterion in criteria]
+    bags = [_bag(one) for one in words]
     names = [frozenset(NAME.findall(criterion.text)) for criterion in criteria]
     for i in range(len(criteria)):
         best, how = None, 0.0
@@ -59,7 +59,7 @@ def overlaps(criteria: Sequence[Criterion], near: Matrix | None) -> Iterator[Fin
             shared, either = len(bags[i] & bags[j]), len(bags[i] | bags[j])
             by_words = shared >= 3 and shared >= DUPLICATE_OVERLAP * either and names[i] == names[j]
             nearness = near[i][j] if near is not None else 0.0
-            alike = by_words or (nearness >= _bar(texts[i], texts[j]) and not _is_series(texts[i], texts[j]))
+            alike = by_words or (nearness >= _bar(words[i], words[j]) and not _is_series(words[i], words[j]))
             if alike and not (bags[i] ^ bags[j]) & COUNTING and max(nearness, by_words) > how:
                 best, how = j, max(nearness, float(by_words))
         if best is not None:
@@ -68,21 +68,20 @@ def overlaps(criteria: Sequence[Criterion], near: Matrix | None) -> Iterator[Fin
             yield Finding("overlap", i, f"{kind} criterion {criteria[best].id!r}: it may count twice")
 
 
-def _bag(text: str) -> frozenset[str]:
-    return frozenset(word for word in WORD.findall(text) if word not in FILLER)
+def _bag(words: Sequence[str]) -> frozenset[str]:
+    return frozenset(words) - FILLER
 
 
-def _bar(one: str, other: str) -> float:
-    shorter = min(len(WORD.findall(one)), len(WORD.findall(other)))
+def _bar(one: Sequence[str], other: Sequence[str]) -> float:
+    shorter = min(len(one), len(other))
     return next(cosine for words, cosine in NEAR if shorter >= words)
 
 
-def _is_series(one: str, other: str) -> bool:
+def _is_series(one: Sequence[str], other: Sequence[str]) -> bool:
     """Whether two texts are one frame with another filling ("accuracy of rules", "accuracy of networks")."""
-    a, b = WORD.findall(one), WORD.findall(other)
-    blocks = SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
+    blocks = SequenceMatcher(None, one, other, autojunk=False).get_opcodes()
     kept = sum(end - start for how, start, end, _, _ in blocks if how == "equal")
-    return kept >= 0.6 * max(len(a), len(b)) and any(how == "replace" for how, *_ in blocks)
+    return kept >= 0.6 * max(len(one), len(other)) and any(how == "replace" for how, *_ in blocks)
 
 
 def unrelated(criteria: Sequence[Criterion], near: Matrix, query: Sequence[float]) -> Iterator[Finding]:
@@ -90,7 +89,7 @@ def unrelated(criteria: Sequence[Criterion], near: Matrix, query: Sequence[float
     if len(criteria) < ENOUGH:
         return
     for i, criterion in enumerate(criteria):
-        if len(_bag(criterion.text.lower())) < FEW or not is_english(criterion.text):
+        if len(_bag(WORD.findall(criterion.text.lower()))) < FEW or not is_english(criterion.text):
             continue
         others = sorted((near[i][j] for j in range(len(criteria)) if j != i), reverse=True)[:NEIGHBOURS]
         if query[i] + statistics.fmean(others) < FAR and not FORM.search(criterion.text):

@@ -15,7 +15,7 @@ from judger.errors import EngineError, JudgerError
 from judger.version import __version__
 from tests.judger.cli.conftest import JUDGER, SCRIPTED, case, make_certificate, serving, write
 
-HEAVY = {"torch", "transformers", "sklearn", "scipy", "vllm", "numpy", "tokenizers"}
+HEAVY = {"torch", "transformers", "sklearn", "scipy", "vllm", "numpy", "tokenizers", "judger.rubric.linting.lint"}
 
 
 def test_start_up_loads_no_model_library():

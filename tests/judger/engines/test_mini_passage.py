@@ -7,7 +7,7 @@ import pytest
 
 from judger.engines.mini.checkpoint import WEIGHTS, load_tokenizer
 from judger.engines.mini.passage import CRITERION_TOKENS, PAIR_TOKENS, Outline, Pages, reading
-from judger.engines.mini.quote import quotable
+from judger.engines.mini.quote import Quotable
 from judger.engines.mini.signals import form_signals
 from judger.engines.mini.text import tokenize, unit_spans
 
@@ -72,6 +72,11 @@ def test_a_reading_has_its_sign_and_its_limits() -> None:
     assert TOKENIZER.decode(made.ids).startswith("flaw : mill")
 
 
+def quotable(report: str) -> Quotable:
+    tokens = tokenize(report, TOKENIZER)
+    return Quotable.of(report, tokens, Outline.of(report, unit_spans(tokens)[:, 0]))
+
+
 @pytest.mark.parametrize(
     ("best", "shown"),
     [
@@ -84,7 +89,7 @@ def test_a_reading_has_its_sign_and_its_limits() -> None:
 def test_what_is_shown_is_a_whole_sentence_or_item_and_no_bare_heading(best: str, shown: str) -> None:
     _, texts = units()
     wanted = scored(texts, best, "twice")
-    first, *more = quotable(REPORT, tokenize(REPORT, TOKENIZER), wanted)
+    first, *more = quotable(REPORT).best(wanted)
     assert REPORT[first.start : first.end] == shown
     assert all(REPORT[span.start : span.end] in {"Tides rise twice a day."} for span in more)
 
@@ -94,10 +99,10 @@ def test_a_second_passage_is_shown_where_it_bears_on_the_criterion_almost_as_wel
     score = np.full(len(texts), 0.1, np.float32)
     first, second = (next(i for i, text in enumerate(texts) if word in text) for word in ("ebb", "twice"))
     score[first], score[second] = 1.0, 0.9
-    assert len(quotable(REPORT, tokenize(REPORT, TOKENIZER), score)) == 2
+    assert len(quotable(REPORT).best(score)) == 2
     score[second] = 0.8
-    assert len(quotable(REPORT, tokenize(REPORT, TOKENIZER), score)) == 1
+    assert len(quotable(REPORT).best(score)) == 1
 
 
 def test_where_nothing_can_be_shown_nothing_is() -> None:
-    assert quotable("# A heading\n", tokenize("# A heading\n", TOKENIZER), np.ones(1, np.float32)) == ()
+    assert quotable("# A heading\n").best(np.ones(1, np.float32)) == ()

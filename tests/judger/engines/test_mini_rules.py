@@ -46,6 +46,20 @@ def test_citations_are_counted_as_models_write_them(report: str, marks: int, ent
 
 
 @pytest.mark.parametrize(
+    ("first", "second", "repeated"),
+    [
+        ("https://a.example/b", "http://www.a.example/b/#top", 1),
+        ("https://a.example/b?utm_source=x", "https://a.example/b", 1),
+        ("https://a.example/b?utm_source=x&v=1", "https://a.example/b?v=1&utm_medium=y", 1),
+        ("https://a.example/watch?v=1", "https://a.example/watch?v=2", 0),
+        ("https://a.example/b", "https://a.example/c", 0),
+    ],
+)
+def test_two_addresses_of_one_page_are_one_source(first: str, second: str, repeated: int) -> None:
+    assert read_citing(f"Heat.\n\n## References\n- {first}\n- {second}\n").repeated == repeated
+
+
+@pytest.mark.parametrize(
     ("text", "report", "answer"),
     [
         ("Cites nothing.", BARE, True),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from judger.rubric import iter_records, lint
+from judger.rubric import iter_records
+from judger.rubric.linting.lint import lint
 
 CASES = files("judger") / "demo" / "cases.jsonl"
 RECORDS = list(iter_records(str(CASES)))

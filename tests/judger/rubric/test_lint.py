@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judger.rubric import lint
 from judger.rubric.linting import CODES, Severity
+from judger.rubric.linting.lint import lint
 from judger.types import Criterion, Role
 
 
