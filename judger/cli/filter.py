@@ -84,9 +84,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--ray-memory-mb",
         type=int,
-        default=512,
         metavar="N",
-        help="what that new one may hold between judge and output",
+        help="what that new one may hold between judge and output; default: 512",
     )
     parser.set_defaults(run=run)
 
@@ -165,8 +164,9 @@ async def run(args: argparse.Namespace) -> int:
 def check_ray(args: argparse.Namespace) -> None:
     """Raises InvalidRequest for what --ray can't do, and for --ray-address without it."""
     if not args.ray:
-        if args.ray_address is not None:
-            raise InvalidRequest("--ray-address", "is for --ray")
+        for flag, value in (("--ray-address", args.ray_address), ("--ray-memory-mb", args.ray_memory_mb)):
+            if value is not None:
+                raise InvalidRequest(flag, "is for --ray")
         return
     from judger.cli.on_ray import check_input
 
@@ -174,7 +174,9 @@ def check_ray(args: argparse.Namespace) -> None:
         raise InvalidRequest("--ray", "has no place beside --pairwise")
     if not args.addr:
         raise InvalidRequest("--ray", "needs --addr: the judge's server, as Ray's workers reach it")
-    if args.ray_memory_mb < 75:
+    if args.ray_memory_mb is not None and args.ray_address is not None:
+        raise InvalidRequest("--ray-memory-mb", "is for a cluster that starts here, not for that of --ray-address")
+    if args.ray_memory_mb is not None and args.ray_memory_mb < 75:
         raise InvalidRequest("--ray-memory-mb", f"must be at least 75, Ray's own least, not {args.ray_memory_mb}")
     check_input(args.cases)
 
@@ -189,7 +191,7 @@ def on_ray(args: argparse.Namespace, rubric: tuple[Criterion, ...] | None, optio
         monitors=args.monitors,
         options=options,
         ray_address=args.ray_address,
-        ray_memory_mb=args.ray_memory_mb,
+        ray_memory_mb=512 if args.ray_memory_mb is None else args.ray_memory_mb,
         address=args.addr,
         settings=connection(args),
         timeout=args.timeout,

@@ -11,8 +11,8 @@ import logging
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
-from contextlib import aclosing, redirect_stdout
-from dataclasses import dataclass
+from contextlib import aclosing, redirect_stdout, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from judger.cli.runs import as_sent, settled
 from judger.cli.session import Answer
 from judger.errors import EngineError, InvalidRequest, JudgerError
 from judger.rubric import Record, iter_records
+from judger.rubric.source import GZIP_MAGIC
 from judger.types import Criterion, Options
 
 __all__ = ["OnRay", "check_input"]
@@ -28,8 +29,6 @@ PIECE_BYTES = 4 * 2**20
 PIECE_LINES = 64
 MOST_BLOCKS = 2000
 """Of Ray Data's: beyond it a task gets several pieces, one after the other."""
-
-
 MOST_WORKERS = 64
 
 
@@ -120,10 +119,7 @@ class OnRay:
         left = [
             piece for number, piece in enumerate(every) if number + 1 == len(every) or every[number + 1].line > line
         ]
-        data = ray.data.from_items(
-            [{"start": piece.start, "end": piece.end, "line": piece.line} for piece in left],
-            override_num_blocks=min(len(left), MOST_BLOCKS),
-        )
+        data = ray.data.from_items([asdict(piece) for piece in left], override_num_blocks=min(len(left), MOST_BLOCKS))
         workers = ray.data.ActorPoolStrategy(min_size=1, max_size=MOST_WORKERS)
         judged = data.map_batches(_Judging, fn_constructor_args=(self,), batch_size=1, compute=workers, num_cpus=0.5)
         return iter(judged.iter_rows())
@@ -193,8 +189,13 @@ def check_input(path: Path) -> None:
         import ray.data  # noqa: F401
     except ModuleNotFoundError as error:
         raise InvalidRequest("--ray", f"{error.name} is not installed: pip install 'checklist-judger[ray]'") from error
-    if path.suffix != ".jsonl":
-        raise InvalidRequest(str(path), "is for --ray a plain .jsonl file: its pieces are read by themselves")
+    is_plain = path.suffix == ".jsonl" and (path.is_file() or not path.exists())
+    with suppress(OSError):  # what can't be read is told by whoever reads it
+        if is_plain:
+            with open(path, "rb") as file:
+                is_plain = not file.read(2).startswith(GZIP_MAGIC)
+    if not is_plain:
+        raise InvalidRequest(str(path), "must be for --ray a plain .jsonl file: its pieces are read by themselves")
 
 
 def _places(records: Iterable[Record]) -> Iterator[tuple[Record, int, int]]:

@@ -30,6 +30,7 @@ from judger.cluster.hop import Caller, Hop
 from judger.errors import InvalidRequest, JudgerError
 from judger.schedule.inhand import BytesInHand
 from judger.server.callers import caller_key
+from judger.server.faults import own_faults
 from judger.server.handlers import SERVICE, beside, handlers
 from judger.server.health import Health
 from judger.server.stream import Stream
@@ -107,8 +108,7 @@ class Ingress(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     async def JudgeStream(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         async def one(index: int, raw: bytes) -> pb.JudgeResponse:
-            with self._in_hand.holding(key, len(raw)):
-                return await self._one_of_stream(index, raw, caller)
+            return await self._one_of_stream(index, raw, caller, key)
 
         caller, key = Caller(context), caller_key(context)
         stream = Stream(one, in_flight=STREAM_IN_FLIGHT, in_hand=self._in_hand, caller=key)
@@ -116,18 +116,19 @@ class Ingress(grpc.GenericRpcHandler):  # type: ignore[misc]
             async for answer in answers:
                 yield answer.SerializeToString()
 
-    async def _one_of_stream(self, index: int, raw: bytes, caller: Caller) -> pb.JudgeResponse:
+    async def _one_of_stream(self, index: int, raw: bytes, caller: Caller, key: str) -> pb.JudgeResponse:
         request_id = ""
         try:
-            request = await beside(len(raw), wire.parse, pb.JudgeRequest, raw)
-            request_id = request.request_id
-            hop = Hop(caller, digest(request.query, request.report))
-            answer = await self._routed("JudgeOfStream").unary_unary(raw, hop)
-            if (error := hop.error) is not None:
-                raise error
+            with own_faults(), self._in_hand.holding(key, len(raw)):
+                request = await beside(len(raw), wire.parse, pb.JudgeRequest, raw)
+                request_id = request.request_id
+                hop = Hop(caller, digest(request.query, request.report))
+                answer = await self._routed("JudgeOfStream").unary_unary(raw, hop)
+                if (refused := hop.error) is not None:
+                    raise refused
+                response = pb.JudgeResponse.FromString(answer)
         except JudgerError as error:
             return pb.JudgeResponse(request_id=request_id, index=index, error=wire.error_status(error))
-        response = pb.JudgeResponse.FromString(answer)
         response.index = index
         return response
 

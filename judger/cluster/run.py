@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 import os
-import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from judger.cluster.config import ClusterConfig
 from judger.cluster.hop import APPLICATION
 from judger.errors import EngineError, InvalidRequest
+from judger.server.process import ENDING
 from judger.types import LIMITS
 
 __all__ = ["ENVIRONMENT", "check_ray", "serve_on_ray"]
@@ -28,7 +28,6 @@ ENVIRONMENT = {
 """What every node of a cluster should have in its environment, before Ray starts there."""
 OBJECT_STORE_BYTES = 512 * 2**20
 """Of a cluster that is started here: large requests pass through it, and stay for as long as they are judged."""
-ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def check_ray(config: ClusterConfig) -> None:

@@ -20,11 +20,10 @@ from judger.errors import DeadlineExceeded, JudgerError
 from judger.http.paying import Payer, paying
 from judger.v1 import judger_pb2 as pb
 from judger.wire import DETAILS_TRAILER, error_from_status
+from judger.wire.metadata import BEHIND
 
-__all__ = ["BEHIND", "LAST_WORDS", "Call", "InProcess", "Judging", "OnServer", "within"]
+__all__ = ["LAST_WORDS", "Call", "InProcess", "Judging", "OnServer", "within"]
 
-BEHIND = "judger-caller"
-"""gRPC metadata: for whom a gateway calls."""
 CHECK_SECONDS = 5.0
 KNOWN_SECONDS = 10.0
 """How long a caller whom the server let in is let in here without asking it."""

@@ -7,7 +7,6 @@ too many gets an answer here that says so in the shape of the other errors.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import resource
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from judger.errors import Unavailable
+from judger.errors import DeadlineExceeded, Unavailable
 from judger.http.edges import dismiss
 from judger.http.errors import error_response
 
@@ -96,13 +95,9 @@ class Connection(H11Protocol):
             return
         if self.conn.trailing_data[0]:  # there is somebody to tell
             reason = f"the head of a request has not come within {self.bounds.head_seconds:g} s"
-            body = json.dumps({"code": "deadline_exceeded", "message": reason}).encode()
-            headers = [
-                ("content-type", "application/json"),
-                ("content-length", str(len(body))),
-                ("connection", "close"),
-            ]
-            for event in (h11.Response(status_code=408, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+            said = error_response(DeadlineExceeded(reason))
+            head = h11.Response(status_code=408, headers=[*said.raw_headers, (b"connection", b"close")])
+            for event in (head, h11.Data(data=bytes(said.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ from judger.http.questions import Question, pin_of
 from judger.http.rewards import number_of, read_batch, read_reward, write_batch
 from judger.http.systemone import read_state, write_answers
 from judger.reward import no_spread
-from judger.types import Case, Judgement, Lane, Options
+from judger.types import Case, Judgement, Lane, Options, Reward
 from judger.v1 import judger_pb2 as pb
 
 __all__ = ["Asked", "Door", "Doors"]
@@ -86,9 +86,7 @@ class Doors:
             async for response in responses:
                 found.append(response)
         found.sort(key=lambda response: response.index)
-        rewards = [wire.read_response(one).reward for one in found if not one.HasField("error")]
-        told = no_spread([reward.value for reward in rewards], rewards[0].mapping) if rewards else None
-        more = f', "warnings": [{json.dumps(told)}]' if told else ""
+        more = f', "warnings": {json.dumps(told)}' if (told := _warnings(_rewards(found))) else ""
         return Response(
             f'{{"responses": [{", ".join(map(wire.to_json, found))}]{more}}}', media_type="application/json"
         )
@@ -152,6 +150,17 @@ def _message(message: Any) -> Response:
     return Response(wire.to_json(message), media_type="application/json")
 
 
+def _rewards(responses: Iterable[pb.JudgeResponse]) -> list[Reward]:
+    """Of the reports that were judged: one that was refused has none."""
+    return [wire.read_response(response).reward for response in responses if response.HasField("reward")]
+
+
+def _warnings(rewards: Sequence[Reward]) -> list[str]:
+    """What is said of a group, in whatever form its answer has."""
+    told = no_spread([reward.value for reward in rewards], rewards[0].mapping) if rewards else None
+    return [told] if told else []
+
+
 async def _streamed(lines: AsyncGenerator[str, None], call: Call) -> Response:
     """The lines, once there is a first one: what is refused as a whole still gets its status code."""
     try:
@@ -171,13 +180,19 @@ async def _after(first: str, others: AsyncGenerator[str, None]) -> AsyncGenerato
 
 
 async def _lines(responses: AsyncGenerator[pb.JudgeResponse, None]) -> AsyncGenerator[str, None]:
-    """A line each; the last one is `{"error": ...}` where the group ended before its time."""
+    """A line each. The last one is `{"warnings": [...]}` where there are any, or `{"error": ...}` where the group ended
+    before its time.
+    """
     is_first = True
+    rewards: list[Reward] = []
     try:
         async with aclosing(responses):
             async for response in responses:
+                rewards += _rewards([response])
                 yield wire.to_json(response) + "\n"
                 is_first = False
+        if told := _warnings(rewards):
+            yield json.dumps({"warnings": told}) + "\n"
     except JudgerError as error:
         if is_first:
             raise

@@ -28,7 +28,7 @@ SAYS: dict[str, tuple[str, str, str | None]] = {
     "/v1/judge-group": (
         "One query and rubric, several reports: {responses: [...]} in their order, and `warnings` where all "
         "rewards are one; with `Accept: application/x-ndjson` "
-        "a JudgeResponse a line, as each ends.",
+        "a JudgeResponse a line, as each ends, then such `warnings`.",
         "JudgeGroupRequest",
         None,
     ),

@@ -27,9 +27,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from judger.engines.base import Tier
 from judger.errors import InvalidRequest, Overloaded, Unauthenticated, Unavailable
-from judger.http.calls import BEHIND
 from judger.schedule.admission import estimated_tokens
 from judger.types import Case
+from judger.wire.metadata import BEHIND
 
 __all__ = [
     "CALLER",

@@ -18,13 +18,12 @@ import asyncio
 import json
 import shutil
 import statistics
-import subprocess
 import tempfile
 import time
 import urllib.request
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,8 @@ from judger.types import Judgement
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 from tests.benchmarks.synthetic import cases
-from tests.cluster.local import Cluster, free_port, started
+from tests.cluster.local import Cluster, started
+from tests.soak.server import free_port
 
 WAIT = "[[slow=0.02]] apple"
 REWARD_FUNCTIONS = (("names the cost", "names the wind"), ("cites a source", "names a risk of the market"))
@@ -143,15 +143,6 @@ def prefix_tokens(cluster: Cluster) -> tuple[float, float]:
     return total("prefix_tokens_found"), total("prefix_tokens_computed")
 
 
-@contextmanager
-def redis(folder: Path) -> Iterator[int]:
-    port = free_port()
-    command = ["redis-server", "--port", str(port), "--save", "", "--dir", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        yield port
-        process.terminate()
-
-
 @asynccontextmanager
 async def counted(address: str) -> AsyncIterator[list[tuple[float, str]]]:
     """Calls one after the other of four callers, without retries while the block runs: (instant, how it ended)."""
@@ -226,7 +217,10 @@ async def measured(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
                 found["affinity"] = await affinity(cluster, Path(tiny.save(folder / "tiny-qwen3")))
     if "head" in wanted and shutil.which("redis-server") is not None:
-        with redis(folder) as port, started(redis=f"127.0.0.1:{port}") as cluster:
+        from tests.judger.cache.test_cache_redis import redis_server
+
+        port = free_port()
+        with redis_server(folder / "redis", port), started(redis=f"127.0.0.1:{port}") as cluster:
             found["head, with Redis"] = await head(cluster, down=15)
     return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.soak.server import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,12 +45,6 @@ class Cluster:
         config = ClusterConfig(**{"engine": "scripted", "cpus_per_replica": 0.1, "grace": 5.0} | settings)
         handle = serve.run(build(config), name="judger")
         return str(handle.judge_id.remote().result(timeout_s=60))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

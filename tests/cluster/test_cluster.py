@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import urllib.request
 import uuid
@@ -24,7 +23,8 @@ from judger.errors import InvalidRequest
 from judger.types import Judgement
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
-from tests.cluster.local import ROOT, Cluster, free_port, processes, replicas
+from tests.cluster.local import ROOT, Cluster, processes, replicas
+from tests.soak.server import free_port
 
 Answers = list[Judgement]
 
@@ -158,11 +158,11 @@ def test_a_replica_has_room_up_to_the_bound() -> None:
 def redis_url(tmp_path: Path) -> Any:
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed")
+    from tests.judger.cache.test_cache_redis import redis_server
+
     port = free_port()
-    command = ["redis-server", "--port", str(port), "--save", "", "--dir", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with redis_server(tmp_path / "redis", port):
         yield f"redis://127.0.0.1:{port}"
-        process.terminate()
 
 
 async def test_replicas_share_what_they_know_in_redis(cluster: Cluster, redis_url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import re
@@ -97,6 +98,8 @@ def test_pieces_are_the_file_cut_behind_lines(tmp_path: Path) -> None:
     [
         (["--ray"], "--ray: needs --addr"),
         (["--ray-address", "auto", "--engine", "scripted"], "--ray-address: is for --ray"),
+        (["--ray-memory-mb", "100", "--engine", "scripted"], "--ray-memory-mb: is for --ray"),
+        (["--ray", "--addr", "a:1", "--ray-address", "auto", "--ray-memory-mb", "100"], "that of --ray-address"),
         (["--ray", "--addr", "localhost:1", "--pairwise"], "--pairwise"),
     ],
 )
@@ -104,6 +107,17 @@ def test_what_ray_can_not_do_is_told_at_once(rows: Path, tmp_path: Path, flags: 
     ran = filtered(rows, "-o", tmp_path / "out.jsonl", "--min-reward", "0", *flags)
     assert ran.returncode == 2
     assert words in ran.stderr
+
+
+def test_what_can_not_be_cut_is_told_at_once(rows: Path, tmp_path: Path) -> None:
+    """Gzip is known by its first bytes, whatever the name is; nothing else reads a pipe twice."""
+    zipped, pipe = tmp_path / "zipped.jsonl", tmp_path / "pipe.jsonl"
+    zipped.write_bytes(gzip.compress(rows.read_bytes()))
+    os.mkfifo(pipe)
+    for path in (zipped, pipe):
+        ran = filtered(path, "-o", tmp_path / "out.jsonl", "--min-reward", "0", "--ray", "--addr", "localhost:1")
+        assert ran.returncode == 2
+        assert "must be for --ray a plain .jsonl file" in ran.stderr
 
 
 def test_a_set_larger_than_the_memory_of_ray_passes_through_it(cluster: Cluster, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from judger.http.process import listen
 
-__all__ = ["Faults", "breaking"]
+__all__ = ["Faults", "Plan", "breaking"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,9 +21,11 @@ from judger.engines.scripted import ScriptedEngine
 from judger.errors import EngineError, JudgeMismatch, JudgerError, Overloaded, Unavailable
 from judger.judge import Judge
 from judger.observe.metrics import Metrics
+from judger.schedule.inhand import BytesInHand
 from judger.server.rpcs import JudgerService
-from judger.types import Judgement
+from judger.types import LIMITS, Judgement
 from judger.v1 import judger_pb2 as pb
+from judger.v1 import judger_pb2_grpc
 
 UP = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
 
@@ -67,8 +69,10 @@ class Serve:
         self.sessions: list[str | None] = []
         self.times: list[str | None] = []
         self.refusal: Any = None
+        self.in_hand = BytesInHand()
 
     def put(self, ingress: Ingress) -> None:
+        self.in_hand = ingress._in_hand
         for path in ROUTED:
             method = path.rpartition("/")[2]
             ingress._method_handlers[path] = SimpleNamespace(
@@ -181,3 +185,20 @@ async def test_what_serve_itself_says_is_worth_another_try(
         async with grpc.aio.insecure_channel(address) as channel:
             said = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
             assert said.status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def test_a_request_of_a_stream_without_room_is_refused_alone() -> None:
+    """Its stream was read on before another one of the same caller took the room."""
+    request = pb.JudgeRequest(query="q", report="r", criteria=[pb.Criterion(text="a")])
+    async with proxy() as (address, serve), grpc.aio.insecure_channel(address) as channel:
+        stream = judger_pb2_grpc.JudgerStub(channel).JudgeStream(timeout=20)
+        codes = []
+        for held in (0, LIMITS.in_flight_bytes, 0):
+            if held:
+                serve.in_hand.take("ipv4:127.0.0.1", held)
+            await stream.write(request)
+            answer = await stream.read()
+            codes.append((answer.index, answer.error.code))
+            if held:
+                serve.in_hand.leave("ipv4:127.0.0.1", held)
+        assert codes == [(0, 0), (1, grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]), (2, 0)]

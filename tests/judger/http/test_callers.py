@@ -17,12 +17,13 @@ from judger.config import ServeConfig
 from judger.engines.scripted import ScriptedEngine
 from judger.http.app import build_app
 from judger.http.bodies import Bodies
-from judger.http.calls import BEHIND, Call, OnServer
+from judger.http.calls import Call, OnServer
 from judger.http.paying import asked_tokens
 from judger.http.process import listen
 from judger.server.callers import CALLER, Caller, Grant, TokenFile, caller_key, new_token
 from judger.server.process import running
 from judger.v1 import judger_pb2 as pb
+from judger.wire.metadata import BEHIND
 from tests.judger.http.test_edges import PATIENCE, POST, QUICK, until
 from tests.judger.schedule.test_inhand import gated, request
 

@@ -47,6 +47,10 @@ async def test_a_group_without_spread_says_so(http: httpx.AsyncClient) -> None:
     asked = {"reports": ["an apple", "an apple a day"], "criteria": [{"text": "apple"}]}
     [told] = (await http.post("/v1/judge-group", json=asked)).json()["warnings"]
     assert told.startswith("no spread: all 2 reports of the group have the reward 1")
+    lines = await http.post("/v1/judge-group", json=asked, headers={"accept": "application/x-ndjson"})
+    *responses, last = map(json.loads, lines.text.splitlines())
+    assert sorted(response["index"] for response in responses) == [0, 1]
+    assert last == {"warnings": [told]}
     asked["reports"] = ["an apple", "a pear"]
     assert "warnings" not in (await http.post("/v1/judge-group", json=asked)).json()
 

@@ -166,10 +166,15 @@ def test_a_group_is_the_same_by_every_way_and_in_lines(
         return [response async for response in client.judge_group_raw(request)]
 
     grpc = in_order(ways.by_grpc(ask))
+    said = []
     for answer in ways.by_http("/v1/judge-group", to_json(request)):
         assert (answer if isinstance(answer, str) else timeless(answer["responses"])) == grpc
+        said.append([] if isinstance(answer, str) else answer.get("warnings", []))
     for answer in ways.by_http("/v1/judge-group", to_json(request), lines=True):
+        told = answer.pop()["warnings"] if "warnings" in answer[-1] else []
+        said.append(told)
         assert in_order(timeless(answer)) == grpc
+    assert all(told == said[0] for told in said)
     if not isinstance(grpc, str):
         assert [response["index"] for response in grpc] == list(range(len(reports)))
 
