@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanag
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from policy.config import ModelConfig, Settings
 from policy.episode import Episode
@@ -18,15 +19,18 @@ from policy.sandbox import walls
 from policy.tools.authority import Authority
 from policy.tools.base import Tool, Toolbox, tool
 from policy.tools.file import FileTool
-from policy.tools.media import Fetcher, MediaTools, Speech
+from policy.tools.media import MediaTools, Speech
 from policy.tools.notes import note
-from policy.tools.open import OpenTool, Reader
+from policy.tools.open import OpenTool
 from policy.tools.pick import ModelPicker, Picker
 from policy.tools.search import IndexProvider, Provider, Rank, SearchTool
 from policy.tools.shell import ShellTool
 from policy.tools.todo import Todo
 from policy.web.cache import DiskCache
 from policy.workspace.files import Workspace
+
+if TYPE_CHECKING:
+    from policy.web.fetch import WebReader
 
 __all__ = ["Kit", "Shared", "bundled_corpus", "open_index", "open_kit", "open_shared", "system_prompt"]
 
@@ -56,7 +60,8 @@ class Shared:
 
     index: LocalIndex
     provider: Provider
-    reader: Reader | None = None
+    web: WebReader | None = None
+    """Pages for `open`, pictures and sound for the models that see and hear."""
     authority: Authority = field(default_factory=lambda: Authority(()))
     tools: tuple[Tool, ...] = ()
     """Those of MCP servers."""
@@ -64,10 +69,8 @@ class Shared:
     """Orders what several queries have found; without it their own orders are put together."""
     picker: Picker | None = None
     """Reads long documents for `open` with a goal."""
-    fetcher: Fetcher | None = None
     vision: Model | None = None
     speech: Speech | None = None
-    """Where what is no text comes from, and what looks at it and listens to it."""
 
     @classmethod
     def local(cls, index: LocalIndex) -> Shared:
@@ -94,15 +97,14 @@ async def open_shared(
 
             provider = hosted = HostedProvider(search, api_key=key(search.api_key_env), cache=cache)
             stack.push_async_callback(hosted.aclose)
-        reader = None
+        web = None
         if settings.fetch.enabled:
             from policy.web.fetch import WebReader
 
-            seen = {"image": settings.vision, "audio": settings.speech}
-            names = {"image": "describe_image", "audio": "transcribe"}
-            tools_for = {kind: names[kind] for kind, config in seen.items() if config is not None}
-            reader = WebReader(settings.fetch, cache=cache, tools=tools_for)
-            stack.push_async_callback(reader.aclose)
+            others = {"image": ("describe_image", settings.vision), "audio": ("transcribe", settings.speech)}
+            tools_for = {kind: name for kind, (name, config) in others.items() if config is not None}
+            web = WebReader(settings.fetch, cache=cache, tools=tools_for)
+            stack.push_async_callback(web.aclose)
         tools: list[Tool] = []
         for server in settings.mcp:
             from policy.tools.mcp import open_mcp
@@ -118,13 +120,12 @@ async def open_shared(
         yield Shared(
             index,
             provider,
-            reader,
+            web,
             Authority.load(search.authority),
             tuple(tools),
             ranker(embedder) if embedder is not None else None,
             # Half of what a call may take, so that there is time to do without it.
             None if picking is None else ModelPicker(picking, seconds=settings.agent.budget.tool_seconds / 2),
-            reader,
             vision,
             speech,
         )
@@ -171,8 +172,8 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
             max_results=settings.search.max_results,
             rank=shared.rank,
         )
-        opener = OpenTool(shared.index, shared.reader, picker=shared.picker)
-        media = MediaTools(workspace, shared.fetcher, shared.vision, shared.speech)
+        opener = OpenTool(shared.index, shared.web, picker=shared.picker)
+        media = MediaTools(workspace, shared.web, shared.vision, shared.speech)
         own = (todo.todo, note, search.search, opener.open, FileTool(workspace).file)
         offered = [
             tool(function, only_reads=function.__name__ in _READERS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import re
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import unquote
 
+from policy import signatures
 from policy.citations import MARK, marked, outside_code
 from policy.report import Checked, Checklist, Resolved, place_of, reward_line
 from policy.sources import Source
@@ -21,7 +21,6 @@ _MOST_CHARS = 400_000
 """Of a report that is rendered; a longer one is shown as it is. markdown-it has no limit of time."""
 _MOST_IMAGES = 16 * 2**20
 _MOST_TEX = 2_000
-_IMAGES = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"), (b"RIFF", "webp"))
 _MONEY = re.compile(r"(?<!\\)\$(?=\d[\d.,]*+(?:[)\]*_]|[ \u2013\u2014-]*(?:[A-Za-z]{2,}|$|[(`]| \$)))", re.MULTILINE)
 # latex2mathml makes links and styles of these.
 _ACTIVE = re.compile(r"\\(?:href|url|style|class|cssId|require|unicode|html)", re.IGNORECASE)
@@ -87,12 +86,12 @@ def _rendered(report: str, image: Callable[[str], bytes | None]) -> str:
     def picture(_: Any, tokens: Sequence[Any], at: int, *__: Any) -> str:
         path = unquote(str(tokens[at].attrGet("src") or ""))
         data = image(path) if "://" not in path else None
-        kind = _kind(data) if data is not None and len(data) <= left[0] else ""
+        kind = signatures.picture(data) if data is not None and len(data) <= left[0] else ""
         words = html.escape(tokens[at].content)
         if not data or not kind:
             return f'<span class="unknown">[picture {html.escape(path)} is not in the workspace: {words}]</span>'
         left[0] -= len(data)
-        return f'<img alt="{words}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
+        return f'<img alt="{words}" src="{signatures.data_url(data, kind)}">'
 
     markdown.add_render_rule("image", picture)
     text = report.replace(f" {marked('')[0]}", f"\u00a0{marked('')[0]}")  # a mark does not begin a line
@@ -131,10 +130,6 @@ def _mathematics(tex: str, options: dict[str, Any]) -> str:
         except Exception:  # noqa: BLE001  the library has no root for what it raises
             return f"<code>{html.escape(tex)}</code>"
     return f"<code>{html.escape(tex)}</code>"
-
-
-def _kind(data: bytes) -> str:
-    return next((kind for mark, kind in _IMAGES if data.startswith(mark)), "")
 
 
 def _facts(facts: Facts | None) -> str:

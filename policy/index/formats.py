@@ -10,11 +10,12 @@ import csv
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePath
 from typing import Any
 
 from policy.index import office, parse
+from policy.index.markdown import split
 from policy.index.parse import Document, Unreadable
 from policy.index.tables import grouped, said
 from policy.whole import loads
@@ -66,7 +67,7 @@ def _unpack(data: bytes) -> bytes:
 
 def _table(data: bytes, title: str, delimiter: str = ",") -> Document:
     rows = csv.reader(io.StringIO(parse.text(data), newline=""), delimiter=delimiter)
-    return parse.parse_markdown(grouped(said(rows)), title)
+    return _of_lines([said(rows)], title)
 
 
 def _json(data: bytes, title: str) -> Document:
@@ -75,7 +76,13 @@ def _json(data: bytes, title: str) -> Document:
         values = [loads(text)]
     except ValueError:  # lines of JSON
         values = [loads(line) for line in text.split("\n") if line.strip()]
-    return parse.parse_markdown("\n".join(grouped(_leaves(value, "")) for value in values), title)
+    return _of_lines((_leaves(value, "") for value in values), title)
+
+
+def _of_lines(values: Iterable[Iterable[str]], title: str) -> Document:
+    """A document of values' lines; no paragraph has lines of two values."""
+    texts = (text for lines in values for text in grouped(lines))
+    return Document(title, tuple(one for text in texts for one in split("", text)))
 
 
 def _leaves(value: Any, where: str) -> Iterator[str]:

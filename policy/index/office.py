@@ -64,9 +64,9 @@ def _shapes(shapes: Any, title: Any) -> Iterator[str]:
         elif shape.has_text_frame:
             yield "\n".join(line.text for line in shape.text_frame.paragraphs if line.text.strip())
         elif getattr(shape, "has_table", False):
-            yield from grouped(said([[cell.text for cell in row.cells] for row in shape.table.rows])).split("\n\n")
+            yield from grouped(said([[cell.text for cell in row.cells] for row in shape.table.rows]))
         elif getattr(shape, "has_chart", False):
-            yield grouped(_chart(shape.chart))
+            yield from grouped(_chart(shape.chart))
 
 
 def _chart(chart: Any) -> Iterator[str]:
@@ -93,8 +93,7 @@ def workbook(data: bytes, title: str) -> Document:
     paragraphs: list[Paragraph] = []
     for sheet in computed.worksheets:  # a chart's sheet has no cells
         pairs = zip(sheet.iter_rows(values_only=True), written[sheet.title].iter_rows(values_only=True), strict=False)
-        texts = grouped(said(_cells(pairs)))
-        paragraphs += [one for text in texts.split("\n\n") if text for one in split(sheet.title, text)]
+        paragraphs += [one for text in grouped(said(_cells(pairs))) for one in split(sheet.title, text)]
     return Document((computed.properties.title or "").strip() or title, tuple(paragraphs))
 
 

@@ -27,14 +27,15 @@ def said(rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield "- " + "; ".join(" ".join(cell.split()) for cell in head if cell.strip())
 
 
-def grouped(lines: Iterator[str]) -> str:
-    """The lines as Markdown, some of them to the paragraph."""
-    parts: list[str] = []
-    size = _GROUP
+def grouped(lines: Iterable[str]) -> Iterator[str]:
+    """Paragraphs, each of some of the lines."""
+    part: list[str] = []
+    size = 0
     for line in lines:
-        if size + len(line) > _GROUP:
-            parts.append("")
-            size = 0
-        parts.append(line)
+        if part and size + len(line) > _GROUP:
+            yield "\n".join(part)
+            part, size = [], 0
+        part.append(line)
         size += len(line)
-    return "\n".join(parts)
+    if part:
+        yield "\n".join(part)

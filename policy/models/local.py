@@ -141,7 +141,9 @@ class _Streamer:
 
     def __init__(self, tokenizer: Any, tell: Callable[[Piece], object]) -> None:
         self._tokenizer, self._tell = tokenizer, tell
+        self._said: list[int] = []
         self._tokens: list[int] = []
+        """What was told last, and what is not told yet."""
         self._is_prompt = True
 
     def put(self, value: Any) -> None:
@@ -155,9 +157,14 @@ class _Streamer:
         self._say(is_last=True)
 
     def _say(self, *, is_last: bool) -> None:
-        text = self._tokenizer.decode(self._tokens, skip_special_tokens=True)
+        # Behind what was said: alone, a token of sentencepiece's loses the space that it begins with.
+        said, whole = (
+            self._tokenizer.decode(tokens, skip_special_tokens=True)
+            for tokens in (self._said, [*self._said, *self._tokens])
+        )
+        text = whole[len(said) :]
         if text and (is_last or not text.endswith("\ufffd")):
-            self._tokens = []
+            self._said, self._tokens = self._tokens, []
             self._tell(Piece("content", text))
 
 

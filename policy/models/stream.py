@@ -43,11 +43,11 @@ async def read(
     received = _bounded(chunks, stall)
     head = b""
     async for chunk in received:
-        head += chunk
-        if len(head.lstrip(_BEFORE)) > 5:
+        head = (head + chunk).lstrip(_BEFORE)  # at each: proxies keep a connection with blank lines, for minutes
+        if len(head) > 5:
             break
     # What the header calls it is not to be relied on.
-    if not _STREAM.match(head.lstrip(_BEFORE)):
+    if not _STREAM.match(head):
         return reply.read(head + b"".join([chunk async for chunk in received]), id_prefix=id_prefix, tools=tools)
     body = _Body(observer)
     async for kind, data in _events(_behind(head, received)):
@@ -75,7 +75,7 @@ async def _bounded(chunks: AsyncIterator[bytes], stall: float) -> AsyncIterator[
 
 
 async def _behind(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield head.lstrip(_BEFORE)
+    yield head
     async for chunk in chunks:
         yield chunk
 
@@ -96,7 +96,11 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
 
 
 async def _events(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[str, Any]]:
-    """(kind, JSON) of each event; "[DONE]" is a text. An event's data may have several lines, or none between two."""
+    """(kind, JSON) of each event; "[DONE]" is a text. An event's data may have several lines, or none between two.
+
+    A first line is tried as it comes, several once, at the event's end: tried at each, an event without end would hold
+    the event loop for the square of its lines.
+    """
     kind, parts = "", list[str]()
     async for line in _lines(chunks):
         field, _, value = line.partition(":")
@@ -105,17 +109,25 @@ async def _events(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[str, Any]
             case "event":
                 kind = value
             case "data" | "error":  # llama.cpp had a field of its own for errors
-                parts.append(value)
-                data, is_whole = _json("\n".join(parts))
+                kind = "error" if field == "error" else kind
+                data, is_whole = (None, False) if parts else _json(value)
                 if is_whole:
-                    yield "error" if field == "error" else kind, data
-                    parts = []
+                    yield kind, data
+                else:
+                    parts.append(value)
             case "" if not line:
                 if parts:
-                    raise NoReply(f"the stream holds what is no JSON: {parts[0][:80]!r}")
-                kind = ""
+                    yield kind, _joined(parts, "holds what is no JSON")
+                kind, parts = "", []
     if parts:
-        raise NoReply(f"the stream breaks off within an event: {parts[0][:80]!r}")
+        yield kind, _joined(parts, "breaks off within an event")
+
+
+def _joined(parts: list[str], otherwise: str) -> Any:
+    data, is_whole = _json("\n".join(parts))
+    if not is_whole:
+        raise NoReply(f"the stream {otherwise}: {parts[0][:80]!r}")
+    return data
 
 
 def _json(text: str) -> tuple[Any, bool]:
@@ -129,9 +141,9 @@ def _json(text: str) -> tuple[Any, bool]:
         return None, False
 
 
-@dataclass
+@dataclass(eq=False)
 class _Call:
-    """A call as far as it has come."""
+    """A call as far as it has come; told from others by itself, as two may say the same."""
 
     index: int | None
     id: str = ""

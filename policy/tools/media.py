@@ -5,7 +5,6 @@ What a model says of a picture is a model's words, and is shown and cited as suc
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from policy import signatures
 from policy.errors import ModelError, ToolError
 from policy.index.markdown import split
 from policy.model import Model
@@ -24,20 +24,6 @@ __all__ = ["Fetcher", "MediaTools", "Speech"]
 
 _MOST_IMAGE_BYTES = 8 * 2**20
 _REPLY_TOKENS = 4096
-_IMAGES = (
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
-    (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
-    (re.compile(rb"GIF8[79]a"), "image/gif"),
-    (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
-)
-_SOUNDS = (
-    (re.compile(rb"ID3|\xff[\xe2-\xff]"), "mp3"),
-    (re.compile(rb"RIFF....WAVE", re.DOTALL), "wav"),
-    (re.compile(rb"OggS"), "ogg"),
-    (re.compile(rb"fLaC"), "flac"),
-    (re.compile(rb"....ftyp", re.DOTALL), "m4a"),
-    (re.compile(rb"\x1a\x45\xdf\xa3"), "webm"),
-)
 
 
 class Fetched(Protocol):
@@ -83,8 +69,8 @@ class MediaTools:
         if self._vision is None:
             raise ToolError("No model for pictures is configured. Look for a text that describes it.")
         data, where = await self._read(target)
-        kind = _kind(data, _IMAGES)
-        if kind is None:
+        kind = signatures.picture(data)
+        if not kind:
             raise ToolError(f"{target} is no PNG, JPEG, GIF or WebP picture.")
         if len(data) > _MOST_IMAGE_BYTES:
             raise ToolError(f"{target} has {len(data):,} bytes; a picture may have {_MOST_IMAGE_BYTES:,}.")
@@ -94,7 +80,7 @@ class MediaTools:
         )
         parts = [
             {"type": "text", "text": asked},
-            {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{base64.b64encode(data).decode()}"}},
+            {"type": "image_url", "image_url": {"url": signatures.data_url(data, kind)}},
         ]
         try:
             reply = await self._vision.complete([{"role": "user", "content": parts}], (), max_tokens=_REPLY_TOKENS)
@@ -116,8 +102,8 @@ class MediaTools:
         if self._speech is None:
             raise ToolError("No model for sound is configured. Look for a text that says the same.")
         data, where = await self._read(target)
-        kind = _kind(data, _SOUNDS)
-        if kind is None:
+        kind = signatures.sound(data)
+        if not kind:
             raise ToolError(f"{target} is no MP3, WAV, OGG, FLAC, M4A or WebM recording.")
         try:
             said = await self._speech.transcribe(data, f"recording.{kind}")
@@ -137,10 +123,6 @@ class MediaTools:
             raise ToolError(f"The web is not available here, {target} cannot be opened.")
         page = await self._fetcher.fetch(target)
         return page.data, page.address
-
-
-def _kind(data: bytes, kinds: Sequence[tuple[re.Pattern[bytes], str]]) -> str | None:
-    return next((kind for pattern, kind in kinds if pattern.match(data)), None)
 
 
 def _result(what: str, head: str, where: str, identity: str, texts: Sequence[str]) -> Result:

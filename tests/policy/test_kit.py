@@ -48,7 +48,7 @@ async def test_what_an_episode_was_shown_is_opened_by_its_key_whoever_answered_t
             return [Passage("a.org-p#1", "Page", address, "", "All of it.")]
 
     episode = Episode()
-    async with open_kit(Settings(), tmp_path / "a", replace(shared, reader=Pages())) as kit:
+    async with open_kit(Settings(), tmp_path / "a", replace(shared, web=Pages())) as kit:
         kit.take_up(episode)
         call = ToolCall("c", "open", '{"targets": ["a.org-p"]}')
         assert (await kit.tools.call(call)).is_error

@@ -149,12 +149,12 @@ def test_mathematics_is_shown_as_such_and_money_is_not(sources):
 
 
 def test_pictures_of_the_workspace_are_in_the_page_and_others_are_named(sources):
-    files = {"plot 1.png": b"\x89PNG....", "page.png": b"<script>"}
-    report = '![A "plot"](plot%201.png) ![no](page.png) ![no](https://a.org/x.png) ![no](../x.png)'
+    files = {"plot 1.png": b"\x89PNG\r\n\x1a\n", "page.png": b"<script>", "a.webp": b"RIFF....WAVE"}
+    report = '![A "plot"](plot%201.png) ![no](page.png) ![no](https://a.org/x.png) ![no](../x.png) ![no](a.webp)'
     page = to_html(resolve(report, sources), "T", image=files.get)
-    shown = '<img alt="A &quot;plot&quot;" src="data:image/png;base64,iVBORy4uLi4=">'
+    shown = '<img alt="A &quot;plot&quot;" src="data:image/png;base64,iVBORw0KGgo=">'
     assert re.findall(r"<img[^>]*>", page) == [shown]
-    assert page.count("is not in the workspace") == 3
+    assert page.count("is not in the workspace") == 4
 
 
 def test_a_report_that_is_too_long_to_lay_out_is_shown_as_it_is(sources):

@@ -27,6 +27,7 @@ def test_tables_and_json_are_read_by_what_their_values_are_called():
     assert _texts(b"a\tb\n1\t2\n", "a.tsv") == [("", "- a: 1; b: 2")]
     value = json.dumps({"tide": {"Voe": [2.9, None]}, "note": "high"}).encode()
     assert _texts(value, "a.json") == [("", "- tide.Voe[0]: 2.9\n- note: high")]
+    assert _texts(b'"# of boats: 3"', "a.json") == [("", "# of boats: 3")]
     assert len(_texts(b'{"a": 1}\n{"a": 2}\n', "a.jsonl")) == 2
 
 

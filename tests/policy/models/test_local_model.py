@@ -9,7 +9,7 @@ import pytest
 
 from policy.config import ModelConfig
 from policy.errors import ContextFull, ModelError
-from policy.models.local import LocalModel
+from policy.models.local import LocalModel, _Streamer
 from policy.trajectory import rendered
 
 torch = pytest.importorskip("torch")
@@ -85,6 +85,20 @@ async def test_a_history_is_rendered_as_training_renders_it(parts):
     raw = parts[1].apply_chat_template(history, tools=TOOLS, add_generation_prompt=True)["input_ids"]
     reply = await model.complete(history, TOOLS, max_tokens=1)
     assert reply.prompt_tokens == len(trained) != len(raw)
+
+
+def test_words_that_are_seen_one_by_one_keep_their_spaces():
+    """Where the space belongs to the word, as in Llama 2 and Mistral."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    raw = Tokenizer(models.WordLevel({"▁The": 0, "▁mill": 1, "▁stands": 2}, unk_token="▁The"))
+    raw.pre_tokenizer, raw.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    seen = []
+    streamer = _Streamer(transformers.PreTrainedTokenizerFast(tokenizer_object=raw), seen.append)
+    for tokens in ([[0, 1]], [0], [1], [2], [1]):
+        streamer.put(torch.tensor(tokens))
+    streamer.end()
+    assert [piece.text for piece in seen] == ["The", " mill", " stands", " mill"]
 
 
 async def test_what_is_generated_is_seen_as_it_comes(parts):

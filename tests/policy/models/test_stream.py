@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import time
@@ -10,7 +11,9 @@ import pytest
 
 from policy.config import ModelConfig
 from policy.errors import ContextFull, ModelAway, ModelError
-from policy.models import open_model, openai
+from policy.models import open_model, openai, stream
+from policy.models.reply import NoReply
+from tests.linear import growth
 
 TOOLS = [{"type": "function", "function": {"name": "search", "description": "", "parameters": {"type": "object"}}}]
 SSE = {"content-type": "text/event-stream; charset=utf-8"}
@@ -283,14 +286,25 @@ async def test_an_endpoint_that_refuses_the_fields_of_streams_is_asked_without(l
 
 async def test_without_an_observer_or_by_the_setting_nothing_is_streamed(loopback):
     body = json.dumps({"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}).encode()
-    for observer, stream in ((None, True), (Seen(), False)):
+    for observer, is_asked in ((None, True), (Seen(), False)):
         server = loopback(lambda _: (200, {"content-type": "application/json"}, body))
-        model = open_model(ModelConfig(name="m", base_url=server.url, patience=0, stream=stream), observer=observer)
+        model = open_model(ModelConfig(name="m", base_url=server.url, patience=0, stream=is_asked), observer=observer)
         try:
             assert (await model.complete([], TOOLS, max_tokens=9)).content == "Hello"
         finally:
             await model.aclose()
         assert "stream" not in json.loads(server.requests[0].body)
+
+
+def test_an_event_of_many_lines_is_read_in_time_that_grows_with_them():
+    async def body(text):
+        yield b"data: [1,\n" + text.encode()
+
+    def read(text):
+        with pytest.raises(NoReply, match="breaks off within an event"):
+            asyncio.run(stream.read(body(text), None, stall=60, id_prefix="c"))
+
+    assert growth.fault(read, lambda size: "data: 1,\n" * (size // 9), sizes=(1_024, 8_192, 65_536)) is None
 
 
 async def test_streams_of_noise_are_read_or_refused(loopback):
