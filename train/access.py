@@ -48,6 +48,16 @@ class JudgeAccess(BaseModel):
         return cls.checked(address=args.addr, **given(args, _FLAGS), **more)
 
     @classmethod
+    def asked(cls, args: argparse.Namespace) -> Self | None:
+        """The access that flags give, where `--addr` need not be among them; None without it. Raises ConfigError, also
+        where other flags say how to reach a server that none names."""
+        if args.addr:
+            return cls.of(args)
+        if alone := given(args, _FLAGS):
+            raise ConfigError(f"{', '.join(map(flag_name, alone))}: how to reach a server; give its --addr, too")
+        return None
+
+    @classmethod
     def checked(cls, **values: Any) -> Self:
         """Of plain values. Raises ConfigError that names each wrong one."""
         try:

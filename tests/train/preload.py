@@ -7,5 +7,5 @@ from trl import GRPOTrainer, SFTTrainer  # noqa: F401
 
 import train.lm.midtrain
 import train.lm.sft
-import train.rl.grpo
+import train.rl.grpo.train
 import train.rl.ppo.train  # noqa: F401

@@ -7,6 +7,6 @@ and so the mapping EXPECTED.
     sampler      many episodes on one model, their turns generated together
     episodes     tasks x group through the real agent, as token sequences
     reward       one stream of cases to the judger, open while the episodes run
-    ppo/, grpo   what is done with them
+    ppo/, grpo/  what is done with them
     evaluate     the mean judged reward of a model on held-out tasks
 """

@@ -84,7 +84,6 @@ def _train(options: argparse.Namespace) -> int:
     from judger.errors import JudgerError
     from judger.types import Mapping
     from train.rl.config import load_rl_settings
-    from train.rl.reward import JudgeLost
     from train.rl.setup import check_same_run
     from train.rl.stop import Stop
 
@@ -102,10 +101,10 @@ def _train(options: argparse.Namespace) -> int:
 
             model = train_ppo(inputs, settings, options.out, rewards, cpu=options.cpu)
         else:
-            from train.rl.grpo import train_grpo
+            from train.rl.grpo.train import train_grpo
 
             model = train_grpo(inputs, settings, options.out, rewards, cpu=options.cpu)
-    except (JudgeLost, JudgerError, Stop) as error:
+    except (JudgerError, Stop) as error:
         print(f"judger-train rl: stopped, the state is saved in {options.out}: {error}", file=sys.stderr)
         return STOPPED
     print(f"model: {model}   figures: {options.out / 'metrics.jsonl'}   logs: tensorboard --logdir {options.out}/runs")

@@ -16,9 +16,10 @@ from judger.errors import JudgerError
 from policy.rollouts import Task
 from train.rl.episodes import Episodes, Order, seed_of
 from train.rl.reward import Judged, JudgeLost, Rewards, by_role
+from train.rl.stop import Stop
 from train.rl.watch import Guard, watch
 
-__all__ = ["Batch", "collect", "collect_shared", "figures", "means", "orders_of", "tasks_of"]
+__all__ = ["Batch", "collect", "collect_shared", "figures", "means", "orders_of", "tasks_of", "times_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,11 @@ async def collect_shared(
     Raises JudgeLost in every process where one of them lost its judge: none is left waiting for another. Raises
     OutOfBounds in every process where `guard` finds the reports of all of them out of bounds.
     """
-    lost: JudgeLost | JudgerError | None = None
+    lost: Stop | JudgerError | None = None
     found: Batch | _Lost
     try:
         found = await collect(episodes, rewards, orders)
-    except (JudgeLost, JudgerError) as error:
+    except (Stop, JudgerError) as error:
         lost, found = error, _Lost(str(error))
     if accelerator.num_processes == 1:
         batches = [found]
@@ -125,6 +126,15 @@ def figures(judged: Sequence[Judged]) -> dict[str, float]:
         f"watch/{name}": value for name, value in means(watch(one) for one in judged if one.rollout.report).items()
     }
     return found
+
+
+def times_of(batches: Sequence[Batch], seconds: float) -> dict[str, float]:
+    """Where the `seconds` of a step went: each part is that of the process it took longest."""
+    return {
+        "seconds": seconds,
+        "seconds/episodes": max(batch.seconds for batch in batches),
+        "judge_share": max(batch.alone for batch in batches) / seconds,
+    }
 
 
 def means(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import DistributedType, InitProcessGroupKwargs, gather_object
 from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ from train.rl.writer import Local, Served, Writer
 __all__ = [
     "PATIENCE",
     "Actor",
-    "config_of",
+    "check_launch",
     "deal_weights",
     "hold_still",
     "is_sharded",
@@ -37,7 +37,6 @@ __all__ = [
     "refresh",
     "sampler_of",
     "whole_state",
-    "whole_weights",
 ]
 
 PATIENCE = timedelta(hours=2)
@@ -51,14 +50,18 @@ def make_accelerator(settings: RLSettings, *, cpu: bool, wait: float = 0.0) -> A
         mixed_precision="bf16" if is_mixed(settings.precision, cpu=cpu) else "no",
         kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE + timedelta(seconds=wait))],
     )
-    kind = accelerator.distributed_type
-    if kind == DistributedType.DEEPSPEED:
-        raise ConfigError("judger-train rl: DeepSpeed is not supported; launch it with FSDP2 or DDP")
-    if kind == DistributedType.FSDP and not accelerator.is_fsdp2:
-        raise ConfigError("judger-train rl: FSDP of version 1 is not supported; set fsdp_version: 2")
+    check_launch(accelerator)
     if settings.ppo.critic_average and is_sharded(accelerator):
         raise ConfigError("ppo.critic_average: needs whole weights in every process, which FSDP does not keep")
     return accelerator
+
+
+def check_launch(state: PartialState | Accelerator) -> None:
+    """Raises ConfigError where a run was launched with what does not work here."""
+    if state.distributed_type == DistributedType.DEEPSPEED:
+        raise ConfigError("judger-train rl: DeepSpeed is not supported; launch it with FSDP2 or DDP")
+    if state.distributed_type == DistributedType.FSDP and not state.is_fsdp2:
+        raise ConfigError("judger-train rl: FSDP of version 1 is not supported; set fsdp_version: 2")
 
 
 def is_sharded(accelerator: Accelerator) -> bool:
@@ -144,7 +147,9 @@ def sampler_of(
     cpu: bool,
 ) -> tuple[Sampler, Writer]:
     """Who samples a run's episodes, and the writer behind it, whose `refresh` goes before each batch."""
-    config = config_of(out / "reference")
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(out / "reference")
     common: dict[str, Any] = {"temperature": settings.temperature, "turn_tokens": settings.turn_tokens}
     if settings.vllm is None:
         actor = Actor(learned, accelerator, settings, config, cpu=cpu)
@@ -168,10 +173,3 @@ def sampler_of(
     )
     several = {"batch": 1, "threads": settings.vllm.at_once}
     return Sampler(model, inputs.tokenizer, writer=served, **several, **common), served
-
-
-def config_of(folder: str | Path) -> Any:
-    """The config of a model folder, which a model of the same shape is made by."""
-    from transformers import AutoConfig
-
-    return AutoConfig.from_pretrained(folder)

@@ -19,13 +19,14 @@ from judger.errors import DeadlineExceeded, JudgeMismatch, JudgerError, Unavaila
 from judger.types import Case, Judgement, Options, Role, Score
 from train.outcomes import at_worst, floor, is_refused
 from train.rl.episodes import Rollout
+from train.rl.stop import Stop
 
 __all__ = ["JudgeLost", "Judged", "Judging", "Rewards", "by_role"]
 
 _OPTIONS = Options()  # no unscored criteria allowed, training lane
 
 
-class JudgeLost(Exception):
+class JudgeLost(Stop):
     """No judge answered for as long as we were told to wait."""
 
 

@@ -17,13 +17,14 @@ from policy.config import Settings, load_settings
 from policy.errors import ConfigError
 from policy.kit import Shared, open_shared
 from policy.rollouts import Task, read_tasks
+from train.agent import check_agent
 from train.rl.config import RLSettings
 from train.templates import check_template, take_up
 
 _FREE = frozenset({"steps", "watch"})
 """Settings that may change from one start of a run to the next."""
 
-__all__ = ["Inputs", "check_same_run", "load_inputs", "load_model", "read_rl_tasks", "write_reference"]
+__all__ = ["Inputs", "check_same_run", "load_inputs", "load_model", "write_reference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +57,15 @@ def load_inputs(
 
     `environ` holds the search service's key under the name that the settings give.
     """
-    checked = read_rl_tasks(tasks)
+    checked = _read_rl_tasks(tasks)
     agent = load_settings(settings)
     key = (environ or {}).get(agent.search.api_key_env)
-    if agent.search.provider != "local":
-        from policy.web.providers import check_search
-
-        check_search(agent.search, key)
-    if agent.search.index is not None and not agent.search.index.is_file():
-        raise ConfigError(f"{settings}: search.index: there is no file {agent.search.index}")
+    check_agent(agent, settings, key, bundled=True)
     return Inputs(model, load_tokenizer(model, chat_template, eos_token), checked, agent, key)
 
 
-def read_rl_tasks(path: Path) -> list[Task]:
+def _read_rl_tasks(path: Path) -> list[Task]:
     """The tasks of a file, all with a rubric the judger takes. Raises ConfigError with every fault."""
-    from judger.errors import InvalidRequest
     from judger.validate import check
 
     tasks = read_tasks(path)

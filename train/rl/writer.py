@@ -6,7 +6,7 @@ token ids in and out. It takes new weights over NCCL, by TRL's client, or from a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,8 +59,8 @@ class Local:
 
 
 class Served:
-    """A vLLM server. `weights(send)` gives `send` each (name, weight) in turn, in every process; `save(folder)` writes
-    the model. `is_main`: whether this process is the one that brings the server up to date."""
+    """A vLLM server. `weights()` gives each (name, weight) in turn, in every process; `save(folder)` writes the model.
+    `is_main`: whether this process is the one that brings the server up to date."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Served:
         folder: Path,
         is_main: bool,
         device: Any,
-        weights: Callable[[], Any],
+        weights: Callable[[], Iterable[tuple[str, Any]]],
         save: Callable[[Path], None],
     ) -> None:
         import httpx

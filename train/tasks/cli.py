@@ -92,10 +92,8 @@ def _faults(args: argparse.Namespace) -> list[str]:
     if args.patience <= 0:
         faults.append("--patience: must be above 0 seconds")
     try:
-        if args.addr:
-            JudgeAccess.of(args).connect()  # nothing is sent yet
-        elif args.token_file or args.judge_id or args.ca:
-            faults.append("--token-file, --judge-id, --ca: say how to reach a server; give its --addr, too")
+        if (access := JudgeAccess.asked(args)) is not None:
+            access.connect()  # nothing is sent yet
     except ConfigError as error:
         faults += str(error).splitlines()
     if args.writer == "openai" and not args.model:
@@ -117,7 +115,7 @@ async def _make(plan: Plan, args: argparse.Namespace) -> None:
 
     async with (
         _writer(args) as writer,
-        open_judge(JudgeAccess.of(args) if args.addr else None, patience=args.patience, say=say) as judge,
+        open_judge(JudgeAccess.asked(args), patience=args.patience, say=say) as judge,
     ):
         funnels = await build(plan, writer, judge, say=say)
     show(funnels)

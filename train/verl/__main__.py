@@ -18,8 +18,8 @@ import yaml
 
 from policy.config import load_settings
 from policy.errors import ConfigError
+from train.agent import check_agent
 from train.configs import VERL
-from train.verl.settings import check_agent
 
 __all__ = ["arguments", "check"]
 

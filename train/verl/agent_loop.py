@@ -24,9 +24,9 @@ from policy.events import Observed, Replied
 from policy.kit import Shared, open_shared
 from policy.runs import Run, run_episode
 from policy.workspace.removal import temporary_folder
+from train.agent import check_agent
 from train.configs import VERL
 from train.toolcache import ToolCache
-from train.verl.settings import check_agent
 from train.verl.tokens import Row, ServerModel
 
 __all__ = ["EpisodeFailed", "ResearchAgentLoop", "close"]

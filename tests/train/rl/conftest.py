@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from policy.kit import Shared, bundled_corpus, open_kit, open_shared
 from policy.model import Schema
 from policy.models import hermes
 from policy.rollouts import Task
+from tests.judger.cli.conftest import serving
 from train.rl.template import ChatTemplate
 
 # Tiny models are faster on one thread, and don't fight for the cores with whatever else runs.
@@ -40,6 +41,25 @@ TEMPLATE = (
 CALL = '<tool_call>{"name": "search", "arguments": {"queries": ["mill"], "results": 1}}</tool_call>'
 REPORT = "The mill works by the tide \\cite{tidal-mill#1}."
 QUERY = "How does the mill work?"
+
+
+CONFIG = """
+tasks_per_step = 3
+group = 2
+lr = 1e-3
+kl = 0.01
+turn_tokens = 40
+temperature = 1.5
+save_every = 2
+seed = 3
+[ppo]
+critic_lr = 1e-3
+minibatches = 2
+critic_sees_rubric = true
+critic_average = 0.9
+[grpo]
+micro_episodes = 3
+"""
 
 
 @dataclass(frozen=True)
@@ -161,3 +181,19 @@ def write_tasks(path: Path, tasks: list[Task]) -> Path:
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[str]:
+    """The address of a server with the scripted engine, in a process of its own: runs own their event loops."""
+    with serving("--grace", "0") as (address, _):
+        yield address
+
+
+@pytest.fixture
+def files(tmp_path: Path, settings) -> Path:
+    """tasks.jsonl, settings.toml and rl.toml in a folder."""
+    write_tasks(tmp_path / "tasks.jsonl", make_tasks())
+    (tmp_path / "settings.json").write_text(settings.model_dump_json(), encoding="utf-8")
+    (tmp_path / "rl.toml").write_text(CONFIG, encoding="utf-8")
+    return tmp_path

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,8 @@ from train.rl.reward import JudgeLost, Rewards
 from train.rl.setup import load_inputs
 from train.rl.tokens import Sequence
 
-from .conftest import Tiny, make_tokenizer
-from .test_runs import arguments, curve, equal, files, judge  # noqa: F401
+from .conftest import CONFIG, Tiny, make_tokenizer
+from .test_runs import arguments, curve, equal
 
 SETTINGS = {
     "lr": 1e-3, "kl": 0.1, "gap_limit": 100.0, "micro_tokens": 24,
@@ -97,21 +99,21 @@ def test_two_processes_learn_what_one_does(sharded: bool, model_folder: Path):
         torch.testing.assert_close(value, weights[name], atol=1e-5, rtol=0)
 
 
+def run_by_two_and_by_one(argv: Callable[..., list[str]], files: Path, *, sharded: bool, config: str) -> None:
+    """The runs `two` and `one` of the settings `config`; `argv(out)` starts one."""
+    # Cool enough that some episodes earn something: where none does, rounding is all there is to learn from.
+    (files / "rl.toml").write_text(config.replace("temperature = 1.5", "temperature = 1.1"))
+    assert together(main, argv("two"), sharded=sharded) == [0, 0]
+    assert main(argv("one")) == 0
+
+
 @pytest.mark.training
 @pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp2"])
-def test_a_run_of_two_processes_has_the_curve_of_one(
-    sharded: bool,
-    files: Path,  # noqa: F811
-    tiny: Tiny,
-    judge: str,  # noqa: F811
-):
+def test_a_run_of_two_processes_has_the_curve_of_one(sharded: bool, files: Path, tiny: Tiny, judge: str):
     """Real episodes, judged: dealt to two processes they are the same ones. In shards a whole copy samples them."""
-    # Cool enough that some episodes earn something: where none does, rounding is all there is to learn from.
-    text = (files / "rl.toml").read_text().replace("temperature = 1.5", "temperature = 1.1")
-    (files / "rl.toml").write_text(text.replace("critic_average = 0.9", "") if sharded else text)
-    argv = [*arguments(files, tiny, judge, "two", steps="2"), "--algo", "ppo"]
-    assert together(main, argv, sharded=sharded) == [0, 0]
-    assert main([*arguments(files, tiny, judge, "one", steps="2"), "--algo", "ppo"]) == 0
+    config = CONFIG.replace("critic_average = 0.9", "") if sharded else CONFIG
+    argv = partial(arguments, files, tiny, judge, steps="2", algo="ppo")
+    run_by_two_and_by_one(argv, files, sharded=sharded, config=config)
     assert equal(curve(files / "two"), curve(files / "one"))
     AutoModelForCausalLM.from_pretrained(files / "two/model")
 
@@ -119,16 +121,11 @@ def test_a_run_of_two_processes_has_the_curve_of_one(
 @pytest.mark.training
 @pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp2"])
 def test_grpo_in_two_processes_has_the_rewards_of_one_and_writes_a_whole_model(
-    sharded: bool,
-    files: Path,  # noqa: F811
-    tiny: Tiny,
-    judge: str,  # noqa: F811
+    sharded: bool, files: Path, tiny: Tiny, judge: str
 ):
-    text = (files / "rl.toml").read_text().replace("temperature = 1.5", "temperature = 1.1")
-    (files / "rl.toml").write_text(text.replace("tasks_per_step = 3", "tasks_per_step = 2"))
-    argv = [*arguments(files, tiny, judge, "two", steps="2"), "--algo", "grpo"]
-    assert together(main, argv, sharded=sharded) == [0, 0]
-    assert main([*arguments(files, tiny, judge, "one", steps="2"), "--algo", "grpo"]) == 0
+    config = CONFIG.replace("tasks_per_step = 3", "tasks_per_step = 2")
+    argv = partial(arguments, files, tiny, judge, steps="2", algo="grpo")
+    run_by_two_and_by_one(argv, files, sharded=sharded, config=config)
     for two, one in zip(curve(files / "two"), curve(files / "one"), strict=True):
         for name in ("episodes", "reward", "kl_token", "sampled_tokens"):
             assert two[name] == pytest.approx(one[name], abs=1e-4), name
@@ -138,9 +135,9 @@ def test_grpo_in_two_processes_has_the_rewards_of_one_and_writes_a_whole_model(
         torch.testing.assert_close(found[name], value, atol=1e-4, rtol=0)
 
 
-def lose_a_judge(folder: str, model: str, judge: str) -> str:  # noqa: F811
+def lose_a_judge(folder: str, model: str, judge: str) -> str:
     """The second process asks where nobody is."""
-    files, here = Path(folder), judge if os.environ["RANK"] == "0" else "127.0.0.1:1"  # noqa: F811
+    files, here = Path(folder), judge if os.environ["RANK"] == "0" else "127.0.0.1:1"
     inputs = load_inputs(model, files / "tasks.jsonl", files / "settings.json")
     settings = load_rl_settings(files / "rl.toml")
     try:
@@ -151,7 +148,7 @@ def lose_a_judge(folder: str, model: str, judge: str) -> str:  # noqa: F811
 
 
 @pytest.mark.training
-def test_a_judge_lost_by_one_process_ends_both(files: Path, tiny: Tiny, judge: str):  # noqa: F811
+def test_a_judge_lost_by_one_process_ends_both(files: Path, tiny: Tiny, judge: str):
     first, second = together(lose_a_judge, str(files), str(tiny.folder), judge)
     assert "127.0.0.1:1" in second
     assert first == f"process 1: {second}"

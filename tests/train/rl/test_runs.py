@@ -10,12 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from judger.client import connect
+from tests.judger.cli.conftest import serving
 from train.cli import main
 from train.rl.collect import collect, figures, orders_of
 from train.rl.episodes import Episodes, Order, Rollout
@@ -23,52 +23,9 @@ from train.rl.record import read_metrics
 from train.rl.reward import JudgeLost, Rewards
 from train.rl.sampler import Sampler
 
-from .conftest import make_tasks, write_tasks
+from .conftest import CONFIG, make_tasks
 
-CONFIG = """
-tasks_per_step = 3
-group = 2
-lr = 1e-3
-kl = 0.01
-turn_tokens = 40
-temperature = 1.5
-save_every = 2
-seed = 3
-[ppo]
-critic_lr = 1e-3
-minibatches = 2
-critic_sees_rubric = true
-critic_average = 0.9
-[grpo]
-micro_episodes = 3
-"""
 TIMES = ("seconds", "seconds/episodes", "judge_share")
-
-
-@pytest.fixture(scope="module")
-def judge() -> Iterator[str]:
-    """The address of a server with the scripted engine, in a process of its own: runs own their event loops."""
-    command = [sys.executable, "-m", "judger", "serve", "--engine", "scripted", "--port", "0", "--grace", "0"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if " on 127.0.0.1:" in line:
-            yield "127.0.0.1:" + line.split(" on 127.0.0.1:")[1].split()[0]
-            break
-    else:
-        pytest.fail("the judge did not start")
-    process.terminate()
-    process.stderr.close()
-    process.wait()
-
-
-@pytest.fixture
-def files(tmp_path: Path, settings) -> Path:
-    """tasks.jsonl, settings.toml and rl.toml in a folder."""
-    write_tasks(tmp_path / "tasks.jsonl", make_tasks())
-    (tmp_path / "settings.json").write_text(settings.model_dump_json(), encoding="utf-8")
-    (tmp_path / "rl.toml").write_text(CONFIG, encoding="utf-8")
-    return tmp_path
 
 
 def arguments(files: Path, tiny, judge: str, out: str = "run", **changed: str) -> list[str]:
@@ -149,10 +106,7 @@ def test_ppo_learns_what_the_judge_rewards(files, tiny, judge):
 def test_a_judge_that_goes_away_stops_the_run_with_its_state_saved(files, tiny, judge, capsys):
     """Then, with a judge there again, the same command goes on along the curve."""
     assert main([*arguments(files, tiny, judge, "whole", steps="3"), "--algo", "ppo"]) == 0
-    command = [sys.executable, "-m", "judger", "serve", "--engine", "scripted", "--port", "0", "--grace", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        line = next(line for line in server.stderr if " on 127.0.0.1:" in line)
-        address = "127.0.0.1:" + line.split(" on 127.0.0.1:")[1].split()[0]
+    with serving("--grace", "0") as (address, server):
         run = [sys.executable, "-m", "train.cli", *arguments(files, tiny, address, "lost", steps="3"), "--algo", "ppo"]
         with subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
             while not read_metrics(files / "lost/metrics.jsonl"):

@@ -21,7 +21,7 @@ from train.rl.config import VLLMSettings
 from train.rl.decode import Row, generate
 from train.rl.writer import SamplerLost, Served
 
-from .test_runs import arguments, curve, files, judge  # noqa: F401
+from .test_runs import arguments, curve
 
 
 class StandIn(ThreadingHTTPServer):
@@ -121,9 +121,9 @@ def test_a_server_that_is_not_there_is_said_to_be_lost(tmp_path: Path):
 
 def test_a_run_samples_from_a_server_that_is_given_the_weights_at_every_step(
     stand_in,
-    files: Path,  # noqa: F811
+    files: Path,
     tiny,
-    judge: str,  # noqa: F811
+    judge: str,
 ):
     """With the weights of the step before, sampler and learner would be apart: the run would end."""
     url = f"http://127.0.0.1:{stand_in.server_address[1]}"

@@ -73,6 +73,8 @@ def _digest(path):
         (["--writer", "openai"], "--model: the chat model's name is missing"),
         (["--model", "m"], "--model, --base-url: only with --writer openai"),
         (["--addr", "nowhere"], "--addr: "),
+        *(([flag, "f"], f"{flag}: how to reach") for flag in ("--token-file", "--ca", "--cert", "--key", "--judge-id")),
+        (["--allow-insecure-token"], "--allow-insecure-token: how to reach"),
         (["--agreement", "2"], "--agreement: must lie in [0, 1]"),
         (["--patience", "-1"], "--patience: must be above 0"),
     ],

@@ -33,14 +33,14 @@ from train.rl.checkpoint import (
     restore_random_state,
     write_folder,
 )
-from train.rl.collect import collect_shared, figures, orders_of, tasks_of
+from train.rl.collect import collect_shared, figures, orders_of, tasks_of, times_of
 from train.rl.config import RLSettings
 from train.rl.episodes import Episodes, seed_of
 from train.rl.parallel import make_accelerator, refresh, sampler_of, whole_state
 from train.rl.ppo.critic import Critic, rubric_text
 from train.rl.ppo.learner import Learner
 from train.rl.record import Recorder
-from train.rl.reward import Judged, JudgeLost, Rewards
+from train.rl.reward import Judged, Rewards
 from train.rl.sampler import Sampler
 from train.rl.setup import Inputs, load_model, write_reference
 from train.rl.stop import Stop
@@ -111,8 +111,8 @@ def _contiguous(state: dict[str, Any]) -> dict[str, Any]:
 def train_ppo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards, *, cpu: bool = False) -> Path:
     """Train, or go on with, the run in `out`; the folder of the trained model.
 
-    Raises ConfigError before anything is loaded, and with the state saved JudgeLost, another JudgerError of the judge's
-    connection, or Stop.
+    Raises ConfigError before anything is loaded, and with the state saved Stop, as JudgeLost is one, or another
+    JudgerError of the judge's connection.
     """
     accelerator = make_accelerator(settings, cpu=cpu, wait=rewards.wait)
     torch.manual_seed(seed_of(settings.seed, "init"))
@@ -161,7 +161,7 @@ async def _steps(run: _Run, out: Path, rewards: Rewards, done: int) -> None:
                     done = step + 1
                     if done % settings.save_every == 0 or done == settings.steps:
                         run.save(done)
-        except (JudgeLost, JudgerError, Stop):
+        except (JudgerError, Stop):
             if done and done % settings.save_every:
                 run.save(done)
             raise
@@ -188,14 +188,7 @@ async def _step(run: _Run, episodes: Episodes, rewards: Rewards, step: int) -> d
         learned = await asyncio.to_thread(run.learner.update, experiences, step)
     else:
         rewards.say(f"step {step + 1}: no episode of this batch was scored, so nothing was learned from it")
-    seconds = time.perf_counter() - started
-    alone = max(batch.alone for batch in batches)
-    times = {
-        "seconds": seconds,
-        "seconds/episodes": max(batch.seconds for batch in batches),
-        "judge_share": alone / seconds,
-    }
-    return figures(judged) | learned | times
+    return figures(judged) | learned | times_of(batches, time.perf_counter() - started)
 
 
 def experiences_of(judged: Sequence[Judged], tokenizer: Any) -> list[Experience]:

@@ -1,4 +1,4 @@
-"""What of the agent's settings must be there for training; checked before the cluster starts, and in each worker."""
+"""What of the agent's settings must be there for training: looked at before anything that costs is started."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from policy.errors import ConfigError
 __all__ = ["check_agent"]
 
 
-def check_agent(settings: Settings, path: Path, search_key: str | None) -> None:
-    """Raises ConfigError where there is nothing to search, or no key for it. `path` names the settings."""
+def check_agent(settings: Settings, path: Path | None, search_key: str | None, *, bundled: bool = False) -> None:
+    """Raises ConfigError where there is nothing to search, or no key for it.
+
+    `path` names the settings. `bundled`: without an index the few documents that come with the agent will do.
+    """
     search = settings.search
-    if search.provider == "local" and search.index is None:
+    if search.provider == "local" and search.index is None and not bundled:
         raise ConfigError(
             f"{path}: search.index: must be given (judger-agent index DIR): without it the agent would search the few "
             "bundled documents"
