@@ -41,9 +41,7 @@ class Subgraphs:
         self._ports, self._clues = ports, clues
 
     def briefs(self, count: int) -> Sequence[Brief]:
-        found = graphs.seeds(self._ports.graph)
-        self._ports.draw("seeds").shuffle(found)
-        return [Brief(id=f"subgraph-{seed}", kind=self.name, source=seed) for seed in found[:count]]
+        return self._ports.briefs(self.name, "subgraph", graphs.seeds(self._ports.graph), count, draw="seeds")
 
     async def make(self, brief: Brief) -> Mapping[str, Any]:
         ports, seed = self._ports, brief.source

@@ -37,9 +37,8 @@ class Tasks:
         self._ports, self._clues, self._client = ports, clues, ports.checker.client
 
     def briefs(self, count: int) -> Sequence[Brief]:
-        clear = [key for key in self._ports.corpus.documents() if self._clues.is_clear(key)]
-        self._ports.draw("tasks").shuffle(clear)
-        return [Brief(id=f"task-{key}", kind=self.name, source=key) for key in clear[:count]]
+        clear = filter(self._clues.is_clear, self._ports.corpus.documents())
+        return self._ports.briefs(self.name, "task", clear, count, draw="tasks")
 
     async def make(self, brief: Brief) -> Mapping[str, Any]:
         written = self._written(brief)
