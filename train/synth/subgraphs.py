@@ -60,18 +60,18 @@ class Subgraphs:
         )  # fmt: skip
         return await asked_of(written, "subgraph", ports, {"subgraph": len(around)})
 
-    def _choose(self, around: Any, seed: str) -> tuple[str, list[str]]:
+    def _choose(self, around: Sequence[str], seed: str) -> tuple[str, list[str]]:
         """An answer and the pages it refers to that no other page refers to all of: a proof over the whole graph."""
         graph, draw = self._ports.graph, self._ports.draw("clues", seed)
         reason = f"nothing around {seed} refers to two pages with a definition"
-        nodes = [node for node in around if node != seed]
+        nodes = list(around[1:])
         draw.shuffle(nodes)
         is_clear_anywhere = False
         for answer in [seed, *nodes[:6]]:
             pool = [
                 node
-                for node in around.successors(answer)
-                if self._clues.is_clear(node) and graphs.degree(graph, node) <= graphs.HUB
+                for node in graph.successors(answer)
+                if node in around and self._clues.is_clear(node) and graphs.degree(graph, node) <= graphs.HUB
             ]
             if len(pool) < CLUES[0] or graphs.degree(graph, answer) > graphs.HUB:
                 continue
