@@ -1,4 +1,4 @@
-"""What `judger-train synth` can be trusted with: the figures of docs/synthesis.md, printed as tables.
+"""What `judger-train synth` can be trusted with: the figures of docs/notes/synthesis.md, printed as tables.
 
     python -m tests.benchmarks.synth [--reports FILE.jsonl.gz ...] [--labels NAME=FILE.jsonl.gz ...]
 

@@ -11,14 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from policy.trajectory import Record
 from policy.whole import loads
 from train.tasks.draft import Card
 from train.tasks.funnel import Funnel
 
-__all__ = ["Attempt", "clean", "rules"]
+__all__ = ["Attempt", "clean", "loop", "rules"]
 
 CORRECT = 0.5
 """Least share of the asked facts that a report must tell truly."""
@@ -56,7 +55,7 @@ def rules() -> dict[str, Rule]:
         "wrong or incomplete": _wrong,
         "citation not seen": _unseen,
         "citation does not say so": _unsupported,
-        "loop": _loop,
+        "loop": lambda attempt: loop(attempt.record),
         "pinned to a year": _pinned,
     }
 
@@ -179,27 +178,21 @@ def _repetition(attempt: Attempt) -> str:
     return f"{' '.join(gram)!r} {count} times" if count > 2 else ""
 
 
-def _loop(attempt: Attempt) -> str:
-    """A call made again that brought nothing new: the same words came back. A page that has changed is no loop."""
-    answers = _answers(attempt.record)
+def loop(record: Record) -> str:
+    """A call made again that brought nothing new: the same words came back. A page that has changed is no loop.
+
+    The agent's own footer, which counts turns, is no part of what came back; and a call's id is its turn's alone.
+    """
+    steps = [step for step in record["steps"] if step["kind"] != "compaction"]
+    asked: dict[str, tuple[str, str]] = {}
     made: Counter[tuple[str, str, str]] = Counter()
-    for message in attempt.record["messages"]:
+    for message, step in zip(record["messages"][2:], steps, strict=True):
         for call in message["tool_calls"] or ():
-            name, arguments = call["function"]["name"], call["function"]["arguments"]
-            if call["id"] in answers:
-                made[name, _canonical(arguments), answers[call["id"]]] += 1
+            asked[call["id"]] = call["function"]["name"], _canonical(call["function"]["arguments"])
+        if message["role"] == "tool" and message["tool_call_id"] in asked:
+            made[*asked[message["tool_call_id"]], message["content"].removesuffix(step["footer"])] += 1
     (name, arguments, _), count = max(made.items(), key=lambda pair: pair[1], default=(("", "", ""), 0))
     return f"{name} {arguments} {count} times, with the same result" if count > 1 else ""
-
-
-def _answers(record: Mapping[str, Any]) -> dict[str, str]:
-    """What came back from each call by its id, without the agent's own footer, which counts turns."""
-    steps = [step for step in record["steps"] if step["kind"] != "compaction"]
-    return {
-        message["tool_call_id"]: message["content"].removesuffix(step["footer"])
-        for message, step in zip(record["messages"][2:], steps, strict=True)
-        if message["role"] == "tool"
-    }
 
 
 def _canonical(arguments: str) -> str:

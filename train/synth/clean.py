@@ -96,7 +96,7 @@ def _records(path: Path) -> list[Record]:
         raise ConfigError(f"{path}: no such file")
     records = list(read_records(path))
     for number, record in enumerate(records, 1):
-        missing = sorted({"id", "task", "status", "report", "messages", "sources", "usage"} - set(record))
+        missing = sorted({"id", "task", "status", "report", "messages", "steps", "sources", "usage"} - set(record))
         if missing:
             raise ConfigError(f"{path}:{number}: not a record of rollouts: it has no {', '.join(missing)}")
     return records

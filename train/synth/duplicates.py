@@ -14,11 +14,11 @@ _SHINGLE = 3
 _PERMUTATIONS = 128
 
 
-def near_duplicates(texts: Iterable[tuple[str, str]], *, near: float = NEAR) -> dict[str, str]:
+def near_duplicates(texts: Iterable[tuple[str, str]]) -> dict[str, str]:
     """{id: id of the earlier text that it nearly repeats} of (id, text), in linear time."""
     from datasketch import MinHash, MinHashLSH
 
-    index = MinHashLSH(threshold=near, num_perm=_PERMUTATIONS)
+    index = MinHashLSH(threshold=NEAR, num_perm=_PERMUTATIONS)
     hashes: dict[str, MinHash] = {}
     found: dict[str, str] = {}
     for identity, text in texts:
@@ -28,7 +28,7 @@ def near_duplicates(texts: Iterable[tuple[str, str]], *, near: float = NEAR) -> 
         hashed = MinHash(num_perm=_PERMUTATIONS)
         hashed.update_batch(shingles)
         # The index finds candidates; the estimate decides.
-        near_by = [other for other in index.query(hashed) if hashed.jaccard(hashes[other]) >= near]
+        near_by = [other for other in index.query(hashed) if hashed.jaccard(hashes[other]) >= NEAR]
         if near_by:
             found[identity] = min(near_by, key=lambda other: -hashed.jaccard(hashes[other]))
             continue

@@ -6,7 +6,6 @@ files that link to one another, so that they are a corpus like any other.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from train.synth import words
 from train.synth.brief import IS, Brief, Fact
 from train.synth.corpus import IndexCorpus
 from train.synth.forms import Triples
-from train.synth.work import Progress
+from train.synth.work import Progress, each
 from train.synth.writer import Prompt, Unwritten, Writer
 from train.tasks.funnel import Funnel
 
@@ -41,19 +40,16 @@ async def read_triples(
     funnel = Funnel("triples")
     funnel.expect(UNREADABLE, NOT_SAID)
     found: dict[int, list[Fact]] = {}
-    waiting = iter(enumerate(passages))
     if progress is not None:
         progress.start("passages", len(passages), 0)
 
-    async def worker() -> None:
-        for number, passage in waiting:
-            found[number] = await _facts(passage, writer, funnel)
-            if progress is not None:
-                progress.step(funnel.kept)
+    async def read(numbered: tuple[int, Source]) -> None:
+        number, passage = numbered
+        found[number] = await _facts(passage, writer, funnel)
+        if progress is not None:
+            progress.step(funnel.kept)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(concurrency):
-            group.create_task(worker())
+    await each(enumerate(passages), read, concurrency=concurrency)
     return [fact for number in sorted(found) for fact in found[number]], funnel
 
 

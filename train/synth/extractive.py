@@ -11,6 +11,7 @@ from train.synth.brief import IS
 from train.synth.reports import paragraphs
 from train.synth.verdicts import coverage, defining
 from train.synth.writer import Prompt, Reply, Unwritten
+from train.tasks.chat import Roles, Rubric
 
 __all__ = ["ExtractiveWriter"]
 
@@ -134,7 +135,7 @@ def _reformat(prompt: Prompt) -> forms.Report:
     return forms.Report(report=paragraphs(prompt.values["report"]))
 
 
-def _rubric(prompt: Prompt) -> forms.Rubric:
+def _rubric(prompt: Prompt) -> Rubric:
     brief = prompt.brief
     criteria: list[dict[str, object]] = []
     for fact in brief.facts:
@@ -147,7 +148,7 @@ def _rubric(prompt: Prompt) -> forms.Rubric:
             criteria.append({"text": said, "weight": 2, "role": "implicit", "axis": "factual"})
     criteria.append({"text": "Has at least 2 citations.", "weight": 2, "role": "implicit", "axis": "references"})
     summary = " ".join(f"{fact.subject} is {fact.object}." for fact in brief.facts if fact.relation == IS)
-    return forms.Rubric.model_validate({"summary": summary, "criteria": criteria})
+    return Rubric.model_validate({"summary": summary, "criteria": criteria})
 
 
 def _query(prompt: Prompt) -> forms.Asked:
@@ -155,7 +156,7 @@ def _query(prompt: Prompt) -> forms.Asked:
     return forms.Asked(question=f"What is {first}? Explain {' and '.join(others)}, too.")
 
 
-def _roles(prompt: Prompt) -> forms.Roles:
+def _roles(prompt: Prompt) -> Roles:
     """Explicit is what speaks of a thing that the question names; a false statement is a flaw whatever was asked."""
     query, brief = prompt.values["query"], prompt.brief
     false = [words.short(fact.object, 40).removesuffix(" …") for fact in brief.facts if fact.relation != IS]
@@ -169,7 +170,7 @@ def _roles(prompt: Prompt) -> forms.Roles:
             roles.append({"id": identity, "role": "explicit", "reason": f"The question names {subject}."})
         else:
             roles.append({"id": identity, "role": "implicit", "reason": "The question does not ask for it."})
-    return forms.Roles.model_validate({"roles": roles})
+    return Roles.model_validate({"roles": roles})
 
 
 def _triples(prompt: Prompt) -> forms.Triples:

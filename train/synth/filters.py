@@ -5,19 +5,18 @@ A rule gives the reason, or "". Records are those of `judger-agent rollouts`; a 
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from policy import citations
 from policy.sources import Source, Sources
 from policy.trajectory import Record
+from train.expert.clean import loop
 from train.synth import words
 from train.synth.mixing import MOST_MIXED, foreign_share
 
-__all__ = ["Rule", "loop", "mixed", "pinned", "repeated", "rules", "unfinished", "unseen", "wrong"]
+__all__ = ["Rule", "mixed", "pinned", "repeated", "rules", "unfinished", "unseen", "wrong"]
 
 Rule = Callable[[Record], str]
 NGRAM = 8
@@ -99,20 +98,6 @@ def unseen(record: Record) -> str:
     return next((f"{key!r} was never shown" for key in cited if sources.find(key) is None), "")
 
 
-def loop(record: Record) -> str:
-    """A call made again that showed nothing new: the same result, and no source that was not seen before."""
-    shown: dict[str, str] = {}
-    asked: dict[str, str] = {}
-    for message in record["messages"][2:]:
-        for call in message["tool_calls"] or ():
-            asked[call["id"]] = f"{call['function']['name']} {_canonical(call['function']['arguments'])}"
-        if message["role"] == "tool" and (call := asked.get(message["tool_call_id"], "")):
-            if shown.get(call) == message["content"]:
-                return f"{call[:120]} again"
-            shown[call] = message["content"]
-    return ""
-
-
 def pinned(record: Record) -> str:
     """A search for a past year that neither the task nor anything read so far has named.
 
@@ -134,12 +119,3 @@ def pinned(record: Record) -> str:
 
 def _uncited(text: str) -> str:
     return citations.replaced(text, lambda keys: "", lambda key: False)
-
-
-def _canonical(arguments: str) -> str:
-    """The same words for the same arguments, however they are spaced."""
-    try:
-        value: Any = json.loads(arguments)
-    except ValueError:
-        return arguments
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)

@@ -14,8 +14,6 @@ __all__ = [
     "Queries",
     "Reading",
     "Report",
-    "Roles",
-    "Rubric",
     "Summary",
     "Triples",
     "Verdict",
@@ -91,29 +89,3 @@ class Summary(_Form):
 
 class Report(_Form):
     report: str = Field(min_length=1)
-
-
-class Criterion(_Form):
-    text: str = Field(min_length=3)
-    weight: float = Field(ge=-5, le=5)
-    role: Literal["explicit", "implicit", "negative"]
-    axis: str = ""
-
-
-class Rubric(_Form):
-    """The hidden summary of the ideal report, and what a report is checked for."""
-
-    summary: str = Field(min_length=1)
-    criteria: list[Criterion] = Field(min_length=1)
-
-
-class Role(_Form):
-    id: str
-    role: Literal["explicit", "implicit", "negative"]
-    reason: str = Field(min_length=1)
-
-
-class Roles(_Form):
-    """What each criterion is for a question."""
-
-    roles: list[Role]

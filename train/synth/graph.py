@@ -22,7 +22,7 @@ SIZE = (10, 40)
 """Nodes of a subgraph, both included."""
 HUB = 1000
 """A node of a higher degree is a leaf: everything is linked to it, so nothing follows from it."""
-_LONGEST = 6
+_LEAST, _LONGEST = 2, 6
 """Words of a title that is looked for in other documents."""
 
 
@@ -36,22 +36,22 @@ def from_links(corpus: Corpus) -> nx.DiGraph:
     return graph
 
 
-def mentions(corpus: Corpus, graph: nx.DiGraph, *, least: int = 2) -> int:
-    """Add an edge where a passage names another document's title of `least` words or more; how many were added.
+def mentions(corpus: Corpus, graph: nx.DiGraph) -> int:
+    """Add an edge where a passage names another document's title of two words or more; how many were added.
 
     For corpora without links, such as PDFs. One-word titles name too much.
     """
     titles: dict[tuple[str, ...], str] = {}
     for key in corpus.documents():
         name = tuple(re.findall(r"\w+", corpus.title(key).lower()))
-        if least <= len(name) <= _LONGEST:
+        if _LEAST <= len(name) <= _LONGEST:
             titles.setdefault(name, key)
     before = graph.number_of_edges()
     for key in corpus.documents():
         for passage in corpus.passages(key):
             said = re.findall(r"\w+", passage.text.lower())
             for at in range(len(said)):
-                for size in range(least, _LONGEST + 1):
+                for size in range(_LEAST, _LONGEST + 1):
                     other = titles.get(tuple(said[at : at + size]))
                     if other is not None and other != key and not graph.has_edge(key, other):
                         _add(graph, key, other, passage.key, corpus.title(other))
@@ -88,23 +88,25 @@ def aliases(graph: nx.DiGraph, node: str) -> list[str]:
     return list(dict.fromkeys([graph.nodes[node]["title"], *said]))
 
 
-def seeds(graph: nx.DiGraph, low: int = SEED[0], high: int = SEED[1]) -> list[str]:
-    """The nodes of a degree within the bounds, in the order of the corpus."""
-    return [node for node in graph if low <= degree(graph, node) <= high]
+def seeds(graph: nx.DiGraph) -> list[str]:
+    """The nodes of a degree within `SEED`, in the order of the corpus."""
+    return [node for node in graph if SEED[0] <= degree(graph, node) <= SEED[1]]
 
 
-def subgraph(graph: nx.DiGraph, seed: str, *, most: int = SIZE[1], hub: int = HUB) -> nx.DiGraph:
-    """What a breadth-first walk from the seed comes to, at most so many nodes; nothing is entered through a hub.
+def subgraph(graph: nx.DiGraph, seed: str, *, most: int = SIZE[1], hub: int = HUB) -> list[str]:
+    """The nodes that a breadth-first walk from the seed comes to, in its order, at most so many; nothing is entered
+    through a hub.
 
-    It may have fewer than `SIZE[0]` nodes: who asked drops it then.
+    They may be fewer than `SIZE[0]`: who asked drops it then.
     """
-    seen, queue = {seed}, deque([seed])
+    # In an order of its own, where networkx would give that of a set, which is another one in every process.
+    seen, queue = {seed: None}, deque([seed])
     while queue and len(seen) < most:
         node = queue.popleft()
         if node != seed and degree(graph, node) > hub:
             continue
         for other in (*graph.successors(node), *graph.predecessors(node)):
             if other not in seen and len(seen) < most:
-                seen.add(other)
+                seen[other] = None
                 queue.append(other)
-    return graph.subgraph([node for node in graph if node in seen]) if len(seen) > 1 else graph.subgraph(seen)
+    return list(seen)

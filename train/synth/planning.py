@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from policy.models.scripted import calls, says
@@ -23,7 +24,7 @@ from train.synth.sections import NOT_A_REPORT, Section, outline
 from train.synth.seeking import conversation, run_steps
 from train.synth.writer import Prompt
 
-__all__ = ["IN_TASK", "Planning", "deviation", "leak", "stripped"]
+__all__ = ["IN_TASK", "Hindsight", "Planning", "deviation", "hindsight", "leak", "stripped"]
 
 IN_TASK, IN_PLAN, OFF_PLAN = "result in the task", "result in the plan", "not by the plan"
 _RESULT = re.compile(
@@ -36,6 +37,28 @@ SAID = 0.6
 """Share of a step's words that one query, or one paragraph, has to have."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hindsight:
+    """A report's title, what is `known` of it before the work (title and stripped abstract), and the plan to it."""
+
+    title: str
+    known: str
+    sections: Sequence[Section]
+    brief: Brief
+    plan: Plan
+
+
+async def hindsight(brief: Brief, ports: Ports) -> Hindsight:
+    """The plan in hindsight of the report that a brief is about. Raises Dropped for what is no report, Unwritten."""
+    key = brief.source
+    title, sections = ports.corpus.title(key), outline(ports, key)
+    abstract = stripped(ports.corpus.passages(key)[:2], title)
+    facts = tuple(Fact(title, "covers", one.heading, one.passages[0].key) for one in sections)
+    written = replace(brief, asked=f"{title}. {abstract}".strip(), facts=facts)
+    plan = await ports.writer.write(Prompt("plan", written), Plan)
+    return Hindsight(title, f"{title} {abstract}", sections, written, plan)
+
+
 class Planning:
     """A task and a plan from each report of the corpus, with an episode that follows the plan."""
 
@@ -46,21 +69,15 @@ class Planning:
         self._ports = ports
 
     def briefs(self, count: int) -> Sequence[Brief]:
-        keys = list(self._ports.corpus.documents())
-        self._ports.draw("reports").shuffle(keys)
-        return [Brief(id=f"plan-{key}", kind=self.name, source=key) for key in keys[:count]]
+        return self._ports.briefs(self.name, "plan", self._ports.corpus.documents(), count, draw="reports")
 
     async def make(self, brief: Brief) -> Mapping[str, Any]:
         ports, key = self._ports, brief.source
-        title, sections = ports.corpus.title(key), outline(ports, key)
-        abstract = stripped(ports.corpus.passages(key)[:2], title)
-        facts = tuple(Fact(title, "covers", one.heading, one.passages[0].key) for one in sections)
-        written = Brief(id=brief.id, kind=self.name, source=key, asked=f"{title}. {abstract}".strip(), facts=facts)
-        plan = await ports.writer.write(Prompt("plan", written), Plan)
-        body = [one.text for one in ports.corpus.passages(key)]
-        if reason := leak(plan.task, f"{title} {abstract}", body):
+        found = await hindsight(brief, ports)
+        plan, body = found.plan, [one.text for one in ports.corpus.passages(key)]
+        if reason := leak(plan.task, found.known, body):
             raise Dropped(IN_TASK, reason)
-        known = " ".join([title, abstract, *(one.heading for one in sections)])
+        known = " ".join([found.known, *(one.heading for one in found.sections)])
         for step in plan.steps:
             if reason := leak(step, known, body):
                 raise Dropped(IN_PLAN, reason)
@@ -71,7 +88,7 @@ class Planning:
             "source": key, "plan": plan.steps,
         }  # fmt: skip
         if ports.shared is not None:
-            record = await run_steps(brief.id, plan.task, _episode(title, sections, key), ports)
+            record = await run_steps(brief.id, plan.task, _episode(found.title, found.sections, key), ports)
             if reason := await deviation(record, plan.steps, ports.checker):
                 raise Dropped(OFF_PLAN, reason)
             row.update(conversation(record))

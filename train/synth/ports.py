@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,6 +44,12 @@ class Ports:
     def draw(self, *about: str) -> random.Random:
         """Random numbers that depend on the seed and on what they are for, and on nothing done before."""
         return random.Random("\0".join((str(self.seed), *about)))
+
+    def briefs(self, kind: str, prefix: str, keys: Iterable[str], count: int, *, draw: str) -> list[Brief]:
+        """Briefs on `count` of the documents, or on all there are, in the order that is drawn for `draw`."""
+        drawn = list(keys)
+        self.draw(draw).shuffle(drawn)
+        return [Brief(id=f"{prefix}-{key}", kind=kind, source=key) for key in drawn[:count]]
 
 
 class Capability(Protocol):

@@ -37,9 +37,7 @@ class ActiveReading:
         self._ports, self._clues = ports, clues
 
     def briefs(self, count: int) -> Sequence[Brief]:
-        keys = list(self._ports.corpus.documents())
-        self._ports.draw("reading").shuffle(keys)
-        return [Brief(id=f"read-{key}", kind=self.name, source=key) for key in keys[:count]]
+        return self._ports.briefs(self.name, "read", self._ports.corpus.documents(), count, draw="reading")
 
     async def make(self, brief: Brief) -> Mapping[str, Any]:
         ports, key = self._ports, brief.source

@@ -12,14 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policy.model import Completion, Message, Model, Schema
-from policy.runs import Run, run_episode
-from policy.trajectory import record_of
-from policy.workspace.removal import discard
 from train.synth import hints, words
 from train.synth.brief import Brief, Dropped, Fact
 from train.synth.ports import Ports
 from train.synth.rows import Rows
-from train.synth.seeking import conversation
+from train.synth.seeking import conversation, run_model
 from train.synth.solvers import ClueSolver
 
 __all__ = ["TRIES", "Reflection", "Retrying", "kept_questions"]
@@ -87,17 +84,8 @@ class Reflection:
 
     async def make(self, brief: Brief) -> Mapping[str, Any]:
         ports = self._ports
-        assert ports.shared is not None
         model = Retrying(self._model or ClueSolver(brief, ports.draw("guess", brief.id)), brief.names)
-        folder = ports.work / f"reflection-{brief.id}"
-        discard(folder)
-        try:
-            episode = await run_episode(
-                Run(folder), brief.asked, lambda *_: model, ports.shared, ports.settings, task=brief.id
-            )
-            record = {**record_of(episode), "id": brief.id, "time": 0.0}
-        finally:
-            discard(folder)
+        record = await run_model(brief.id, brief.asked, model, ports)
         if record["status"] != "done" or not model.is_right(record["report"]):
             raise Dropped(NEVER, f"{brief.asked[:100]!r}: {record['report'][-100:]!r}")
         if not model.wrong:

@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from train.synth import words
-from train.synth.brief import Brief, Dropped, Fact
+from train.synth.brief import Brief, Dropped
 from train.synth.checker import is_deeper
-from train.synth.forms import Plan, Report
-from train.synth.planning import IN_TASK, leak, stripped
+from train.synth.forms import Report
+from train.synth.planning import IN_TASK, hindsight, leak
 from train.synth.ports import Ports
-from train.synth.sections import NOT_A_REPORT, outline
+from train.synth.sections import NOT_A_REPORT
 from train.synth.writer import Prompt
 
-__all__ = ["Reports", "bulleted", "lost", "paragraphs", "unfollowed"]
+__all__ = ["Reports", "bulleted", "lost", "paragraphs"]
 
 FRAGMENTED, LOST, SHALLOW, NOT_FOLLOWED = "fragmented", "coverage lost", "not deeper", "plan not followed"
 MOST_BULLETS = 0.25
@@ -39,27 +39,22 @@ class Reports:
         self._ports = ports
 
     def briefs(self, count: int) -> Sequence[Brief]:
-        keys = list(self._ports.corpus.documents())
-        self._ports.draw("reports").shuffle(keys)
-        return [Brief(id=f"report-{key}", kind=self.name, source=key) for key in keys[:count]]
+        return self._ports.briefs(self.name, "report", self._ports.corpus.documents(), count, draw="reports")
 
     async def make(self, brief: Brief) -> Mapping[str, Any]:
         ports, key = self._ports, brief.source
-        title, sections = ports.corpus.title(key), outline(ports, key)
-        abstract = stripped(ports.corpus.passages(key)[:2], title)
-        facts = tuple(Fact(title, "covers", one.heading, one.passages[0].key) for one in sections)
-        asked = Brief(id=brief.id, kind=self.name, source=key, asked=f"{title}. {abstract}".strip(), facts=facts)
-        plan = await ports.writer.write(Prompt("plan", asked), Plan)
+        found = await hindsight(brief, ports)
+        plan = found.plan
         report = "\n\n".join(
-            f"## {one.heading}\n\n" + "\n\n".join(passage.text for passage in one.passages) for one in sections
+            f"## {one.heading}\n\n" + "\n\n".join(passage.text for passage in one.passages) for one in found.sections
         )
-        if reason := leak(plan.task, f"{title} {abstract}", [report]):
+        if reason := leak(plan.task, found.known, [report]):
             raise Dropped(IN_TASK, reason)
         if reason := unfollowed(report, plan.steps):
             raise Dropped(NOT_FOLLOWED, reason)
         rewritten = report
         if bulleted(report) > MOST_BULLETS:
-            rewritten = (await ports.writer.write(Prompt("reformat", asked, {"report": report}), Report)).report
+            rewritten = (await ports.writer.write(Prompt("reformat", found.brief, {"report": report}), Report)).report
             if bulleted(rewritten) > MOST_BULLETS:
                 raise Dropped(FRAGMENTED, f"{key}: {bulleted(rewritten):.0%} in bullets")
             if reason := lost(report, rewritten):

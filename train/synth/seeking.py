@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from policy.model import Completion, Message
+from policy.model import Completion, Message, Model
 from policy.models.scripted import calls, says
 from policy.runs import Run, run_episode
 from policy.trajectory import Record, record_of
@@ -21,7 +21,7 @@ from train.synth import words
 from train.synth.brief import IS, REFERS, Brief
 from train.synth.ports import Ports
 
-__all__ = ["Step", "conversation", "run_steps", "seek", "seeking_steps"]
+__all__ = ["Step", "conversation", "run_model", "run_steps", "seek", "seeking_steps"]
 
 Step = Completion | Callable[[Sequence[Message]], Completion]
 _KEY = re.compile(r"^\[([^\]\s#]{1,200})#", re.MULTILINE)
@@ -79,12 +79,17 @@ def _shown(messages: Sequence[Message]) -> set[str]:
 
 async def run_steps(identity: str, query: str, steps: Sequence[Step], ports: Ports) -> Record:
     """The record of an episode of the real agent whose model takes these steps."""
+    return await run_model(identity, query, _Steps(steps), ports)
+
+
+async def run_model(identity: str, query: str, model: Model, ports: Ports) -> Record:
+    """The record of an episode of the real agent with this model, in a workspace that is gone behind it."""
     assert ports.shared is not None
     folder = ports.work / identity
     discard(folder)  # of a run that was interrupted
     try:
         run = Run(folder)
-        episode = await run_episode(run, query, lambda *_: _Steps(steps), ports.shared, ports.settings, task=identity)
+        episode = await run_episode(run, query, lambda *_: model, ports.shared, ports.settings, task=identity)
         return {**record_of(episode), "id": identity, "time": 0.0}
     finally:
         discard(folder)

@@ -41,9 +41,7 @@ class Subgraphs:
         self._ports, self._clues = ports, clues
 
     def briefs(self, count: int) -> Sequence[Brief]:
-        found = graphs.seeds(self._ports.graph)
-        self._ports.draw("seeds").shuffle(found)
-        return [Brief(id=f"subgraph-{seed}", kind=self.name, source=seed) for seed in found[:count]]
+        return self._ports.briefs(self.name, "subgraph", graphs.seeds(self._ports.graph), count, draw="seeds")
 
     async def make(self, brief: Brief) -> Mapping[str, Any]:
         ports, seed = self._ports, brief.source
@@ -62,18 +60,18 @@ class Subgraphs:
         )  # fmt: skip
         return await asked_of(written, "subgraph", ports, {"subgraph": len(around)})
 
-    def _choose(self, around: Any, seed: str) -> tuple[str, list[str]]:
+    def _choose(self, around: Sequence[str], seed: str) -> tuple[str, list[str]]:
         """An answer and the pages it refers to that no other page refers to all of: a proof over the whole graph."""
         graph, draw = self._ports.graph, self._ports.draw("clues", seed)
         reason = f"nothing around {seed} refers to two pages with a definition"
-        nodes = [node for node in around if node != seed]
+        nodes = list(around[1:])
         draw.shuffle(nodes)
         is_clear_anywhere = False
         for answer in [seed, *nodes[:6]]:
             pool = [
                 node
-                for node in around.successors(answer)
-                if self._clues.is_clear(node) and graphs.degree(graph, node) <= graphs.HUB
+                for node in graph.successors(answer)
+                if node in around and self._clues.is_clear(node) and graphs.degree(graph, node) <= graphs.HUB
             ]
             if len(pool) < CLUES[0] or graphs.degree(graph, answer) > graphs.HUB:
                 continue

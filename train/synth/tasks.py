@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from judger.types import Criterion, Role
 from train.synth.brief import IS, Brief, Dropped, Fact
 from train.synth.clues import Clues
-from train.synth.forms import Asked, Roles, Rubric
+from train.synth.forms import Asked
 from train.synth.ports import Ports
-from train.synth.writer import Prompt, Unwritten, Writer
-from train.tasks.draft import Assessment, Card, Draft, Item
+from train.synth.writer import Prompt, Writer
+from train.tasks.chat import Roles, Rubric
+from train.tasks.draft import Assessment, Card, Draft
 from train.tasks.funnel import Funnel
 from train.tasks.synthesis import synthesise
 
@@ -37,9 +37,8 @@ class Tasks:
         self._ports, self._clues, self._client = ports, clues, ports.checker.client
 
     def briefs(self, count: int) -> Sequence[Brief]:
-        clear = [key for key in self._ports.corpus.documents() if self._clues.is_clear(key)]
-        self._ports.draw("tasks").shuffle(clear)
-        return [Brief(id=f"task-{key}", kind=self.name, source=key) for key in clear[:count]]
+        clear = filter(self._clues.is_clear, self._ports.corpus.documents())
+        return self._ports.briefs(self.name, "task", clear, count, draw="tasks")
 
     async def make(self, brief: Brief) -> Mapping[str, Any]:
         written = self._written(brief)
@@ -94,16 +93,7 @@ class BriefWriter:
         return self._writer.name
 
     async def draft(self, card: Card) -> Draft:
-        rubric = await self._writer.write(Prompt("rubric", cast(Brief, card)), Rubric)
-        items = []
-        for number, given in enumerate(rubric.criteria, 1):
-            if given.weight == 0 or (given.weight < 0) != (given.role == "negative"):
-                raise Unwritten(f"a {given.role} criterion has the weight {given.weight:g}")
-            criterion = Criterion(
-                id=f"c{number}", text=given.text, weight=given.weight, role=Role(given.role), axis=given.axis
-            )
-            items.append(Item(criterion, aspect=""))
-        return Draft(rubric.summary, tuple(items))
+        return (await self._writer.write(Prompt("rubric", cast(Brief, card)), Rubric)).draft()
 
     async def query(self, card: Card, draft: Draft) -> str:
         prompt = Prompt("query", cast(Brief, card), {"rubric": _shown(draft)})
@@ -111,12 +101,7 @@ class BriefWriter:
 
     async def reassess(self, query: str, card: Card, draft: Draft) -> Sequence[Assessment]:
         prompt = Prompt("roles", cast(Brief, card), {"query": query, "rubric": _shown(draft, roles=False)})
-        roles = (await self._writer.write(prompt, Roles)).roles
-        by_id = {one.id: Assessment(Role(one.role), one.reason) for one in roles}
-        wanted = [criterion.id for criterion in draft.criteria]
-        if sorted(one.id for one in roles) != sorted(wanted):
-            raise Unwritten(f"roles for {sorted(by_id)}, not for {wanted}")
-        return [by_id[name] for name in wanted]
+        return (await self._writer.write(prompt, Roles)).assessments(draft)
 
 
 def _shown(draft: Draft, *, roles: bool = True) -> str:

@@ -50,9 +50,8 @@ class Verification:
         self._ports, self._clues = ports, clues
 
     def briefs(self, count: int) -> Sequence[Brief]:
-        clear = [key for key in self._ports.corpus.documents() if self._clues.is_clear(key)]
-        self._ports.draw("claims").shuffle(clear)
-        return [Brief(id=f"verify-{key}", kind=self.name, source=key) for key in clear[:count]]
+        clear = filter(self._clues.is_clear, self._ports.corpus.documents())
+        return self._ports.briefs(self.name, "verify", clear, count, draw="claims")
 
     async def make(self, brief: Brief) -> Mapping[str, Any]:
         ports = self._ports

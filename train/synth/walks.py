@@ -38,9 +38,8 @@ class Walks:
         self._ports, self._clues = ports, clues
 
     def briefs(self, count: int) -> Sequence[Brief]:
-        found = [node for node in graphs.seeds(self._ports.graph) if self._clues.is_clear(node)]
-        self._ports.draw("starts").shuffle(found)
-        return [Brief(id=f"walk-{start}", kind=self.name, source=start) for start in found[:count]]
+        clear = filter(self._clues.is_clear, graphs.seeds(self._ports.graph))
+        return self._ports.briefs(self.name, "walk", clear, count, draw="starts")
 
     async def make(self, brief: Brief) -> Mapping[str, Any]:
         ports, start = self._ports, brief.source

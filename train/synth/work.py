@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TextIO, TypeVar
 
 from judger.errors import InvalidRequest, TooLarge
 from train.synth import filters
@@ -15,11 +15,14 @@ from train.synth.ports import Capability
 from train.synth.rows import Rows
 from train.synth.writer import Unwritten
 
-__all__ = ["Progress", "work"]
+__all__ = ["Progress", "each", "work"]
 
 UNREADABLE, REFUSED = "unreadable", "refused by the judge"
 WRITTEN = {"language mixing": filters.mixed, "repetition": filters.repeated}
 """What holds for any text that a writer wrote."""
+
+
+_Item = TypeVar("_Item")
 
 
 class Progress:
@@ -55,7 +58,6 @@ async def work(
     missing = [brief for brief in briefs if brief.id not in rows.done]
     if progress is not None:
         progress.start(capability.name, len(briefs), len(briefs) - len(missing))
-    waiting = iter(missing)
 
     async def one(brief: Brief) -> None:
         try:
@@ -69,9 +71,16 @@ async def work(
         if progress is not None:
             progress.step(rows.funnel.kept)
 
+    await each(missing, one, concurrency=concurrency)
+
+
+async def each(items: Iterable[_Item], do: Callable[[_Item], Awaitable[None]], *, concurrency: int) -> None:
+    """Do it for each item, so many at once. Raises an ExceptionGroup of what the first of them raised."""
+    waiting = iter(items)
+
     async def worker() -> None:
-        for brief in waiting:
-            await one(brief)
+        for item in waiting:
+            await do(item)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(concurrency):

@@ -17,26 +17,40 @@ from train.tasks.draft import Assessment, Card, Draft, Item
 from train.tasks.templates import TemplateWriter
 from train.tasks.writer import Unwritten
 
-__all__ = ["ChatWriter", "ask", "fill"]
+__all__ = ["ChatWriter", "Roles", "Rubric", "ask", "fill"]
 
 _MOST_TOKENS = 4096
 _Reply = TypeVar("_Reply", bound=BaseModel)
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, str_strip_whitespace=True)
 
 
 class _Criterion(_Strict):
     text: str = Field(min_length=3)
-    weight: float
+    weight: float = Field(ge=-5, le=5)
     role: Literal["explicit", "implicit", "negative"]
     axis: str = ""
 
 
-class _Draft(_Strict):
+class Rubric(_Strict):
+    """The hidden summary of the ideal report, and what a report is checked for."""
+
     summary: str = Field(min_length=1)
     criteria: list[_Criterion] = Field(min_length=1)
+
+    def draft(self) -> Draft:
+        """As the synthesis takes it. Raises Unwritten where a weight's sign is not its role's."""
+        items = []
+        for number, given in enumerate(self.criteria, 1):
+            if given.weight == 0 or (given.weight < 0) != (given.role == "negative"):
+                raise Unwritten(f"a {given.role} criterion has the weight {given.weight:g}")
+            criterion = Criterion(
+                id=f"c{number}", text=given.text, weight=given.weight, role=Role(given.role), axis=given.axis
+            )
+            items.append(Item(criterion, aspect=""))
+        return Draft(self.summary, tuple(items))
 
 
 class _Query(_Strict):
@@ -49,8 +63,18 @@ class _Role(_Strict):
     reason: str = Field(min_length=1)
 
 
-class _Roles(_Strict):
+class Roles(_Strict):
+    """What each criterion is for a question."""
+
     roles: list[_Role]
+
+    def assessments(self, draft: Draft) -> list[Assessment]:
+        """Those of the draft's criteria, in their order. Raises Unwritten where one is missing or is no criterion."""
+        by_id = {role.id: Assessment(Role(role.role), role.reason) for role in self.roles}
+        wanted = [criterion.id for criterion in draft.criteria]
+        if sorted(role.id for role in self.roles) != sorted(wanted):
+            raise Unwritten(f"roles for {sorted(by_id)}, not for {wanted}")
+        return [by_id[name] for name in wanted]
 
 
 class ChatWriter:
@@ -68,16 +92,7 @@ class ChatWriter:
         shown = {"summary": "...", "criteria": [_shown(item.criterion) for item in example.items[-2:]]}
         asked = "; ".join(subject.statement(name) for subject in card.subjects for name in card.asked)
         prompt = _fill("draft", asked=asked, facts=_facts(card), example=json.dumps(shown, ensure_ascii=False))
-        written = await self._ask(prompt, _Draft)
-        items = []
-        for number, given in enumerate(written.criteria, 1):
-            if given.weight == 0 or (given.weight < 0) != (given.role == "negative"):
-                raise Unwritten(f"a {given.role} criterion has the weight {given.weight:g}")
-            criterion = Criterion(
-                id=f"c{number}", text=given.text, weight=given.weight, role=Role(given.role), axis=given.axis
-            )
-            items.append(Item(criterion, aspect=""))
-        return Draft(written.summary, tuple(items))
+        return (await self._ask(prompt, Rubric)).draft()
 
     async def query(self, card: Card, draft: Draft) -> str:
         subject = " and ".join(entity.called for entity in card.subjects)
@@ -86,12 +101,7 @@ class ChatWriter:
 
     async def reassess(self, query: str, card: Card, draft: Draft) -> Sequence[Assessment]:
         rubric = "\n".join(json.dumps({"id": c.id, "text": c.text}, ensure_ascii=False) for c in draft.criteria)
-        written = await self._ask(_fill("roles", query=query, rubric=rubric), _Roles)
-        by_id = {role.id: Assessment(Role(role.role), role.reason) for role in written.roles}
-        wanted = [criterion.id for criterion in draft.criteria]
-        if sorted(role.id for role in written.roles) != sorted(wanted):
-            raise Unwritten(f"roles for {sorted(by_id)}, not for {wanted}")
-        return [by_id[name] for name in wanted]
+        return (await self._ask(_fill("roles", query=query, rubric=rubric), Roles)).assessments(draft)
 
     async def _ask(self, prompt: str, kind: type[_Reply]) -> _Reply:
         """The reply as JSON of that kind. Raises Unwritten after a second try, or where the model gives no reply."""

@@ -60,17 +60,19 @@ async def wait_for(client: Client, address: str, patience: float, say: Callable[
 
 @asynccontextmanager
 async def local_judge(*, threads: int = 1, patience: float = 120.0, flags: Sequence[str] = ()) -> AsyncIterator[str]:
-    """The address of a server with the built-in judge, in a process that ends with the block. Raises JudgeDown.
+    """The address of a server with the built-in judge, in a process that ends with the block, and with this process
+    however that ends. Raises JudgeDown.
 
     One thread by default: a judge and a trainer that both take every core slow each other down many times over.
     `flags`: more options of `judger serve`.
     """
     command = (
-        *(sys.executable, "-m", "judger", "serve", "--engine", "mini", "--judge-all", "--port", "0", "--grace", "0"),
+        *(sys.executable, "-m", "train.tasks.tethered"),
+        *("serve", "--engine", "mini", "--judge-all", "--port", "0", "--grace", "0"),
         *("--threads", str(threads), "--log-level", "warning", *flags),
     )
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        *command, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
     drain: asyncio.Task[bytes] | None = None

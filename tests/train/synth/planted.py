@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policy.sources import Source
+from train.expert.clean import loop
 from train.synth import filters, hints, words
 from train.synth.brief import Brief, Dropped
 from train.synth.clues import Clues
@@ -134,7 +135,7 @@ def of_records(records: Sequence[Record], names: Mapping[str, Sequence[str]]) ->
         "not finished": (filters.unfinished, lambda r: {**r, "status": "stopped", "reason": "turns"}),
         "wrong": (lambda r: filters.wrong(r, names, None), _wrong),
         "citation not seen": (filters.unseen, _unseen),
-        "loop": (filters.loop, _looping),
+        "loop": (loop, looping),
         "pinned to a year": (filters.pinned, _pinned),
     }
     return [
@@ -304,12 +305,16 @@ def _unseen(record: Record) -> Record:
     return {**record, "report": record["report"].replace("\\cite{", "\\cite{elsewhere-", 1)}
 
 
-def _looping(record: Record) -> Record:
-    """The first call and what it showed, a second time."""
-    call, result = record["messages"][2:4]
-    again = copy.deepcopy(call)
-    again["tool_calls"][0]["id"] = "again"
-    record["messages"][4:4] = [again, {**result, "tool_call_id": "again"}]
+def looping(record: Record) -> Record:
+    """The first call and what it showed, a second time, under the footer of another turn."""
+    call, result = copy.deepcopy(record["messages"][2:4])
+    replied, observed = copy.deepcopy(record["steps"][:2])
+    call["tool_calls"][0]["id"] = result["tool_call_id"] = "again"
+    footer = observed["footer"].replace("[turn 1 ", "[turn 2 ")
+    assert footer != observed["footer"]
+    result["content"] = result["content"].removesuffix(observed["footer"]) + footer
+    record["messages"][4:4] = [call, result]
+    record["steps"][2:2] = [replied, {**observed, "footer": footer}]
     return record
 
 

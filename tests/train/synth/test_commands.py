@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from judger.errors import Unsupported
 from judger.pairwise import Comparison, Preference
 from policy.config import ModelConfig
 from policy.models.scripted import ScriptedModel, says
+from tests.train.synth import planted
 from train.cli import main
 from train.synth.brief import Brief
 from train.synth.build import CAPABILITIES, Plan, build
@@ -86,7 +88,7 @@ def test_wrong_usage_is_told_in_a_line_and_writes_nothing(arguments, said, wiki,
 def test_rollouts_are_cleaned_rated_and_fine_tuned_on(made, tmp_path, capsys):
     records = [json.loads(line) for line in (made / "trajectories.jsonl").read_text().splitlines()]
     asked = [record for record in records if record["task"].startswith("subgraph-")]
-    looped = {**asked[0], "id": "again", "messages": [*asked[0]["messages"][:4], *asked[0]["messages"][2:]]}
+    looped = planted.looping({**copy.deepcopy(asked[0]), "id": "again"})
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(one) + "\n" for one in [looped, *asked]))
     out = tmp_path / "clean"
     clean = ["synth", "clean", str(tmp_path / "in.jsonl"), "-o", str(out), "--answers", str(made / "tasks.jsonl")]

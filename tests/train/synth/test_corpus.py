@@ -42,9 +42,21 @@ def test_seeds_have_a_degree_within_the_bounds_and_hubs_are_leaves():
     for node in graph:
         graph.nodes[node]["title"] = node
     assert graphs.seeds(graph) == ["seed"]  # a link there and back is one neighbour
-    assert set(graphs.subgraph(graph, "seed", hub=10)) == {"seed", "hub", "a", "b"}
+    assert graphs.subgraph(graph, "seed", hub=10) == ["seed", "hub", "a", "b"]
     assert len(graphs.subgraph(graph, "seed", most=12, hub=100)) == 12
-    assert set(graphs.subgraph(graph, "far")) == {"far"}
+    assert graphs.subgraph(graph, "far") == ["far"]
+
+
+def test_a_subgraph_is_in_breadth_first_order_and_so_the_same_in_every_process():
+    graph = nx.DiGraph()
+    for node in range(300):
+        for step in (1, 7):
+            graph.add_edge(f"n{node}", f"n{(node * 3 + step) % 300}")
+    found = graphs.subgraph(graph, "n5")
+    assert found[:3] == ["n5", "n16", "n22"]  # itself, and what it refers to in the order of its links
+    assert len(found) == len(set(found)) == graphs.SIZE[1]
+    away = [nx.shortest_path_length(graph.to_undirected(as_view=True), "n5", node) for node in found]
+    assert away == sorted(away)
 
 
 def test_where_there_are_no_links_titles_that_are_named_are_edges(tmp_path):
