@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from judger.client import Client, connect
 from judger.errors import InvalidRequest
 from judger.flags import Flag, add_flags, flag_name, given
 from policy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from judger.client import Client
 
 __all__ = ["JudgeAccess", "add_access_flags"]
 
@@ -68,6 +70,8 @@ class JudgeAccess(BaseModel):
 
     def connect(self) -> Client:
         """A client; nothing is sent yet. Raises ConfigError that names the flag."""
+        from judger.client import connect  # with gRPC, which no command needs to show its help
+
         texts = {"judge_id": self.judge_id, "timeout": self.timeout, "patience": self.patience}
         token = _first_line(self.token_file) if self.token_file is not None else None
         pems = {"root_certificates": self.ca, "certificate": self.cert, "private_key": self.key}

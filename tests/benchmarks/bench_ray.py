@@ -97,7 +97,7 @@ async def cost(address: str, seconds: float) -> dict[str, float]:
     return found | {"median ms": 1e3 * statistics.median(times), "P99 ms": 1e3 * sorted(times)[197]}
 
 
-async def affinity(cluster: Cluster, model: Path, *, reports: int = 24, words: int = 3000) -> dict[str, Any]:
+async def affinity(cluster: Cluster, model: Path, *, reports: int = 8, words: int = 600) -> dict[str, Any]:
     """The share of prompt tokens found in a replica's cache, by how replicas are chosen."""
     await cluster.deploy(engine="torch", model=str(model), device="cpu", threads=1, replicas=4, cache_memory_mb=0)
     found: dict[str, Any] = {}
