@@ -16,10 +16,12 @@ from judger.flags import Flag, flag_of
 
 Weight = Annotated[float, Field(ge=1e-3, le=1e3, allow_inf_nan=False)]
 """A lane's share. Without one it would never have its turn."""
-EngineName = Literal["mini", "torch", "vllm", "openai", "decisions", "scripted", "cascade"]
+EngineName = Literal["mini", "small", "torch", "vllm", "openai", "decisions", "scripted", "cascade"]
 Way = Literal["logprobs", "choice", "structured"]
 """How an endpoint is made to name a label (`judger.engines.openai.request`)."""
 Reading = Literal["auto", "logprobs", "choice", "structured"]
+BUILT_IN: tuple[EngineName, ...] = ("mini", "small")
+"""The engines whose weights ship: `small` needs a base model beside them."""
 WRITING: tuple[EngineName, ...] = ("torch", "vllm", "openai")
 """The engines that write reasons."""
 PROMPTED: tuple[EngineName, ...] = (*WRITING, "decisions")
@@ -41,16 +43,16 @@ class EngineConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     engine: EngineName = Field("mini", description="which engine judges")
-    model: Annotated[str | None, Flag("NAME_OR_PATH", only=("mini", *PROMPTED))] = Field(
+    model: Annotated[str | None, Flag("NAME_OR_PATH", only=(*BUILT_IN, *PROMPTED))] = Field(
         None, description="a folder of weights, or the model's name at the endpoint"
     )
-    device: Annotated[str, Flag("D", only=("mini", "torch"))] = Field(
+    device: Annotated[str, Flag("D", only=(*BUILT_IN, "torch"))] = Field(
         "auto", description="cpu, cuda, cuda:1 ...; auto takes CUDA where there is one"
     )
     dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], Flag(only=("torch", "vllm"))] = Field(
         "auto", description="the weights' precision"
     )
-    threads: Annotated[int | None, Flag(only=("mini", "torch"))] = Field(
+    threads: Annotated[int | None, Flag(only=(*BUILT_IN, "torch"))] = Field(
         None, ge=1, description="CPU threads; default: all cores"
     )
     max_batch_tokens: int = Field(16_384, ge=1, description="token budget of one batch")
@@ -63,7 +65,7 @@ class EngineConfig(BaseModel):
     deterministic: Annotated[bool, Flag(only=("torch",))] = Field(
         False, description="the same bits whatever the company, at some cost"
     )
-    judge_all: Annotated[bool, Flag(only=("mini",))] = Field(
+    judge_all: Annotated[bool, Flag(only=BUILT_IN)] = Field(
         False, description="a verdict on kinds of criteria that it is bad at, too"
     )
     step_mb: Annotated[int, Flag(only=("torch",))] = Field(
@@ -212,14 +214,21 @@ SERVER_SETTINGS = tuple(name for name in ServeConfig.model_fields if name not in
 
 
 def user_key_file(environment: Mapping[str, str]) -> Path | None:
-    """Where a user's own fence key lies: in $XDG_STATE_HOME, else ~/.local/state; None without a home.
+    """Where a user's own fence key lies: in $XDG_STATE_HOME, else ~/.local/state; None without a home."""
+    return _of_user(environment, "XDG_STATE_HOME", (".local", "state"), "fence.key")
 
-    The XDG base directory specification has a relative $XDG_STATE_HOME ignored.
-    """
-    state = Path(environment.get("XDG_STATE_HOME", ""))
-    if not state.is_absolute():
+
+def user_base(environment: Mapping[str, str]) -> Path | None:
+    """Where the small judge's base lies: in $XDG_CACHE_HOME, else ~/.cache; None without a home."""
+    return _of_user(environment, "XDG_CACHE_HOME", (".cache",), "small")
+
+
+def _of_user(environment: Mapping[str, str], variable: str, below_home: tuple[str, ...], name: str) -> Path | None:
+    """The XDG base directory specification has a relative variable ignored."""
+    folder = Path(environment.get(variable, ""))
+    if not folder.is_absolute():
         home = environment.get("HOME") or environment.get("USERPROFILE")
         if not home or not Path(home).is_absolute():
             return None
-        state = Path(home, ".local", "state")
-    return state / "checklist-judger" / "fence.key"
+        folder = Path(home, *below_home)
+    return folder / "checklist-judger" / name

@@ -8,6 +8,7 @@ The judge knows no protobuf and no model. An engine is batched here (`judger.sch
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -103,7 +104,7 @@ class Judge:
         """
         options = options or Options()
         ticket = ticket or Ticket(options.lane)
-        tier = self.tier(options)
+        tier = self._tier_of(case, options)
         with self._counted():
             try:
                 ran = await self._outcomes(case, tier, ticket)
@@ -166,13 +167,13 @@ class Judge:
         Raises:
             Overloaded: there is no room for it, or no time.
         """
-        tier = self.tier(options)
+        tiers = [self._tier_of(case, options) for case in cases]
         known: Sequence[Mapping[int, object]] = [{}] * len(cases)
         if self.cache is not None:
-            known = await asyncio.gather(*(self.cache.look_up(case, tier) for case in cases))
+            known = await asyncio.gather(*map(self.cache.look_up, cases, tiers))
         sizes = [
             estimated_tokens(case, tier) if len(of_it) < len(case.criteria) else 0
-            for case, of_it in zip(cases, known, strict=True)
+            for case, tier, of_it in zip(cases, tiers, known, strict=True)
         ]
         if any(sizes):
             room = await self.admission.enter(sum(sizes), ticket)
@@ -183,6 +184,8 @@ class Judge:
     async def _outcomes(self, case: Case, tier: Tier, ticket: Ticket) -> Joined:
         """What is known of a case, and what the engine says of the rest."""
         known = await self.cache.look_up(case, tier) if self.cache is not None else {}
+        if tier.together and len(known) < len(case.criteria):
+            known = {}  # without those that are known the rest would be judged in other company
         return await self._inflight.run(case, tier, ticket, known)
 
     @contextmanager
@@ -215,6 +218,10 @@ class Judge:
             trials=options.trials,
             calibration=self.calibration,
         )
+
+    def _tier_of(self, case: Case, options: Options) -> Tier:
+        tier = self.tier(options)
+        return replace(tier, together=company(case)) if self.engine.capabilities.reads_together else tier
 
     def check_pin(self, judge_id: str) -> None:
         """Raises JudgeMismatch where a request pins another judge; an empty pin takes any."""
@@ -254,6 +261,15 @@ class Judge:
                     await self.cache.close()
             except TimeoutError:
                 logger.warning("the verdict cache has not closed after %.0f s and is left behind", CLOSE_SECONDS)
+
+
+def company(case: Case) -> str:
+    """A digest of a case's criteria in their order: what verdicts hold for that depend on one another."""
+    hasher = hashlib.blake2b(digest_size=16)
+    for criterion in case.criteria:
+        text = f"{criterion.weight < 0} {len(criterion.text)} {criterion.text}"
+        hasher.update(text.encode("utf-8", "surrogatepass"))
+    return hasher.hexdigest()
 
 
 def no_verdict(why: Unscored) -> JudgerError:

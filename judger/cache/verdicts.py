@@ -124,7 +124,7 @@ class VerdictCache:
     def _address(self, case: Case, tier: Tier) -> bytes:
         tier_text = f"{tier.explain}/{tier.explain_margin!r}/{tier.trials}{'/pair' if tier.is_pairwise else ''}"
         hasher = hashlib.blake2b(digest_size=24)
-        for text in (self.judge_id, case.language, tier_text, case.query, case.report):
+        for text in (self.judge_id, case.language, tier_text + tier.together, case.query, case.report):
             encoded = text.encode("utf-8", "surrogatepass")  # refusing half a character is the validation's work
             hasher.update(len(encoded).to_bytes(8, "big"))
             hasher.update(encoded)

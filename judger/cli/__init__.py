@@ -27,6 +27,7 @@ from judger.cli import (
     convert,
     evaluate,
     gateway,
+    get,
     lint,
     page,
     rejudge,
@@ -55,6 +56,7 @@ COMMANDS = (
     gateway,
     ui,
     page,
+    get,
     convert,
     token,
 )

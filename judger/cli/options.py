@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from judger.config import ENGINE_SETTINGS, FENCED, EngineConfig, ServeConfig, user_key_file
+from judger.config import ENGINE_SETTINGS, FENCED, EngineConfig, ServeConfig, user_base, user_key_file
 from judger.errors import InvalidRequest
 from judger.flags import add_flags, flag_name, given
 from judger.prompt.fence import make_user_key
@@ -219,11 +219,14 @@ def checked(kind: type[C], settings: dict[str, Any]) -> C:
         raise InvalidRequest(flag_name(str(first["loc"][0])), f"{first['msg']}{was}") from error
 
 
-def with_user_key(config: ServeConfig) -> ServeConfig:
-    """The same with the user's own fence key, where the engine has one and no file was named: one judge_id a machine.
+def with_user_files(config: ServeConfig) -> ServeConfig:
+    """The same with the user's own files, where the engine has such and none was named: the small judge's base; the
+    fence key, so that there is one judge_id a machine.
 
     Raises InvalidRequest where the user's file holds no key.
     """
+    if config.engine == "small" and config.model is None and (base := user_base(os.environ)) is not None:
+        return config.model_copy(update={"model": str(base)})
     if config.engine not in FENCED or config.fence_key_file is not None:
         return config
     return config.model_copy(update={"fence_key_file": make_user_key(user_key_file(os.environ))})

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from judger.cli.exits import OK
-from judger.cli.options import checked, engine_flags, engine_settings, serve_config, with_user_key
+from judger.cli.options import checked, engine_flags, engine_settings, serve_config, with_user_files
 from judger.cluster.config import RAY, RAY_SETTINGS, ClusterConfig
 from judger.config import SERVER_SETTINGS, TOLD, ServeConfig
 from judger.errors import InvalidRequest
@@ -49,7 +49,7 @@ async def run(args: argparse.Namespace) -> int:
         return await _run_on_ray(checked(ClusterConfig, settings | on_ray))
     if on_ray:
         raise InvalidRequest(flag_name(next(iter(on_ray))), "is for --ray")
-    config = with_user_key(serve_config(settings | {"bars": sys.stderr.isatty()}))
+    config = with_user_files(serve_config(settings | {"bars": sys.stderr.isatty()}))
     from judger.server.process import serve
 
     def on_ready(server: Running) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from judger.cli.console import loading
 from judger.cli.exits import INTERRUPTED, TERMINATED
-from judger.cli.options import connection, engine_settings, serve_config, with_user_key
+from judger.cli.options import connection, engine_settings, serve_config, with_user_files
 from judger.cli.runs import as_sent, settled
 from judger.errors import JudgeMismatch, JudgerError, Unsupported
 from judger.rubric import Record
@@ -119,7 +119,7 @@ async def judge_session(args: argparse.Namespace, options: Options) -> AsyncIter
                 from judger.server.signals import ending_at_once
 
                 config = serve_config(engine_settings(args) | {"host": "127.0.0.1", "port": 0, "grace": 0.0})
-                config = with_user_key(config)
+                config = with_user_files(config)
                 with ending_at_once({signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}):
                     address = (await stack.enter_async_context(running(config))).address
             client = await stack.enter_async_context(connect(address, **settings))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from judger.cli.exits import INTERRUPTED, OK, TERMINATED
 from judger.cli.gateway import add_listening, opened
-from judger.cli.options import check_judge, connection, engine_settings, judge_flags, serve_config, with_user_key
+from judger.cli.options import check_judge, connection, engine_settings, judge_flags, serve_config, with_user_files
 from judger.cli.page import add_cases
 
 
@@ -43,7 +43,9 @@ async def run(args: argparse.Namespace) -> int:
         if not address:
             from judger.server.process import running
 
-            config = with_user_key(serve_config(engine_settings(args) | {"host": "127.0.0.1", "port": 0, "grace": 0.0}))
+            config = with_user_files(
+                serve_config(engine_settings(args) | {"host": "127.0.0.1", "port": 0, "grace": 0.0})
+            )
             with ending_at_once({signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}):
                 address = (await stack.enter_async_context(running(config))).address
         stop = asyncio.Event()

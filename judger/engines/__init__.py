@@ -31,6 +31,12 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
             return MiniEngine.load(
                 config.model, device=config.device, threads=config.threads, judge_all=config.judge_all
             )
+        case "small":
+            from judger.engines.small.engine import SmallEngine
+
+            return SmallEngine.load(
+                config.model, device=config.device, threads=config.threads, judge_all=config.judge_all
+            )
         case "torch":
             from judger.engines.torch import TorchEngine
 

@@ -67,6 +67,8 @@ class Capabilities:
     languages: tuple[str, ...] = ()
     """BCP 47 tags; empty where the model decides."""
     can_explain: bool = False
+    reads_together: bool = False
+    """Whether a criterion's verdict depends on the others of its call: what is kept of it then holds for those only."""
     can_compare: bool = False
     """Whether it takes `PAIR_TIER`."""
     prompt_tokens: int = 0
@@ -82,6 +84,8 @@ class Tier:
     trials: int = 1
     is_pairwise: bool = False
     """The criteria's texts are other reports. Fully: the case's own is better than this one; partially: neither is."""
+    together: str = ""
+    """Of an engine that `reads_together`: a digest of all criteria of the call."""
     calibration: Calibration = IDENTITY
     """The judge's, which may be another than the engine's own: UNDER_MARGIN goes by the margins that are given out."""
 

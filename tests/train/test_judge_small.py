@@ -14,12 +14,13 @@ import torch
 
 from judger.engines.mini.passage import Outline, Pages
 from judger.engines.mini.text import Ints
+from judger.engines.small.rows import PREFIX_TOKENS, prefix_ids, ranked
 from tests.judger.engines.generative import tiny
 from train.judge.cli import main
 from train.judge.draw.rubrics import Row
 from train.judge.small.fit import States, fit, read
-from train.judge.small.model import SmallReader, label_loss
-from train.judge.small.rows import PREFIX_TOKENS, Packed, pack, prefix_ids, ranked
+from train.judge.small.model import TrainedReader, label_loss
+from train.judge.small.rows import Lesson, lessons
 from train.judge.small.settings import Settings
 
 SETTINGS = Settings(
@@ -32,16 +33,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(tiny.save(tmp_path_factory.mktemp("tiny") / "model"))
 
 
-def reader_of(folder: Path) -> SmallReader:
+def reader_of(folder: Path) -> TrainedReader:
     torch.manual_seed(0)
-    return SmallReader(folder, frozen=1, rank=4, dtype=torch.float32).eval()
+    return TrainedReader(folder, frozen=1, rank=4, dtype=torch.float32).eval()
 
 
-def packed(which: int = 0) -> Packed:
+def packed(which: int = 0) -> Lesson:
     """Three criteria of different lengths on a prefix; a text of "wind" is met, every other is not."""
     words = torch.Generator().manual_seed(which)
     prefix = torch.randint(300, 1000, (20,), generator=words).tolist()
-    row = Packed(list(prefix), 20, [], [3 * which, 3 * which + 1, 3 * which + 2])
+    row = Lesson(list(prefix), 20, [], [3 * which, 3 * which + 1, 3 * which + 2])
     for k, label in enumerate((2, 0, 1)):
         begin = len(row.ids)
         row.ids += [400 + label] * (3 + k)
@@ -54,11 +55,11 @@ def packed(which: int = 0) -> Packed:
 
 def test_a_branch_reads_what_it_would_read_alone(folder: Path) -> None:
     reader, row = reader_of(folder), packed()
-    together = reader(reader.lower(row), row)
+    together = reader.upper(reader.lower(row), row)
     for k, (begin, end) in enumerate(row.branches):
         ids = row.ids[: row.prefix] + row.ids[begin:end]
         alone = replace(row, ids=ids, branches=[(row.prefix, len(ids))])
-        lone = reader(reader.lower(alone), alone)
+        lone = reader.upper(reader.lower(alone), alone)
         torch.testing.assert_close(together[k], lone[0], atol=1e-5, rtol=1e-4)
 
 
@@ -93,9 +94,9 @@ def test_the_adapters_alone_are_kept_and_bring_the_same_reader_back(folder: Path
     reader.save(tmp_path / "a.safetensors")
     again = reader_of(folder)
     again.load(tmp_path / "a.safetensors")
-    torch.testing.assert_close(again(again.lower(row), row), reader(reader.lower(row), row))
+    torch.testing.assert_close(again.upper(again.lower(row), row), reader.upper(reader.lower(row), row))
     assert not any("embed" in name for name in reader.trained)
-    other = SmallReader(folder, frozen=0, rank=4, dtype=torch.float32)
+    other = TrainedReader(folder, frozen=0, rank=4, dtype=torch.float32)
     with pytest.raises(ValueError, match="another model or rank"):
         other.load(tmp_path / "a.safetensors")
 
@@ -124,7 +125,7 @@ def test_a_packed_row_ends_each_criterion_with_its_cue() -> None:
         Row("States a cost", 2, False, "content", "t", pages, score),
         Row("Lies", 0, True, "style", "t", pages, score),
     ]
-    row = pack("q", pages, rows, [4, 7], tokenizer)
+    (row,) = lessons("q", pages, rows, [4, 7], tokenizer)
     texts = [tokenizer.decode(row.ids[a:b]) for a, b in row.branches]
     assert texts[0].endswith("Met (no, partly, yes):")
     assert texts[1].startswith("\nFlaw: Lies")

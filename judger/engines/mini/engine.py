@@ -55,6 +55,7 @@ class Pair:
     """One criterion in one report, ready to be read."""
 
     report: Report
+    pages: Pages
     signals: FormSignals
     facts: Facts
     counts: Counts
@@ -101,13 +102,19 @@ class MiniEngine:
             InvalidRequest: no such folder, or no such device.
             EngineError: the files can't be read.
         """
+        device = cls.prepared(device, threads)
+        return cls(load_from(model, device), device=device, judge_all=judge_all)
+
+    @staticmethod
+    def prepared(device: str, threads: int | None) -> str:
+        """The device that is meant; sets the process's threads. Raises InvalidRequest where there is none."""
         if threads is not None:
             torch.set_num_threads(threads)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise InvalidRequest("device", f"{device} was asked for, and this machine has no CUDA device")
-        return cls(load_from(model, device), device=device, judge_all=judge_all)
+        return device
 
     def plan(self, case: Case, tier: Tier) -> Plan:
         report = tokenize(case.report, self.model.tokenizer)
@@ -138,12 +145,15 @@ class MiniEngine:
             if positions:
                 texts += [payload.report, *(payload.criteria[i] for i in positions)]
         states = iter(encode(self.model.encoder, texts, self.device))
-        pairs: list[Pair] = []
-        for plan, positions in zip(plans, open_, strict=True):
-            if positions:
-                pairs += self._pairs(plan, positions, states)
+        of_plans = [
+            (plan.case.query, self._pairs(plan, positions, states))
+            for plan, positions in zip(plans, open_, strict=True)
+            if positions
+        ]
+        pairs = [pair for _, found in of_plans for pair in found]
         logs = read(self.model.reader, [pair.reading for pair in pairs], self.device)
-        read_out = iter(zip(pairs, self._mixed(pairs, logs).tolist(), strict=True)) if pairs else iter(())
+        mixed = self._mixed(pairs, logs, self._deep(of_plans)).tolist() if pairs else []
+        read_out = iter(zip(pairs, mixed, strict=True))
         outcomes = []
         for plan, positions in zip(plans, open_, strict=True):
             scored = {i: self._outcome(plan, i, *next(read_out)) for i in positions}
@@ -169,16 +179,20 @@ class MiniEngine:
             for question, evidence in zip(questions, found, strict=True)
         ]
         each = zip(criteria, questions, found, readings, strict=True)
-        return [Pair(report, signals, facts, counts, quotable, *one) for one in each]
+        return [Pair(report, pages, signals, facts, counts, quotable, *one) for one in each]
 
-    def _mixed(self, pairs: Sequence[Pair], logs: Floats) -> Floats:
+    def _deep(self, of_plans: Sequence[tuple[str, Sequence[Pair]]]) -> Floats | None:
+        """What a second reader says of the pairs of each query's report, in order: (pairs, 3). Here is none."""
+        return None
+
+    def _mixed(self, pairs: Sequence[Pair], logs: Floats, deep: Floats | None) -> Floats:
         rows = [figures(p.criterion.text, p.evidence, p.signals, p.facts, negative=p.asked.negative) for p in pairs]
         stances = [
             stance(p.asked.text, p.asked.negative, p.report.text, unit_spans(p.report.tokens), p.evidence.score)
             for p in pairs
         ]
         signs = [pair.asked.negative for pair in pairs]
-        p = self.model.mix(logs, self.model.forest(np.stack(rows)), signs, stances)
+        p = self.model.mix(logs, self.model.forest(np.stack(rows)), signs, stances, deep)
         p = np.stack(
             [row if q.asked.negative else capped(row, q.asked.text, q.counts) for row, q in zip(p, pairs, strict=True)]
         )

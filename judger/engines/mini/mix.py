@@ -1,6 +1,6 @@
 """From what reader and trees say to probabilities: a logistic regression for each sign, fitted on held-out tasks.
 
-The strict bit comes from both; how what is left divides between the other two labels is the reader's alone.
+The strict bit comes from both; how what is left divides between the other two labels is the readers' alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from judger.engines.mini.denial import Stance
 from judger.engines.mini.text import Floats
 
 INPUTS = ("reader", "trees", "claim")
-"""The two logits; and 1 for a flaw that is a claim: most claims that a rubric names are not made."""
+"""The two logits; and 1 for a flaw that is a claim: most claims that a rubric names are not made. A second reader's
+logit comes behind them, where there is one."""
 DENIED = 2.5
 """How far the logit of a claim falls that the report denies."""
 
@@ -31,13 +32,26 @@ class Mix:
         """From config.json."""
         return cls(tuple(config["requirement"]), tuple(config["flaw"]))
 
-    def __call__(self, logs: Floats, trees: Floats, negative: Sequence[bool], stances: Sequence[Stance]) -> Floats:
-        """logs (n, 3): the reader's log-probabilities; trees (n,): logits of the strict bit -> probabilities (n, 3)."""
+    def __call__(
+        self,
+        logs: Floats,
+        trees: Floats,
+        negative: Sequence[bool],
+        stances: Sequence[Stance],
+        deep: Floats | None = None,
+    ) -> Floats:
+        """logs (n, 3): the reader's log-probabilities; trees (n,): logits of the strict bit -> probabilities (n, 3).
+
+        deep (n, 3): the log-probabilities of a second reader, where these weights have one for it.
+        """
         flaw = np.asarray(negative, np.bool_)
         claim, denied = np.array([(s != "none", s == "denied") for s in stances], np.float64).reshape(-1, 2).T
-        inputs = np.stack([strict_logit(logs, flaw), trees, claim, np.ones(len(logs))], 1)
+        inputs = [strict_logit(logs, flaw), trees, claim]
+        if deep is not None:
+            inputs.append(strict_logit(deep, flaw))
+            logs = (logs + deep) / 2
         weights = np.where(flaw[:, None], np.array([self.flaw]), np.array([self.requirement]))
-        logit = (inputs * weights).sum(1) - DENIED * denied
+        logit = (np.stack([*inputs, np.ones(len(logs))], 1) * weights).sum(1) - DENIED * denied
         bit = 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
         p = np.exp(logs.astype(np.float64))
         # A requirement's bit is "fully", a flaw's anything but "not".

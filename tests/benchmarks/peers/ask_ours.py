@@ -9,7 +9,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any
 
-from judger.cli.options import with_user_key
+from judger.cli.options import with_user_files
 from judger.client import Client, connect
 from judger.config import ServeConfig
 from judger.errors import JudgerError
@@ -33,7 +33,7 @@ def config_of(job: dict[str, Any]) -> ServeConfig:
         settings = settings | {"model": job["folder"]}
     # A random model says no label: what little of it lies there is read all the same.
     # And with the user's key, so that two runs ask the same.
-    return with_user_key(ServeConfig(port=0, grace=1.0, cache_memory_mb=0, min_label_mass=0.0, **settings))
+    return with_user_files(ServeConfig(port=0, grace=1.0, cache_memory_mb=0, min_label_mass=0.0, **settings))
 
 
 def engine_of(job: dict[str, Any]) -> Any:

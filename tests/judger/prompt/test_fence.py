@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from judger.cli.options import with_user_key
+from judger.cli.options import with_user_files
 from judger.config import ServeConfig, user_key_file
 from judger.engines import build_engine
 from judger.errors import InvalidRequest
@@ -135,13 +135,13 @@ def test_an_engine_with_a_prompt_gets_the_users_key_and_no_other_engine_does(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     config = ServeConfig(engine="scripted")
-    assert with_user_key(config) == config
+    assert with_user_files(config) == config
     named = openai(fence_key_file=tmp_path / "own")
-    assert with_user_key(named) == named
+    assert with_user_files(named) == named
     assert not list(tmp_path.iterdir())
-    found = with_user_key(openai(cache=tmp_path / "verdicts.db"))
+    found = with_user_files(openai(cache=tmp_path / "verdicts.db"))
     assert found.fence_key_file == tmp_path / "checklist-judger" / "fence.key"
-    assert judge_id(found) == judge_id(with_user_key(openai()))
+    assert judge_id(found) == judge_id(with_user_files(openai()))
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from train.judge.small.model import SmallReader, label_loss
-from train.judge.small.rows import Packed
+from train.judge.small.model import TrainedReader, label_loss
+from train.judge.small.rows import Lesson
 from train.judge.small.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 class States:
     """The frozen layers' states of every row, computed when they are first asked for and kept as files."""
 
-    def __init__(self, reader: SmallReader, rows: Sequence[Packed], folder: Path) -> None:
+    def __init__(self, reader: TrainedReader, rows: Sequence[Lesson], folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.reader, self.rows, self.folder = reader, rows, folder
 
@@ -42,7 +42,7 @@ class States:
 
 
 def fit(
-    reader: SmallReader,
+    reader: TrainedReader,
     states: States,
     settings: Settings,
     folder: Path,
@@ -90,7 +90,7 @@ def fit(
 
 
 def _step(
-    reader: SmallReader,
+    reader: TrainedReader,
     states: States,
     batch: Sequence[int],
     optimizer: torch.optim.Optimizer,
@@ -106,7 +106,7 @@ def _step(
     total = 0.0
     for number in batch:
         row = states.rows[number]
-        loss = label_loss(reader(states[number], row), [row])
+        loss = label_loss(reader.upper(states[number], row), [row])
         (loss / len(batch)).backward()
         total += loss.item() / len(batch)
     torch.nn.utils.clip_grad_norm_(reader.trained.values(), 1.0)
@@ -115,10 +115,10 @@ def _step(
 
 
 @torch.inference_mode()
-def read(reader: SmallReader, states: States, count: int) -> np.ndarray:
+def read(reader: TrainedReader, states: States, count: int) -> np.ndarray:
     """Log-probabilities (count, 3) of the criteria in all rows, by the criteria's own numbers; NaN where none is."""
     reader.eval()
     out = np.full((count, 3), np.nan, np.float32)
     for number, row in enumerate(states.rows):
-        out[row.which] = reader(states[number], row).log_softmax(-1).float().cpu().numpy()
+        out[row.which] = reader.upper(states[number], row).log_softmax(-1).float().cpu().numpy()
     return out

@@ -1,90 +1,42 @@
-"""A causal model of transformers as a reader of packed rows: adapters on its upper layers, three outputs at the ends.
-
-The lower layers are frozen and see every row once: their states are kept. A branch attends to the prefix and to
-itself, so that it reads what it would read alone.
-"""
+"""The reader as it is trained: adapters on its upper layers. The lower ones are frozen and see every row once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from train.judge.small.rows import WORDS, Packed
+from judger.engines.small.model import SmallReader
+from train.judge.small.rows import Lesson
 
-ATTENTION = "judger_shared_prefix"
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+ALPHA = 2
+"""An adapter's product counts so many times."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What every layer needs to know of a row: its prefix, and what its branches see (`Packed.mask`)."""
-
-    prefix: int
-    mask: Tensor
-
-
-def attend(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    dropout: float = 0.0,
-    scaling: float | None = None,
-    seen: Seen | None = None,
-    **others: Any,
-) -> tuple[Tensor, None]:
-    """query (1, H, T, D), key and value (1, Hkv, T, D) -> ((1, T, H, D), None), as transformers asks it."""
-    assert seen is not None, "the model does not hand the row down to its attention"
-    groups = query.shape[1] // key.shape[1]
-    key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
-    p = seen.prefix
-    first = F.scaled_dot_product_attention(
-        query[:, :, :p], key[:, :, :p], value[:, :, :p], is_causal=True, scale=scaling
-    )
-    rest = F.scaled_dot_product_attention(query[:, :, p:], key, value, attn_mask=seen.mask, scale=scaling)
-    return torch.cat([first, rest], 2).transpose(1, 2), None
-
-
-class SmallReader(nn.Module):
-    """Packed rows -> logits (criteria, 3) of not, partially, fully.
+class TrainedReader(SmallReader):
+    """Lessons -> logits (criteria, 3) of not, partially, fully.
 
     Args:
-        folder: a causal model of transformers with rotary positions (Llama, Qwen, SmolLM).
-        frozen: of its layers, so many from below are left as they are.
+        frozen: of the model's layers, so many from below are left as they are.
         rank: of the adapters.
     """
 
     def __init__(self, folder: str | Path, *, frozen: int, rank: int, dtype: torch.dtype = torch.bfloat16) -> None:
         from peft import LoraConfig, inject_adapter_in_model
-        from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer
 
-        super().__init__()
-        AttentionInterface.register(ATTENTION, attend)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        whole = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation=ATTENTION)
-        whole.requires_grad_(False)
-        words = [self.tokenizer(word, add_special_tokens=False)["input_ids"][-1] for word in WORDS]
-        self.head = nn.Linear(whole.config.hidden_size, 3)
-        with torch.no_grad():
-            self.head.weight.copy_(whole.get_output_embeddings().weight[words].float())
-            self.head.bias.zero_()
-        self.base = whole.model
+        super().__init__(folder, dtype=dtype)
         self.frozen = frozen
-        count = len(self.base.layers)
         config = LoraConfig(
             r=rank,
-            lora_alpha=2 * rank,
+            lora_alpha=ALPHA * rank,
             lora_dropout=0.05,
             target_modules=list(TARGETS),
-            layers_to_transform=list(range(frozen, count)),
+            layers_to_transform=list(range(frozen, len(self.base.layers))),
             layers_pattern="layers",
         )
         inject_adapter_in_model(config, self.base)
@@ -98,27 +50,13 @@ class SmallReader(nn.Module):
         return {name: p for name, p in self.named_parameters() if p.requires_grad}
 
     @torch.no_grad()
-    def lower(self, row: Packed) -> Tensor:
+    def lower(self, row: Lesson) -> Tensor:
         """(1, T, width): the states after the frozen layers."""
-        states = self.base.embed_tokens(torch.tensor([row.ids], device=self.head.weight.device))
-        return self._layers(states, row, 0, self.frozen)
+        return self.layers(self.embed(row), row, 0, self.frozen)
 
-    def forward(self, states: Tensor, row: Packed) -> Tensor:
-        """The rest of the way, from what `lower` gave."""
-        states = self._layers(states, row, self.frozen, len(self.base.layers))
-        ends = self.base.norm(states[0, row.ends.to(states.device)])
-        return self.head(ends.float())  # type: ignore[no-any-return]
-
-    def _layers(self, states: Tensor, row: Packed, first: int, last: int) -> Tensor:
-        positions = row.positions[None].to(states.device)
-        rotary = self.base.rotary_emb(states, positions)
-        seen = Seen(row.prefix, row.mask.to(states.device))
-        with torch.autocast(states.device.type, torch.bfloat16, enabled=states.dtype == torch.bfloat16):
-            for layer in self.base.layers[first:last]:
-                states = layer(
-                    states, attention_mask=None, position_ids=positions, position_embeddings=rotary, seen=seen
-                )
-        return states
+    def upper(self, states: Tensor, row: Lesson) -> Tensor:
+        """The rest of the way, from what `lower` gave: (criteria, 3)."""
+        return self.ends(self.layers(states, row, self.frozen, len(self.base.layers)), row)
 
     def save(self, file: Path) -> None:
         """Adapters and head alone, in bfloat16."""
@@ -135,7 +73,7 @@ class SmallReader(nn.Module):
                 mine[name].copy_(value.float())
 
 
-def label_loss(logits: Tensor, rows: Sequence[Packed]) -> Tensor:
+def label_loss(logits: Tensor, rows: Sequence[Lesson]) -> Tensor:
     """logits (criteria, 3) of all rows together: BCE of the strict bit and half the NLL of the label, weighed."""
     device = logits.device
     labels = torch.tensor([x for row in rows for x in row.labels], device=device)

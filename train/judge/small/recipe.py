@@ -31,8 +31,8 @@ from train.judge.evidence import Shard, Tools, pages_of
 from train.judge.prepare import data_digests, is_rubric, make_shards, read_sources, without_leaks
 from train.judge.small.fit import States, fit, read
 from train.judge.small.measure import measured
-from train.judge.small.model import SmallReader
-from train.judge.small.rows import Packed, pack
+from train.judge.small.model import TrainedReader
+from train.judge.small.rows import Lesson, lessons
 from train.judge.small.settings import Settings
 from train.judge.split import is_held
 
@@ -49,10 +49,10 @@ def run(data: Path, out: Path, *, model: str | Path, settings: Settings, device:
     train = {name: cases for name, cases in train.items() if is_rubric(cases)}
     if not train:
         raise DataError(f"{data / 'train'}: no criterion says its kind (meta.kind): these are no rubrics")
-    reader = SmallReader(model, frozen=settings.frozen, rank=settings.rank).to(device)
+    reader = TrainedReader(model, frozen=settings.frozen, rank=settings.rank).to(device)
     torch.manual_seed(settings.seed)
 
-    parts: dict[str, tuple[Shard, list[int], list[Packed]]] = {}
+    parts: dict[str, tuple[Shard, list[int], list[Lesson]]] = {}
     for name, shard in make_shards(train, out / "evidence", tools, workers).items():
         held = [i for i, item in enumerate(shard.items) if is_held(item)]
         rest = [i for i, item in enumerate(shard.items) if not is_held(item)]
@@ -62,8 +62,8 @@ def run(data: Path, out: Path, *, model: str | Path, settings: Settings, device:
         where = list(range(len(shard)))
         parts[f"eval/{name}"] = shard, where, packed(shard, where, tested[name], mini, reader)
 
-    lessons = [row for name, (_, _, rows) in parts.items() if name.startswith("train/") for row in rows]
-    states = States(reader, lessons, out / "states" / "train")
+    taught = [row for name, (_, _, rows) in parts.items() if name.startswith("train/") for row in rows]
+    states = States(reader, taught, out / "states" / "train")
     beside: dict[str, np.ndarray] = {}
     figures: dict[str, Any] = {}
 
@@ -87,7 +87,9 @@ def run(data: Path, out: Path, *, model: str | Path, settings: Settings, device:
     return figures
 
 
-def packed(shard: Shard, where: list[int], cases: list[LabelledCase], mini: Model, reader: SmallReader) -> list[Packed]:
+def packed(
+    shard: Shard, where: list[int], cases: list[LabelledCase], mini: Model, reader: TrainedReader
+) -> list[Lesson]:
     """A row for each report of a part of a shard."""
     queries = {case.report: case.query for case in cases}
     pages = pages_of(shard, mini.tokenizer)
@@ -95,14 +97,15 @@ def packed(shard: Shard, where: list[int], cases: list[LabelledCase], mini: Mode
     for i, row in zip(where, labelled_rows(shard, pages, where), strict=True):
         by_report[shard.items[i]["report"]].append((i, row))
     return [
-        pack(
+        lesson
+        for report, found in sorted(by_report.items())
+        for lesson in lessons(
             queries[shard.reports[report]],
             pages[report],
             [row for _, row in found],
             [i for i, _ in found],
             reader.tokenizer,
         )
-        for report, found in sorted(by_report.items())
     ]
 
 
@@ -118,6 +121,6 @@ def mini_says(shard: Shard, where: list[int], mini: Model, device: str) -> np.nd
         return read_mini(mini.reader, readings, device)
 
 
-def _asked(parts: dict[str, tuple[Shard, list[int], list[Packed]]]) -> Any:
+def _asked(parts: dict[str, tuple[Shard, list[int], list[Lesson]]]) -> Any:
     """What is measured on: not what was trained on."""
     return [(name, part) for name, part in parts.items() if not name.startswith("train/") and part[1]]

@@ -1,9 +1,4 @@
-"""A report and its criteria as one row of tokens: a prefix that all criteria share, and a branch for each.
-
-The prefix is the union of the passages that the built-in judge's rule chooses for the criteria, in the report's order
-and under their headings, not the whole report. Every criterion's best passage comes before any criterion's second
-best, until the room is used up.
-"""
+"""Packed rows with what is to be learned of them."""
 
 from __future__ import annotations
 
@@ -11,135 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from judger.engines.mini.passage import ABOUT_FORM, NEVER, Pages, counted
-from judger.engines.mini.signals import form_signals
+from judger.engines.mini.passage import Pages
+from judger.engines.small.rows import Packed, pack
 from train.judge.draw.rubrics import Row
-
-PREFIX_TOKENS = 600
-QUERY_TOKENS = 60
-UNIT_TOKENS = 90
-HEADING_TOKENS = 20
-CRITERION_TOKENS = 110
-DEPTH = 24
-"""So many of a criterion's passages are looked at, at most."""
-WORDS = (" no", " partly", " yes")
-"""What the head's three outputs begin as: the model's own words for not, partially and fully."""
 
 
 @dataclass(slots=True)
-class Packed:
-    """One row. ids (T,); prefix: tokens that all branches see; branches: (first, last + 1) of each, in order.
+class Lesson(Packed):
+    """labels, negative, weights (criteria,) and `which`, the criteria's own numbers, are in the branches' order."""
 
-    labels, negative, weights (criteria,) and `which`, the criteria's own numbers, are in the branches' order.
-    """
-
-    ids: list[int]
-    prefix: int
-    branches: list[tuple[int, int]]
-    which: list[int]
+    which: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     negative: list[bool] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
 
-    @property
-    def positions(self) -> Tensor:
-        """(T,): every branch begins where the prefix ends."""
-        parts = [torch.arange(self.prefix)]
-        parts += [torch.arange(self.prefix, self.prefix + end - begin) for begin, end in self.branches]
-        return torch.cat(parts)
 
-    @property
-    def mask(self) -> Tensor:
-        """(T - prefix, T), true where a branch's token sees: the prefix, and its own branch up to itself."""
-        rest = len(self.ids) - self.prefix
-        seen = torch.zeros(rest, len(self.ids), dtype=torch.bool)
-        seen[:, : self.prefix] = True
-        for begin, end in self.branches:
-            own = slice(begin - self.prefix, end - self.prefix)
-            seen[own, begin:end] = torch.ones(end - begin, end - begin, dtype=torch.bool).tril()
-        return seen
-
-    @property
-    def ends(self) -> Tensor:
-        """(criteria,): where each branch is read."""
-        return torch.tensor([end - 1 for _, end in self.branches])
-
-
-def pack(query: str, pages: Pages, rows: Sequence[Row], which: Sequence[int], tokenizer: Any) -> Packed:
+def lessons(query: str, pages: Pages, rows: Sequence[Row], which: Sequence[int], tokenizer: Any) -> list[Lesson]:
     """The criteria `rows` of one report, whose numbers are `which`."""
-    counts = counted(form_signals(pages.text)) if any(ABOUT_FORM.search(row.text) for row in rows) else ""
-    ids = prefix_ids(query, pages, [row.score for row in rows], counts, tokenizer)
-    packed = Packed(ids, len(ids), [], list(which))
-    for row in rows:
-        begin = len(packed.ids)
-        packed.ids += branch_ids(row.text, row.negative, tokenizer)
-        packed.branches.append((begin, len(packed.ids)))
-        packed.labels.append(row.label)
-        packed.negative.append(row.negative)
-        packed.weights.append(row.weight)
-    return packed
-
-
-def prefix_ids(query: str, pages: Pages, scores: Sequence[np.ndarray], counts: str, tokenizer: Any) -> list[int]:
-    """The query, the report's counts where any criterion asks about form, and what the report holds of the criteria.
-
-    scores: (u,) of each criterion.
-    """
-    head = [*_ids("Question: ", tokenizer), *_ids(query, tokenizer)[:QUERY_TOKENS]]
-    if counts:
-        head += _ids("\nCounts: " + counts.strip(), tokenizer)
-    out = [*head, *_ids("\n\nFrom the report:\n", tokenizer)]
-    texts = {unit: _unit(pages, unit, tokenizer) for unit in ranked(pages, scores)}
-    kept, headings, room = set[int](), set[int](), PREFIX_TOKENS - len(out)
-    for unit, tokens in texts.items():
-        heading = int(pages.outline.heading[unit])
-        extra = len(_heading(pages, heading, tokenizer)) if heading >= 0 and heading not in headings else 0
-        if len(tokens) + extra > room:
-            continue
-        kept.add(unit)
-        headings.add(heading)
-        room -= len(tokens) + extra
-    last = None
-    for unit in sorted(kept):
-        heading = int(pages.outline.heading[unit])
-        if heading >= 0 and heading != last:
-            out += _heading(pages, heading, tokenizer)
-            last = heading
-        out += texts[unit]
-    return out
-
-
-def ranked(pages: Pages, scores: Sequence[np.ndarray]) -> list[int]:
-    """Units, each criterion's best before any criterion's second best; no heading, which comes with what it heads."""
-    orders = [np.argsort(-score, kind="stable")[:DEPTH] for score in scores]
-    found: dict[int, None] = {}
-    for rank in range(max(map(len, orders), default=0)):
-        for order, score in zip(orders, scores, strict=True):
-            if rank < len(order) and score[order[rank]] > NEVER and not pages.outline.is_heading[order[rank]]:
-                found[int(order[rank])] = None
-    return list(found)
-
-
-def branch_ids(text: str, negative: bool, tokenizer: Any) -> list[int]:
-    """What a criterion adds: its sign and text, and the answer's cue."""
-    out = _ids("\nFlaw: " if negative else "\nRequirement: ", tokenizer)
-    out += _ids(text, tokenizer)[:CRITERION_TOKENS]
-    return out + _ids("\nPresent (no, partly, yes):" if negative else "\nMet (no, partly, yes):", tokenizer)
-
-
-def _unit(pages: Pages, unit: int, tokenizer: Any) -> list[int]:
-    start, end = pages.spans[unit]
-    return [*_ids("- " + pages.clean(start, end).strip(), tokenizer)[:UNIT_TOKENS], *_ids("\n", tokenizer)]
-
-
-def _heading(pages: Pages, unit: int, tokenizer: Any) -> list[int]:
-    start, end = pages.spans[unit]
-    return [*_ids("# " + pages.clean(start, end).strip(), tokenizer)[:HEADING_TOKENS], *_ids("\n", tokenizer)]
-
-
-def _ids(text: str, tokenizer: Any) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    texts, signs = [row.text for row in rows], [row.negative for row in rows]
+    found, at = [], 0
+    for one in pack(query, pages, texts, signs, [row.score for row in rows], tokenizer):
+        own = slice(at, at + len(one.branches))
+        at += len(one.branches)
+        told = ([row.label for row in rows[own]], signs[own], [row.weight for row in rows[own]])
+        found.append(Lesson(one.ids, one.prefix, one.branches, list(which[own]), *told))
+    return found

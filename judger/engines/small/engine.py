@@ -1,0 +1,71 @@
+"""The `small` judge: the built-in one, and a small language model that reads the same passages and has its say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from judger.engines.code import code_digest, versions
+from judger.engines.mini.checkpoint import load_from
+from judger.engines.mini.engine import LIBRARIES, MiniEngine, Pair
+from judger.engines.mini.text import Floats
+from judger.engines.small import adapter
+from judger.engines.small.base import check_base
+from judger.engines.small.fitted import WEIGHTS, Fitted
+from judger.engines.small.model import SmallReader
+from judger.engines.small.rows import pack
+from judger.errors import EngineError
+
+
+class SmallEngine(MiniEngine):
+    """As `MiniEngine`. A criterion's passages are shared with all that are asked of the report in the same call, so
+    that its verdict depends on them: `Capabilities.reads_together`."""
+
+    def __init__(self, fitted: Fitted, reader: SmallReader, base: str, *, device: str, judge_all: bool) -> None:
+        super().__init__(fitted.over(load_from(None, device)), device=device, judge_all=judge_all)
+        self.reader = reader
+        self.capabilities = replace(self.capabilities, reads_together=True)
+        self.identity = replace(
+            self.identity,
+            engine="small",
+            model="small",
+            engine_version=versions(*LIBRARIES, "transformers"),
+            weights=f"{self.identity.weights} {base} {fitted.digest}",
+            code=code_digest("engines/mini", "engines/small"),
+        )
+
+    @classmethod
+    def load(
+        cls, model: str | None = None, *, device: str = "auto", threads: int | None = None, judge_all: bool = False
+    ) -> SmallEngine:
+        """`model`: the base's folder, as `judger get small` makes it.
+
+        Raises:
+            InvalidRequest: no base there, or no such device.
+            EngineError: the files can't be read.
+        """
+        device = cls.prepared(device, threads)
+        folder = check_base(model)
+        fitted = Fitted.read(WEIGHTS)
+        try:
+            reader = SmallReader(folder)
+            adapter.add(WEIGHTS / "adapter.safetensors", reader)
+        except (OSError, ValueError, KeyError) as error:
+            raise EngineError(f"the model in {folder} can't be read: {error}") from error
+        return cls(fitted, reader.to(device).eval(), fitted.base, device=device, judge_all=judge_all)
+
+    def _deep(self, of_plans: Sequence[tuple[str, Sequence[Pair]]]) -> Floats | None:
+        logits = [torch.zeros(0, 3)]
+        for query, pairs in of_plans:
+            texts = [pair.asked.text for pair in pairs]
+            signs = [pair.asked.negative for pair in pairs]
+            scores = [pair.evidence.score for pair in pairs]
+            rows = pack(query, pairs[0].pages, texts, signs, scores, self.reader.tokenizer)
+            logits += [self.reader(row).cpu() for row in rows]
+        return np.asarray(torch.cat(logits).log_softmax(-1).numpy())
+
+
+__all__ = ["SmallEngine"]
