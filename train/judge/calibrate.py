@@ -12,12 +12,14 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from judger.engines.mini.judgeable import Judgeable
-from judger.engines.mini.mix import Mix, strict_logit
+from judger.engines.mini.mix import INPUTS, Mix, strict_logit
 from judger.verdict import Calibration
 from train.judge.draw import CLAIM_KINDS
 
 FEW = 20
 """A kind with fewer held-out rows says nothing of how well it is judged."""
+CLAIM = INPUTS.index("claim")
+"""The one input that is no logit."""
 OPEN = 0.15
 """At most this share is left open."""
 
@@ -26,7 +28,8 @@ OPEN = 0.15
 class Held:
     """Rows that nothing was fitted on: logs (n, 3) of the reader, trees, labels, signs, kinds (n,), described (n, k).
 
-    turned (n,): asked as a requirement, and stated as a flaw; stances (n,): whether a claim, whether denied.
+    turned (n,): asked as a requirement, and stated as a flaw; stances (n,): whether a claim, whether denied; deep
+    (n, 3): the log-probabilities of a second reader, where there is one.
     """
 
     logs: np.ndarray
@@ -37,6 +40,7 @@ class Held:
     described: np.ndarray
     turned: np.ndarray
     stances: np.ndarray
+    deep: np.ndarray | None = None
 
     @property
     def stated(self) -> Held:
@@ -50,7 +54,7 @@ class Held:
 
     def mixed(self, mix: Mix) -> np.ndarray:
         """Probabilities (n, 3) of what is stated."""
-        return self.stated_p(mix(self.logs, self.trees, self.negative.tolist(), self.stances.tolist()))
+        return self.stated_p(mix(self.logs, self.trees, self.negative.tolist(), self.stances.tolist(), self.deep))
 
     @property
     def satisfied(self) -> np.ndarray:
@@ -69,21 +73,26 @@ def groups(kinds: np.ndarray, negative: np.ndarray) -> np.ndarray:
 
 
 def fit_mix(held: Held) -> Mix:
-    """Weights for each sign, by likelihood; a logit that would count against itself is left out."""
-    logits = np.stack([strict_logit(held.logs, held.negative), held.trees], 1)
-    inputs = np.concatenate([logits, (held.stances != "none")[:, None]], 1)
+    """Weights for each sign, by likelihood; logits that would count against themselves are left out."""
+    columns = [strict_logit(held.logs, held.negative), held.trees, held.stances != "none"]
+    if held.deep is not None:
+        columns.append(strict_logit(held.deep, held.negative))
+    inputs = np.stack(columns, 1).astype(np.float64)
+    logits = [i for i in range(inputs.shape[1]) if i != CLAIM]
     weights = {}
     for name, side in (("requirement", ~held.negative), ("flaw", held.negative)):
         truth = held.satisfied[side]
         if not 0 < truth.sum() < len(truth):
-            weights[name] = (0.5, 0.5, 0.0, 0.0)
+            even = np.ones(inputs.shape[1]) / len(logits)
+            even[CLAIM] = 0.0
+            weights[name] = (*map(float, even), 0.0)
             continue
-        used = [0, 1, 2]
+        used = sorted([*logits, CLAIM])
         model = LogisticRegression(C=1.0).fit(inputs[side], truth)
-        if (model.coef_[0, :2] < 0).any():
-            used = [int(model.coef_[0, :2].argmax()), 2]
+        while any(w < 0 and i != CLAIM for i, w in zip(used, model.coef_[0], strict=True)) and len(used) > 2:
+            used.remove(min((w, i) for i, w in zip(used, model.coef_[0], strict=True) if i != CLAIM)[1])
             model = LogisticRegression(C=1.0).fit(inputs[side][:, used], truth)
-        each = np.zeros(3)
+        each = np.zeros(inputs.shape[1])
         each[used] = model.coef_[0]
         weights[name] = (*map(float, each), float(model.intercept_[0]))
     return Mix(**weights)
@@ -109,11 +118,15 @@ def fit_judgeable(
         return Judgeable(np.zeros(described.shape[1] + 1, np.float32), 2.0, 0.0)
     model = LogisticRegression(C=0.3, max_iter=2_000, class_weight="balanced").fit(described, hard)
     weights = np.append(model.coef_[0], model.intercept_[0]).astype(np.float32)
-    made = Judgeable(weights, 0.5, 1.0)
+    return with_margin(Judgeable(weights, 0.5, 1.0), p, held, calibration)
+
+
+def with_margin(made: Judgeable, p: np.ndarray, held: Held, calibration: Calibration) -> Judgeable:
+    """The same classifier, leaving open up to `OPEN` of held-out rows (p (n, 3)): those nearest to the threshold."""
     margin = np.abs(margins(p, held.negative, calibration))
     taken = np.sort(margin[made.p_hard(held.described) >= made.hard])
     room = int(OPEN * len(margin) * 0.9)
-    return Judgeable(weights, 0.5, float(taken[min(room, len(taken)) - 1]) if len(taken) and room else 0.0)
+    return replace(made, margin=float(taken[min(room, len(taken)) - 1]) if len(taken) and room else 0.0)
 
 
 def hard_kinds(bits: np.ndarray, held: Held, below: float) -> set[str]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,13 +51,15 @@ FOLDS = 4
 
 @dataclass(slots=True)
 class Part:
-    """A shard with the reader's and the trees' say. where (n,): its rows; stances (n,): of claims."""
+    """A shard with the reader's and the trees' say. where (n,): its rows; stances (n,): of claims;
+    deep (n, 3): a second reader's, where there is one."""
 
     shard: Shard
     where: np.ndarray
     logs: np.ndarray
     trees: np.ndarray
     stances: np.ndarray
+    deep: np.ndarray | None = None
 
     def held(self) -> Held:
         items = [self.shard.items[i] for i in self.where]
@@ -70,6 +72,7 @@ class Part:
             self.shard.described[self.where],
             np.array([item["turned"] for item in items], np.bool_),
             self.stances,
+            self.deep,
         )
 
 
@@ -173,7 +176,7 @@ def run(
         reader = fit(reader, Both(Rubrics(found, seed), beside).begin, recipe, out / "runs" / "rubrics", device)
     forest = trees(shards, rubrics, growth, seed)
 
-    held = _joined(
+    held = joined(
         asked(shard, where, reader, forest, tools.tokenizer, device)
         for name, shard in shards.items()
         if name in rubrics or not rubrics
@@ -183,7 +186,7 @@ def run(
     mix = fit_mix(held)
     stated, p = held.stated, held.mixed(mix)
     calibration = fit_thresholds(stated, "held-out tasks of the rubrics, natural rates")
-    every = _joined(_unasked(shards[name]) for name in rubrics or shards)
+    every = joined(_unasked(shards[name]) for name in rubrics or shards)
     tasks = [str(item["group"] or item["document"]) for name in rubrics or shards for item in shards[name].items]
     every_figures = np.concatenate([shards[name].figures for name in rubrics or shards])
     hard = hard_kinds(crossed(every, every_figures, tasks, growth, seed), every.stated, HARD)
@@ -222,11 +225,13 @@ def _unasked(shard: Shard) -> Part:
     return Part(shard, np.arange(n), np.zeros((n, 3)), np.zeros(n), np.full(n, "none"))
 
 
-def _joined(parts: Any) -> Held:
-    """The rows of several parts as one."""
+def joined(parts: Iterable[Part]) -> Held:
+    """The rows of several parts as one; there is one at least."""
     found = [part.held() for part in parts]
     names = ("logs", "trees", "labels", "negative", "kinds", "described", "turned", "stances")
-    return Held(*(np.concatenate([getattr(one, name) for one in found]) for name in names))
+    deep = [one.deep for one in found if one.deep is not None]
+    whole = (np.concatenate([getattr(one, name) for one in found]) for name in names)
+    return Held(*whole, np.concatenate(deep) if deep else None)
 
 
 def _figures(part: Part, mix: Mix, calibration: Any, hard: np.ndarray) -> dict[str, Any]:

@@ -49,11 +49,10 @@ class Mix:
         inputs = [strict_logit(logs, flaw), trees, claim]
         if deep is not None:
             inputs.append(strict_logit(deep, flaw))
-            logs = (logs + deep) / 2
         weights = np.where(flaw[:, None], np.array([self.flaw]), np.array([self.requirement]))
         logit = (np.stack([*inputs, np.ones(len(logs))], 1) * weights).sum(1) - DENIED * denied
         bit = 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
-        p = np.exp(logs.astype(np.float64))
+        p = np.exp((logs if deep is None else (logs + deep) / 2).astype(np.float64))
         # A requirement's bit is "fully", a flaw's anything but "not".
         sides = np.where(flaw[:, None], np.array([[0, 1, 1]]), np.array([[0, 0, 1]])).astype(np.bool_)
         within = np.where(sides, p, 0) / np.maximum(np.where(sides, p, 0).sum(1, keepdims=True), 1e-12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ class SmallEngine(MiniEngine):
     """As `MiniEngine`. A criterion's passages are shared with all that are asked of the report in the same call, so
     that its verdict depends on them: `Capabilities.reads_together`."""
 
-    def __init__(self, fitted: Fitted, reader: SmallReader, base: str, *, device: str, judge_all: bool) -> None:
+    def __init__(self, fitted: Fitted, reader: SmallReader, *, device: str, judge_all: bool) -> None:
         super().__init__(fitted.over(load_from(None, device)), device=device, judge_all=judge_all)
         self.reader = reader
         self.capabilities = replace(self.capabilities, reads_together=True)
@@ -33,7 +34,7 @@ class SmallEngine(MiniEngine):
             engine="small",
             model="small",
             engine_version=versions(*LIBRARIES, "transformers"),
-            weights=f"{self.identity.weights} {base} {fitted.digest}",
+            weights=f"{self.identity.weights} {fitted.base} {fitted.digest}",
             code=code_digest("engines/mini", "engines/small"),
         )
 
@@ -47,15 +48,18 @@ class SmallEngine(MiniEngine):
             InvalidRequest: no base there, or no such device.
             EngineError: the files can't be read.
         """
-        device = cls.prepared(device, threads)
-        folder = check_base(model)
-        fitted = Fitted.read(WEIGHTS)
+        return cls.opened(check_base(model), WEIGHTS, device=cls.prepared(device, threads), judge_all=judge_all)
+
+    @classmethod
+    def opened(cls, base: Path, weights: Path, *, device: str = "cpu", judge_all: bool = False) -> SmallEngine:
+        """With the files of two folders: of the base, and what was trained on it. Raises EngineError."""
+        fitted = Fitted.read(weights)
         try:
-            reader = SmallReader(folder)
-            adapter.add(WEIGHTS / "adapter.safetensors", reader)
+            reader = SmallReader(base)
+            adapter.add(weights / "adapter.safetensors", reader)
         except (OSError, ValueError, KeyError) as error:
-            raise EngineError(f"the model in {folder} can't be read: {error}") from error
-        return cls(fitted, reader.to(device).eval(), fitted.base, device=device, judge_all=judge_all)
+            raise EngineError(f"the model in {base} can't be read: {error}") from error
+        return cls(fitted, reader.to(device).eval(), device=device, judge_all=judge_all)
 
     def _deep(self, of_plans: Sequence[tuple[str, Sequence[Pair]]]) -> Floats | None:
         logits = [torch.zeros(0, 3)]

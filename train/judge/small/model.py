@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -57,20 +56,6 @@ class TrainedReader(SmallReader):
     def upper(self, states: Tensor, row: Lesson) -> Tensor:
         """The rest of the way, from what `lower` gave: (criteria, 3)."""
         return self.ends(self.layers(states, row, self.frozen, len(self.base.layers)), row)
-
-    def save(self, file: Path) -> None:
-        """Adapters and head alone, in bfloat16."""
-        save_file({name: p.detach().to(torch.bfloat16).contiguous() for name, p in self.trained.items()}, str(file))
-
-    def load(self, file: Path) -> None:
-        """What `save` wrote."""
-        found = load_file(str(file))
-        mine = self.trained
-        if set(found) != set(mine):
-            raise ValueError(f"{file}: adapters of another model or rank")
-        with torch.no_grad():
-            for name, value in found.items():
-                mine[name].copy_(value.float())
 
 
 def label_loss(logits: Tensor, rows: Sequence[Lesson]) -> Tensor:

@@ -4,7 +4,8 @@
     2 rows       a report's criteria on one shared prefix
     3 fit        adapters on the upper layers                             OUT/runs/small
     4 measure    held-out tasks and eval/, beside mini's own reader       OUT/figures.json
-    5 files      adapters and head                                        OUT/weights/adapter.safetensors
+    5 weigh      both readers and the trees, thresholds, what stays open: on the held-out tasks
+    6 files      adapters, head and these                                 OUT/weights/*
 
 Interrupted, it goes on where it was: give the same command. What it has learnt is measured at every checkpoint, too.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ from judger.engines.mini.passage import reading
 from train.judge.data import DataError, LabelledCase
 from train.judge.draw import rows as labelled_rows
 from train.judge.evidence import Shard, Tools, pages_of
+from train.judge.mini import asked, joined
 from train.judge.prepare import data_digests, is_rubric, make_shards, read_sources, without_leaks
 from train.judge.small.fit import States, fit, read
 from train.judge.small.measure import measured
 from train.judge.small.model import TrainedReader
 from train.judge.small.rows import Lesson, lessons
 from train.judge.small.settings import Settings
+from train.judge.small.weigh import save, weighed
 from train.judge.split import is_held
 
 logger = logging.getLogger(__name__)
@@ -79,11 +82,15 @@ def run(data: Path, out: Path, *, model: str | Path, settings: Settings, device:
         (out / "figures.json").write_text(json.dumps({"step": step, **figures}, indent=1) + "\n", encoding="utf-8")
 
     fit(reader, states, settings, out / "runs" / "small", watch)
-    weights = out / "weights"
-    weights.mkdir(exist_ok=True)
-    reader.save(weights / "adapter.safetensors")
+    held = joined(
+        replace(asked(shard, np.array(where), mini.reader, mini.forest, mini.tokenizer, device), deep=says)
+        for name, (shard, where, rows) in parts.items()
+        if name.startswith("held/") and where
+        for kept in [States(reader, rows, out / "states" / name.replace("/", "-"))]
+        for says in [read(reader, kept, len(shard))[where]]
+    )
     about = {"settings": asdict(settings), "data": data_digests(data), "figures_measured": figures}
-    (weights / "config.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    save(out / "weights", reader, weighed(held, mini.judgeable), about)
     return figures
 
 
