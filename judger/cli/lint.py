@@ -14,7 +14,7 @@ from judger.cli.console import output
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.inputs import input_file
 from judger.cli.table import clean, plural
-from judger.config import EngineConfig
+from judger.config import BUILT_IN, EngineConfig
 from judger.errors import Fault
 from judger.rubric import Rubric, read_rubrics
 from judger.rubric.linting import CODES, Finding, Severity
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     warnings: list[Fault] = []
     rubrics = read_rubrics(args.rubric, on_warning=warnings.append)
     reader = open_reader(args.engine, args.model)
-    judge = args.engine if args.engine == "mini" else ""
+    judge = args.engine if args.engine in BUILT_IN else ""
     selected = set(CODES if args.select is None else args.select) - set(args.ignore)
     found = [
         (rubric, finding)
