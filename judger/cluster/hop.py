@@ -116,7 +116,11 @@ class Hop:
             return wire.error_from_status(name, self._details, status if isinstance(status, bytes) else status.encode())
         match name:
             case "CANCELLED":
-                raise asyncio.CancelledError
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise asyncio.CancelledError
+                # Serve takes any cancellation within it, such as of its own routing on a busy node, for the caller's.
+                return Unavailable("Ray Serve has cancelled the call, its caller has not")
             case "RESOURCE_EXHAUSTED":
                 return Overloaded("the queue of Ray Serve is full", RETRY_AFTER)
             case "DEADLINE_EXCEEDED":
