@@ -35,9 +35,10 @@ def test_a_call_in_words_is_seen_in_any_familys_form(text):
     assert has_call(text)
 
 
+WORDS = "Words. " * 80
 REPORTS = [
     "The mill grinds after high water [mill#1].",
-    f"# How models call tools\n\nHermes writes `<tool_call>`:\n\n```\n<tool_call>{CALL}</tool_call>\n```\n\n{'Words. ' * 80}",
+    f"# How models call tools\n\nHermes writes `<tool_call>`:\n\n```\n<tool_call>{CALL}</tool_call>\n```\n\n{WORDS}",
     '{"name": "Voe", "range": 2.9}',
     "{mill} and [voe] are names.",
     "[]",
