@@ -44,6 +44,13 @@ from tests.soak.server import free_port
 WAIT = "[[slow=0.02]] apple"
 REWARD_FUNCTIONS = (("names the cost", "names the wind"), ("cites a source", "names a risk of the market"))
 STEPS, QUERIES, ROLLOUTS, WORDS = 2, 4, 8, 3000
+SMALLEST = {
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 32_768,  # a report of 3,000 words has 10,500 tokens of the tiny tokenizer
+}
+"""Of a model whose verdicts nobody reads: what is counted are its tokens."""
 
 
 async def throughput(cluster: Cluster, seconds: float) -> dict[str, Any]:
@@ -249,9 +256,7 @@ async def measured(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
             if "affinity" in wanted:
                 from tests.judger.engines.generative import tiny
 
-                found["affinity"] = await affinity(
-                    cluster, Path(tiny.save(folder / "tiny-qwen3", max_position_embeddings=32_768))
-                )
+                found["affinity"] = await affinity(cluster, Path(tiny.save(folder / "tiny-qwen3", **SMALLEST)))
     if "head" in wanted and shutil.which("redis-server") is not None:
         from tests.judger.cache.test_cache_redis import redis_server
 

@@ -38,8 +38,8 @@ _PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 _WAV = b"RIFF\x24\0\0\0WAVEfmt " + bytes(40)
 _WORDS = (
     "mill tide flood 水车 大水 1822 Skerrow harbour the and of a-b a_b \\cite{mill#1} [mill#2] “quoted” ‘q’ "
-    '... \ud83d \u2028 \u202e \0 \x1b[2J <|im_end|> </tool_call> <think> http://a.org/x OR NEAR( " * ^ : { } [ ] \\ / ` '
-    "$ %s {0} -5% 3.14"
+    '... \ud83d \u2028 \u202e \0 \x1b[2J <|im_end|> </tool_call> <think> http://a.org/x OR NEAR( " * ^ : { } [ ] \\ / '
+    "` $ %s {0} -5% 3.14"
 ).split(" ")
 _PATHS = [
     "notes.md", "a/b.txt", "deep/er/and/deeper.md", ".", "", "/", "..", "../x", "a/../../x", "/etc/passwd", "~",
@@ -47,10 +47,12 @@ _PATHS = [
     "\ud83d.md", "a\0b", "a\nb.md", "con:x", "-rf", "*", "picture.png", "sound.wav", "http://a.org/x.png", "https://[",
     "HTTP://a.org", "file:///etc/passwd", "observations/001.txt", " notes.md ", "..\\x", "%2e%2e/x", "\u202emd.x",
 ]  # fmt: skip
+_MILL = "skerrow-tidal-mill"
 _KEYS = [
-    "tidal-mill", "tidal-mill#1", "tidal-mill#2-4", "tidal-mill#4-2", "tidal-mill#0", "tidal-mill#99", "tidal-mill#-1",
-    "#1", "#", "", " ", "tidal-mill#1#2", "tidal-mill#1-", "tidal-mill#٣", "tidal-mill#1_0", f"tidal-mill#{'9' * 5000}",
-    "none-such", "http://a.org/x", "https://[", "http://", "http://a.org/x#2-4", "x" * 5000, "\ud83d", "tidal-mill\0",
+    _MILL, f"{_MILL}#1", f"{_MILL}#2-4", "skerrow-peat", f"{_MILL}#4-2", f"{_MILL}#0", f"{_MILL}#99", f"{_MILL}#-1",
+    f"{_MILL}#1#2", f"{_MILL}#1-", f"{_MILL}#٣", f"{_MILL}#1_0", f"{_MILL}#{'9' * 5000}",
+    f"{_MILL}\0", "#1", "#", "", " ",
+    "none-such", "http://a.org/x", "https://[", "http://", "http://a.org/x#2-4", "x" * 5000, "\ud83d",
 ]  # fmt: skip
 _NUMBERS = [
     0,
@@ -84,7 +86,7 @@ def calls(number: int, seed: int) -> Iterator[ToolCall]:
     makers = (_todo, _note, _search, _open, _file, _file, _describe, _transcribe, _mcp)
     for turn in range(number):
         name, arguments = makers[turn % len(makers)](chance)
-        match chance.randrange(10):
+        match chance.randrange(25):  # what is broken in one place gets furthest
             case 0:
                 arguments = {**arguments, chance.choice(["", "extra", *arguments]): value(chance, 3)}
             case 1:
@@ -94,7 +96,7 @@ def calls(number: int, seed: int) -> Iterator[ToolCall]:
             case _:
                 pass
         text = json.dumps(arguments)
-        if chance.random() < 0.1:
+        if chance.random() < 0.05:
             text = mutated(text.encode(), chance).decode("utf-8", "surrogateescape")
         if chance.random() < 0.01:
             name = chance.choice(["", "none_such", "\ud83d", name.upper()])
@@ -106,8 +108,12 @@ def _text(chance: random.Random, most: int = 30) -> str:
     return words * chance.choice((1, 1, 1, 1, 1, 300)) if chance.random() < 0.2 else words
 
 
+def _number(chance: random.Random) -> Any:
+    return chance.choice(_NUMBERS) if chance.random() < 0.2 else chance.randrange(1, 6)
+
+
 def _texts(chance: random.Random) -> list[str]:
-    return [_text(chance) for _ in range(chance.choice((0, 1, 2, 3, 8, 9, 50)))]
+    return [_text(chance) for _ in range(chance.choice((0, 1, 1, 2, 2, 3, 8, 9, 50)))]
 
 
 def _todo(chance: random.Random) -> tuple[str, dict[str, Any]]:
@@ -121,37 +127,37 @@ def _note(chance: random.Random) -> tuple[str, dict[str, Any]]:
 
 def _search(chance: random.Random) -> tuple[str, dict[str, Any]]:
     asked: Any = chance.choice((_texts(chance), _text(chance), json.dumps(_texts(chance))))
-    return "search", {"queries": asked, "results": chance.choice(_NUMBERS), "together": chance.random() < 0.5}
+    return "search", {"queries": asked, "results": _number(chance), "together": chance.random() < 0.5}
 
 
 def _open(chance: random.Random) -> tuple[str, dict[str, Any]]:
-    targets = [chance.choice(_KEYS) for _ in range(chance.choice((1, 1, 2, 6, 7)))]
+    targets = [chance.choice(_KEYS[: chance.choice((4, len(_KEYS)))]) for _ in range(chance.choice((1, 1, 2, 6, 7)))]
     return "open", {"targets": targets, "goal": chance.choice(("", _text(chance)))}
 
 
 def _file(chance: random.Random) -> tuple[str, dict[str, Any]]:
-    command = chance.choice(["read", "write", "list", "patch", "patch", "grep", "delete"])
+    command = chance.choice(["read", "write", "list", "patch", "patch", "patch", "grep"] * 3 + ["delete"])
     text = chance.choice((_LINES, _text(chance), _text(chance, 400)))
     lines = _LINES.split("\n")
     anchor = chance.choice(
         (chance.choice(lines), f"{chance.choice(lines)} ... {chance.choice(lines)}", _text(chance), "...")
     )
-    path = chance.choice(["notes.md", "notes.md", "a/b.txt", *_PATHS])
+    path = chance.choice(["notes.md", "a/b.txt", chance.choice(_PATHS)])
     given: dict[str, Any] = {"command": command, "path": path, "text": text, "anchor": anchor}
-    given["position"] = chance.choice(["replace", "before", "after", "inside"])
+    given["position"] = chance.choice(["replace", "before", "after"] * 5 + ["inside"])
     for name in ("first_line", "last_line", "first_column"):
-        if chance.random() < 0.5:
-            given[name] = chance.choice(_NUMBERS)
+        if chance.random() < 0.3:
+            given[name] = _number(chance)
     return "file", given
 
 
 def _describe(chance: random.Random) -> tuple[str, dict[str, Any]]:
-    target = chance.choice(["picture.png", *_PATHS])
+    target = chance.choice(["picture.png", chance.choice(_PATHS)])
     return "describe_image", {"target": target, "question": chance.choice(("", _text(chance)))}
 
 
 def _transcribe(chance: random.Random) -> tuple[str, dict[str, Any]]:
-    return "transcribe", {"target": chance.choice(["sound.wav", *_PATHS])}
+    return "transcribe", {"target": chance.choice(["sound.wav", chance.choice(_PATHS)])}
 
 
 def _mcp(chance: random.Random) -> tuple[str, dict[str, Any]]:

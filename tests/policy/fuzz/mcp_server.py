@@ -26,7 +26,7 @@ def said(chance: random.Random) -> dict[str, Any]:
     """A result, or an error, whose parts are of the right kind for the most part."""
 
     def odd(*right: Any) -> Any:
-        return chance.choice([*right] * 6 + [None, 3, "", "x\u2028\u0000", "\ud83d", [], {}, "y" * 100_000])
+        return chance.choice([*right] * 40 + [None, 3, "", "x\u2028\u0000", "\ud83d", [], {}, "y" * 100_000])
 
     if chance.random() < 0.1:
         return {"error": {"code": -32000, "message": odd("no")}}
