@@ -174,14 +174,18 @@ class Ingress(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 async def session(kind: Any, raw: bytes) -> str | None:
-    """Whose calls belong together: those on one query and report, groups on one query and rubric."""
+    """Whose calls belong together: those on one query and report, groups on one query and its reports.
+
+    Not on query and rubric: a trainer's second reward function has another rubric for the same reports, and it is their
+    keys and values that it could find.
+    """
     try:
         request = await beside(len(raw), wire.parse, kind, raw)
     except InvalidRequest:
         return None  # the replica says what is wrong with it
     match request:
         case pb.JudgeGroupRequest():
-            return digest(request.query, *(criterion.text for criterion in request.criteria))
+            return digest(request.query, *request.reports)
         case pb.CompareRequest():
             return digest(request.query, request.report_a)
         case _:
