@@ -59,7 +59,10 @@ def completion(data: Any, *, id_prefix: str, tools: Sequence[Schema] = ()) -> Co
     message = choice.get("message")
     if not isinstance(message, dict):
         raise NoReply("the endpoint sent a choice without a message")
-    calls, faults = _calls(message.get("tool_calls"), id_prefix)
+    listed = message.get("tool_calls")
+    if not listed and isinstance(message.get("function_call"), dict):  # before there were several
+        listed = [{"function": message["function_call"]}]
+    calls, faults = _calls([listed] if isinstance(listed, dict) else listed, id_prefix)
     content = text(message.get("content"))
     # vLLM says `reasoning`, others `reasoning_content`.
     thought = text(message.get("reasoning_content")) or text(message.get("reasoning"))
