@@ -4,10 +4,9 @@
 
 1. Throughput: the scripted engine waits 20 ms for each batch of one case; calls a second with 1 and with 2 replicas.
 2. Overhead: the same engine without a wait; calls a second and the latency of one caller, beside a server of its own.
-3. Affinity: four replicas of the torch engine at random weights, under the load of a GRPO trainer: in each of two
-   steps four queries with eight rollouts of 3,000 words, all judged by one reward function and then by a second, with
-   rubrics of their own. The share of prompt tokens that were found in a replica's prefix cache, with sessions and with
-   replicas at random; each report in a call of its own, and each group in one.
+3. Affinity: four replicas of the torch engine at random weights, under the load of a GRPO trainer
+   (`tests.benchmarks.affinity`). The share of prompt tokens that were found in a replica's prefix cache, with sessions
+   and with replicas at random; each report in a call of its own, and each group in one.
 4. Head: a node with replicas and one with the cluster's head (GCS), with and without a Redis behind it. The head dies
    under load and comes back: calls answered and failed meanwhile.
 """
@@ -19,6 +18,7 @@ import asyncio
 import json
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 import urllib.request
@@ -37,20 +37,11 @@ from judger.server.process import running
 from judger.types import Judgement
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
-from tests.benchmarks.synthetic import cases
+from tests.benchmarks.affinity import ROLLOUTS, SMALLEST, batches
 from tests.cluster.local import Cluster, started
 from tests.soak.server import free_port
 
 WAIT = "[[slow=0.02]] apple"
-REWARD_FUNCTIONS = (("names the cost", "names the wind"), ("cites a source", "names a risk of the market"))
-STEPS, QUERIES, ROLLOUTS, WORDS = 2, 4, 8, 3000
-SMALLEST = {
-    "num_hidden_layers": 1,
-    "num_attention_heads": 1,
-    "num_key_value_heads": 1,
-    "max_position_embeddings": 32_768,  # a report of 3,000 words has 10,500 tokens of the tiny tokenizer
-}
-"""Of a model whose verdicts nobody reads: what is counted are its tokens."""
 
 
 async def throughput(cluster: Cluster, seconds: float) -> dict[str, Any]:
@@ -116,18 +107,12 @@ async def affinity(cluster: Cluster, model: Path) -> dict[str, Any]:
             before = prefix_tokens(cluster)
             async with grpc.aio.insecure_channel(cluster.address) as channel:
                 judge = judger_pb2_grpc.JudgerStub(channel)
-                for step in range(STEPS):
-                    # Reports of its own for each measurement: none may know those of another.
-                    seed = f"{kind} {name} {step}"
-                    groups = [cases(ROLLOUTS, words=WORDS, criteria=1, seed=f"{seed} {n}") for n in range(QUERIES)]
-                    for rubric in REWARD_FUNCTIONS:
-                        answers = [
-                            call(judge, f"How large is it, {seed} {n}?", [case.report for case in group], rubric, name)
-                            for n, group in enumerate(groups)
-                        ]
-                        check(await asyncio.gather(*answers))
+                # Reports of its own for each measurement: none may know those of another.
+                for groups in batches(f"{kind} {name}"):
+                    check(await asyncio.gather(*(call(judge, *group, name) for group in groups)))
             tokens = await told(cluster, before)
             shares[name] = tokens[0] / sum(tokens)
+            print(f"{kind}, {name}: {tokens[0]:.0f} of {sum(tokens):.0f} tokens found", file=sys.stderr, flush=True)
         found[kind] = shares | {"ratio": shares["sessions"] / shares["at random"]}
     return found
 
@@ -156,7 +141,7 @@ def sessions(way: str) -> tuple[tuple[str, str], ...]:
 
 def check(groups: list[Answered]) -> None:
     """Raises AssertionError where anything was not judged: it would have no tokens."""
-    assert [len(answers) for answers in groups] == [ROLLOUTS] * QUERIES
+    assert {len(answers) for answers in groups} == {ROLLOUTS}
     for verdict in [verdict for answers in groups for answer in answers for verdict in answer.verdicts]:
         assert verdict.HasField("score"), verdict.unscored
 
