@@ -3,12 +3,15 @@
     python -m tests.benchmarks.robustness --data DIR [--addr HOST:PORT | --engine mini --model DIR] [--short] [--json]
         [--out FILE]
 
-DIR holds labelled case files; the labels are not used. Five changes, each against the verdict on the report as it is:
-2,000 words of other sources added; the passage that bears on a criterion moved from the start to the middle or the end;
-Markdown against plain text; sentences that ask for good marks, and the criteria themselves at the end of the report,
-where a flip is one that praise is after: "not" becomes "fully", a flaw is gone. Each case meets one place of padding
-and a third of the sentences, in turn: more cases tell more than more versions of one. The sentences are not those of
-`train.judge.restate`. Intervals are Wilson's, 95%.
+DIR holds labelled case files; the labels are not used. Criteria of form, style, sources and topic are left out where
+the files name kinds: these changes may turn them rightly.
+
+Five changes, each against the verdict on the report as it is: 2,000 words of other sources added; the passage that
+bears on a criterion moved from the start to the middle or the end; Markdown against plain text; sentences that ask
+for good marks, and the criteria themselves at the end of the report, where a flip is one that praise is after: "not"
+becomes "fully", a flaw is gone. Each case meets one place of padding and a third of the sentences, in turn: more
+cases tell more than more versions of one. The sentences are not those of `train.judge.restate`. Intervals are
+Wilson's, 95%.
 
 What was measured is printed every few cases. --out keeps each case's outcomes, one a line; the same command goes on
 where it was.
@@ -42,6 +45,9 @@ GOALS = {"padded": 0.03, "moved": 0.03, "plain": 0.03, "steered": 0.02, "copied"
 Outcome = Literal["same", "flip", "unscored"]
 Found = list[tuple[str, Outcome]]
 """Of one case: the change, and what came of a verdict under it."""
+OF_THE_TEXT = frozenset({"form", "style", "tone", "citation", "off_topic", "scope"})
+"""Kinds of criteria that the changes may rightly turn, where a file names kinds: padding is off the topic, plain text
+has no links."""
 TELL_EVERY = 8
 """Cases between two tables of partial figures."""
 
@@ -151,7 +157,8 @@ def pick(folder: Path, criteria: int, longest: int, per_case: int, seed: int) ->
     while count < criteria and any(queues):
         for queue in filter(None, queues):
             case = queue.pop()
-            chosen = tuple(rng.sample(case.criteria, min(per_case, len(case.criteria), criteria - count)))
+            steady = [c for c in case.criteria if c.meta.get("kind") not in OF_THE_TEXT]
+            chosen = tuple(rng.sample(steady, min(per_case, len(steady), criteria - count)))
             if chosen:
                 picked.append(
                     LabelledCase(id=case.id, query=case.query, report=case.report, criteria=chosen, source=case.source)
@@ -171,7 +178,6 @@ async def measure(
 ) -> dict[str, Any]:
     """All changes over all cases: `tallied`. moves: criteria of a case whose passage is moved, at most."""
     record = record or Record()
-    reports = [(case.source, case.report) for case in cases]
     turn = asyncio.Semaphore(at_once)
 
     async def ask(case: LabelledCase, report: str, criteria: Sequence[Criterion]) -> Sequence[Verdict]:
@@ -193,7 +199,8 @@ async def measure(
                     found.append((name, what))
 
         place = PLACES[index % 3]
-        added = padding([one for one in reports if one[1] != case.report] or reports, case.source, rng)
+        others = [one for one in cases if one.query != case.query] or cases  # of the same task, it may well be met
+        added = padding([(one.source, one.report) for one in others], case.source, rng)
         await compare(f"padded_{place}", placed(case.report, added, place), base, criteria)
         if MARKDOWN.search(case.report):
             await compare("plain_of_markdown", to_plain(case.report), base, criteria)
