@@ -14,7 +14,8 @@ from judger.engines.mini.denial import Stance
 from judger.engines.mini.text import Floats
 
 INPUTS = ("reader", "trees", "claim")
-"""The two logits; and 1 for a flaw that is a claim: most claims that a rubric names are not made."""
+"""The two logits, the trees' with the regression's; and 1 for a flaw that is a claim: most claims that a rubric names
+are not made."""
 DENIED = 2.5
 """How far the logit of a claim falls that the report denies."""
 
@@ -32,7 +33,8 @@ class Mix:
         return cls(tuple(config["requirement"]), tuple(config["flaw"]))
 
     def __call__(self, logs: Floats, trees: Floats, negative: Sequence[bool], stances: Sequence[Stance]) -> Floats:
-        """logs (n, 3): the reader's log-probabilities; trees (n,): logits of the strict bit -> probabilities (n, 3)."""
+        """logs (n, 3): the reader's log-probabilities; trees (n,): logits of the strict bit, the
+        regression's added -> probabilities (n, 3)."""
         flaw = np.asarray(negative, np.bool_)
         claim, denied = np.array([(s != "none", s == "denied") for s in stances], np.float64).reshape(-1, 2).T
         inputs = np.stack([strict_logit(logs, flaw), trees, claim, np.ones(len(logs))], 1)
