@@ -38,7 +38,7 @@ from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 from tests.benchmarks.synthetic import cases
 from tests.cluster.local import Cluster, started
-from tests.soak.server import free_port
+from tests.ports import free_port
 
 WAIT = "[[slow=0.02]] apple"
 REWARD_FUNCTIONS = (("names the cost", "names the wind"), ("cites a source", "names a risk of the market"))

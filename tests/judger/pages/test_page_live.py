@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 
 from judger.server.callers import new_token
 from tests.judger.cli.conftest import JUDGER, SCRIPTED, case, write
-from tests.judger.cli.test_cli_gateway import free_port
+from tests.ports import free_port
 
 REPORT = "The sky is blue. Grass is green."
 
