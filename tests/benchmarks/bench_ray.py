@@ -39,7 +39,7 @@ from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 from tests.benchmarks.affinity import ROLLOUTS, SMALLEST, batches
 from tests.cluster.local import Cluster, started
-from tests.soak.server import free_port
+from tests.ports import free_port
 
 WAIT = "[[slow=0.02]] apple"
 

@@ -24,7 +24,7 @@ from judger.types import Judgement
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 from tests.cluster.local import ROOT, Cluster, processes, replicas
-from tests.soak.server import free_port
+from tests.ports import free_port
 
 Answers = list[Judgement]
 
