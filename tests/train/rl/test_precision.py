@@ -89,7 +89,7 @@ def test_what_is_written_is_in_the_precision_that_came_and_loads(tokenizer, tmp_
         assert own_dtype(str(folder)) == "bfloat16"
         model = load(str(folder))
         assert model.dtype == torch.float32
-        save(model, tmp_path / "out", dtype="bfloat16")
+        save(model, tokenizer, tmp_path / "out", dtype="bfloat16")
         again = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
         assert again.dtype == torch.bfloat16
         assert AutoConfig.from_pretrained(tmp_path / "out").dtype == torch.bfloat16

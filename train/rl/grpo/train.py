@@ -81,7 +81,7 @@ def train_grpo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards
             state = whole_state(trainer.model, trainer.accelerator)
         if processes.is_main_process:
             dtype = own_dtype(str(reference))
-            write_folder(out / "model", lambda folder: _save(model, inputs.tokenizer, folder, state, dtype))
+            write_folder(out / "model", lambda folder: save(model, inputs.tokenizer, folder, dtype=dtype, state=state))
         processes.wait_for_everyone()
     return out / "model"
 
@@ -156,8 +156,3 @@ def arguments_of(
         gradient_checkpointing=settings.gradient_checkpointing,
         ddp_timeout=round(patience.total_seconds()),
     )
-
-
-def _save(model: Any, tokenizer: Any, folder: Path, state: dict[str, Any], dtype: str) -> None:
-    save(model, folder, dtype=dtype, state=state)
-    tokenizer.save_pretrained(folder)
