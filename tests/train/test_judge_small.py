@@ -17,9 +17,10 @@ from judger.engines.mini.text import Ints
 from tests.judger.engines.generative import tiny
 from train.judge.cli import main
 from train.judge.draw.rubrics import Row
+from train.judge.packed import Packed
 from train.judge.small.fit import States, fit, read
 from train.judge.small.model import SmallReader, label_loss
-from train.judge.small.rows import PREFIX_TOKENS, Packed, pack, prefix_ids, ranked
+from train.judge.small.rows import PREFIX_TOKENS, pack, prefix_ids, ranked
 from train.judge.small.settings import Settings
 
 SETTINGS = Settings(

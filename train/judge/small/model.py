@@ -7,50 +7,17 @@ itself, so that it reads what it would read alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from train.judge.small.rows import WORDS, Packed
+from train.judge.packed import ATTENTION, Packed, Seen, register
+from train.judge.small.rows import WORDS
 
-ATTENTION = "judger_shared_prefix"
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What every layer needs to know of a row: its prefix, and what its branches see (`Packed.mask`)."""
-
-    prefix: int
-    mask: Tensor
-
-
-def attend(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    dropout: float = 0.0,
-    scaling: float | None = None,
-    seen: Seen | None = None,
-    **others: Any,
-) -> tuple[Tensor, None]:
-    """query (1, H, T, D), key and value (1, Hkv, T, D) -> ((1, T, H, D), None), as transformers asks it."""
-    assert seen is not None, "the model does not hand the row down to its attention"
-    groups = query.shape[1] // key.shape[1]
-    key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
-    p = seen.prefix
-    first = F.scaled_dot_product_attention(
-        query[:, :, :p], key[:, :, :p], value[:, :, :p], is_causal=True, scale=scaling
-    )
-    rest = F.scaled_dot_product_attention(query[:, :, p:], key, value, attn_mask=seen.mask, scale=scaling)
-    return torch.cat([first, rest], 2).transpose(1, 2), None
 
 
 class SmallReader(nn.Module):
@@ -64,10 +31,10 @@ class SmallReader(nn.Module):
 
     def __init__(self, folder: str | Path, *, frozen: int, rank: int, dtype: torch.dtype = torch.bfloat16) -> None:
         from peft import LoraConfig, inject_adapter_in_model
-        from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM, AutoTokenizer
 
         super().__init__()
-        AttentionInterface.register(ATTENTION, attend)
+        register()
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         whole = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation=ATTENTION)
         whole.requires_grad_(False)

@@ -28,11 +28,12 @@ from judger.engines.mini.passage import reading
 from train.judge.data import DataError, LabelledCase
 from train.judge.draw import rows as labelled_rows
 from train.judge.evidence import Shard, Tools, pages_of
+from train.judge.packed import Packed
 from train.judge.prepare import data_digests, is_rubric, make_shards, read_sources, without_leaks
 from train.judge.small.fit import States, fit, read
 from train.judge.small.measure import measured
 from train.judge.small.model import SmallReader
-from train.judge.small.rows import Packed, pack
+from train.judge.small.rows import pack
 from train.judge.small.settings import Settings
 from train.judge.split import is_held
 
