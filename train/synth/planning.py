@@ -29,7 +29,8 @@ __all__ = ["IN_TASK", "Hindsight", "Planning", "deviation", "hindsight", "leak",
 IN_TASK, IN_PLAN, OFF_PLAN = "result in the task", "result in the plan", "not by the plan"
 _RESULT = re.compile(
     r"(?i)\b(?:we (?:find|found|show|showed|conclude)|results? (?:show|suggest|indicate)s?|increased|decreased|"
-    r"(?:found|shows?|showed|conclude[sd]?|reveal(?:s|ed)?|demonstrate[sd]?) that|outperform\w{0,4}|achieve[sd]?)\b"
+    r"(?:found|shows?|showed|conclude[sd]?|reveal(?:s|ed)?|demonstrate[sd]?) that|outperform\w{0,4}|achieve[sd]?)\b|"
+    r"(?:结果|研究|数据|分析)(?:表明|显示|发现)|我们发现|得出结论|(?:增长|上升|下降|减少|提高|降低)了|达到了?"
 )
 KEPT = 0.75
 """Share of a plan's steps that an episode has to take."""

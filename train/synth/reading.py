@@ -44,8 +44,8 @@ class ActiveReading:
         passages = _beginning(ports.corpus.passages(key))
         title = ports.corpus.title(key)
         text = "\n".join(words.plain(one.text) for one in passages)
-        if len(text.split()) < _LEAST_WORDS:
-            raise Dropped(TOO_SHORT, f"{key}: {len(text.split())} words")
+        if words.length(text) < _LEAST_WORDS:
+            raise Dropped(TOO_SHORT, f"{key}: {words.length(text)} words")
         linked = (
             [other for other in ports.graph.successors(key) if self._clues.is_clear(other)]
             if key in ports.graph
@@ -68,8 +68,8 @@ class ActiveReading:
         pairs = [pair for pair in reading.questions if not unanswered(pair.question, pair.answer, text)]
         if not pairs:
             raise Dropped(NOT_THERE, reading.questions[0].question)
-        if len(summary.split()) > _SHARE * len(text.split()):
-            raise Dropped(LONG, f"{key}: {len(summary.split())} of {len(text.split())} words")
+        if words.length(summary) > _SHARE * words.length(text):
+            raise Dropped(LONG, f"{key}: {words.length(summary)} of {words.length(text)} words")
         known = " ".join([text, title, *(fact.object for fact in facts)])
         for part in (summary, reading.rewrite):
             if reason := supported(part, known):
@@ -85,7 +85,7 @@ class ActiveReading:
 def _beginning(passages: Sequence[Source]) -> tuple[Source, ...]:
     size, kept = 0, []
     for passage in passages:
-        size += len(passage.text.split())
+        size += words.length(passage.text)
         if kept and size > _MOST_WORDS:
             break
         kept.append(passage)

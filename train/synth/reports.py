@@ -77,8 +77,8 @@ def _message(role: str, content: str) -> dict[str, Any]:
 def bulleted(report: str) -> float:
     """The share of a report's words that stand in lines of a list."""
     lines = [line for line in report.split("\n") if line.strip() and not line.startswith(("#", "|"))]
-    whole = sum(len(line.split()) for line in lines)
-    return sum(len(line.split()) for line in lines if _BULLET.match(line)) / whole if whole else 0.0
+    whole = sum(words.length(line) for line in lines)
+    return sum(words.length(line) for line in lines if _BULLET.match(line)) / whole if whole else 0.0
 
 
 def lost(report: str, rewrite: str) -> str:

@@ -15,6 +15,7 @@ from train.synth import graph as graphs
 from train.synth import words
 from train.synth.brief import REFERS, Brief, Dropped, Fact
 from train.synth.clues import Clues
+from train.synth.definitions import genus
 from train.synth.forms import Asked
 from train.synth.ports import Ports
 from train.synth.searching import shortcut, shown
@@ -56,7 +57,7 @@ class Subgraphs:
         written = Brief(
             id=brief.id, kind=self.name, source=answer, facts=(*facts, *clues), answer=ports.corpus.title(answer),
             passages=(*passages, *(ports.corpus.passages(other)[0] for other in others)), names=tuple(names),
-            asked=words.genus(ports.corpus.definition(answer)),
+            asked=genus(ports.corpus.definition(answer)),
         )  # fmt: skip
         return await asked_of(written, "subgraph", ports, {"subgraph": len(around)})
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from policy.sources import Source
 from train.synth import words
+from train.synth.definitions import definition
 from train.synth.forms import Verdict
 
 __all__ = ["by_words", "coverage", "defining"]
@@ -25,7 +26,7 @@ def coverage(claim: str, passage: str) -> float:
 
 def defining(evidence: Sequence[Source], about: str) -> list[Source]:
     """The passages that say what `about` is, of pages of that title."""
-    return [one for one in evidence if one.title == about and words.definition([one.text], about)]
+    return [one for one in evidence if one.title == about and definition([one.text], about)]
 
 
 def by_words(claim: str, evidence: Sequence[Source], about: str = "") -> Verdict:

@@ -17,6 +17,7 @@ from train.synth import words
 from train.synth.brief import Brief, Dropped, Fact
 from train.synth.checker import Checker
 from train.synth.clues import Clues
+from train.synth.definitions import genus
 from train.synth.forms import Claims, Finding, Queries, Verdict
 from train.synth.ports import Ports
 from train.synth.seeking import conversation, run_steps
@@ -108,7 +109,7 @@ class Verification:
                 said = next(
                     (corpus.definition(other) for other in draw.sample(clear, min(20, len(clear)))
                      if other != document and not self._ports.graph.has_edge(document, other)
-                     and words.genus(corpus.definition(other)) != words.genus(said)), "",
+                     and genus(corpus.definition(other)) != genus(said)), "",
                 )  # fmt: skip
             elif kind == "doubtful":
                 said = f"{said}, and was first made in {draw.randint(1951, 1989)}"

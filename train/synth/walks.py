@@ -14,6 +14,7 @@ from train.synth import graph as graphs
 from train.synth import words
 from train.synth.brief import REFERS, Brief, Dropped, Fact
 from train.synth.clues import Clues
+from train.synth.definitions import genus
 from train.synth.ports import Ports
 from train.synth.searching import shown
 from train.synth.subgraphs import LEAK, ONE_SEARCH, UNSOLVED, asked_of
@@ -95,7 +96,7 @@ class Walks:
         return path
 
     def _kind(self, node: str) -> str:
-        return words.genus(self._ports.corpus.definition(node))
+        return genus(self._ports.corpus.definition(node))
 
     def _called(self, node: str) -> str:
         """The kind with the article that its definition has."""
