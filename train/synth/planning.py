@@ -19,14 +19,16 @@ from train.synth import words
 from train.synth.brief import Brief, Dropped, Fact
 from train.synth.checker import Checker
 from train.synth.forms import Plan
+from train.synth.grounds import strays
 from train.synth.ports import Ports
 from train.synth.sections import NOT_A_REPORT, Section, outline
 from train.synth.seeking import conversation, run_steps
 from train.synth.writer import Prompt
 
-__all__ = ["IN_TASK", "Hindsight", "Planning", "deviation", "hindsight", "leak", "stripped"]
+__all__ = ["IN_TASK", "OFF_TOPIC", "Hindsight", "Planning", "deviation", "hindsight", "leak", "stripped"]
 
 IN_TASK, IN_PLAN, OFF_PLAN = "result in the task", "result in the plan", "not by the plan"
+OFF_TOPIC = "not about the report"
 _RESULT = re.compile(
     r"(?i)\b(?:we (?:find|found|show|showed|conclude)|results? (?:show|suggest|indicate)s?|increased|decreased|"
     r"(?:found|shows?|showed|conclude[sd]?|reveal(?:s|ed)?|demonstrate[sd]?) that|outperform\w{0,4}|achieve[sd]?)\b|"
@@ -64,7 +66,7 @@ class Planning:
     """A task and a plan from each report of the corpus, with an episode that follows the plan."""
 
     name = "planning"
-    filters = (NOT_A_REPORT, "unreadable", IN_TASK, IN_PLAN, OFF_PLAN)
+    filters = (NOT_A_REPORT, "unreadable", OFF_TOPIC, IN_TASK, IN_PLAN, OFF_PLAN)
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
@@ -76,9 +78,11 @@ class Planning:
         ports, key = self._ports, brief.source
         found = await hindsight(brief, ports)
         plan, body = found.plan, [one.text for one in ports.corpus.passages(key)]
+        known = " ".join([found.known, *(one.heading for one in found.sections)])
+        if reason := strays(plan.task, known):
+            raise Dropped(OFF_TOPIC, reason)
         if reason := leak(plan.task, found.known, body):
             raise Dropped(IN_TASK, reason)
-        known = " ".join([found.known, *(one.heading for one in found.sections)])
         for step in plan.steps:
             if reason := leak(step, known, body):
                 raise Dropped(IN_PLAN, reason)

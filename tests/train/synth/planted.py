@@ -18,9 +18,9 @@ from train.synth.clues import Clues
 from train.synth.duplicates import near_duplicates
 from train.synth.extractive import ExtractiveWriter
 from train.synth.forms import Summary
+from train.synth.grounds import supported
 from train.synth.planning import deviation, leak
 from train.synth.ports import Ports
-from train.synth.reading import supported
 from train.synth.reports import MOST_BULLETS, bulleted, lost, paragraphs
 from train.synth.searching import shortcut, shown
 from train.synth.verification import VERDICTS, disagreement
