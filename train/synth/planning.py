@@ -20,12 +20,13 @@ from train.synth.brief import Brief, Dropped, Fact
 from train.synth.checker import Checker
 from train.synth.forms import Plan
 from train.synth.grounds import strays
+from train.synth.leaks import leak
 from train.synth.ports import Ports
 from train.synth.sections import NOT_A_REPORT, Section, outline
 from train.synth.seeking import conversation, run_steps
 from train.synth.writer import Prompt
 
-__all__ = ["IN_TASK", "OFF_TOPIC", "Hindsight", "Planning", "deviation", "hindsight", "leak", "stripped"]
+__all__ = ["IN_TASK", "OFF_TOPIC", "Hindsight", "Planning", "deviation", "hindsight", "stripped"]
 
 IN_TASK, IN_PLAN, OFF_PLAN = "result in the task", "result in the plan", "not by the plan"
 OFF_TOPIC = "not about the report"
@@ -105,19 +106,6 @@ def stripped(passages: Sequence[Source], title: str) -> str:
     said = [sentence for passage in passages for sentence in words.sentences(passage.text)]
     about = [one for one in said if not words.numbers(one) and not _RESULT.search(one) and one != title]
     return " ".join(about[:2])
-
-
-def leak(task: str, known: str, body: Sequence[str]) -> str:
-    """What a task gives away of the report: a number, or eight words in a row, that are not in what is `known`."""
-    named = set(words.numbers(known))
-    text = " ".join(body)
-    there = set(words.numbers(text))
-    for number in words.numbers(task):
-        if number not in named and number in there and len(number) > 1:
-            return f"{number} in {task[:80]!r}"
-    said = set(words.ngrams(words.plain(text), 8)) - set(words.ngrams(known, 8))
-    shared = next((gram for gram in words.ngrams(task, 8) if gram in said), None)
-    return f"{' '.join(shared)!r} is the report's" if shared else ""
 
 
 async def deviation(record: Record, steps: Sequence[str], checker: Checker | None) -> str:

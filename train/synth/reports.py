@@ -15,7 +15,8 @@ from train.synth.brief import Brief, Dropped
 from train.synth.checker import is_deeper
 from train.synth.forms import Report
 from train.synth.grounds import strays
-from train.synth.planning import IN_TASK, OFF_TOPIC, hindsight, leak
+from train.synth.leaks import leak
+from train.synth.planning import IN_TASK, OFF_TOPIC, hindsight
 from train.synth.ports import Ports
 from train.synth.sections import NOT_A_REPORT
 from train.synth.writer import Prompt

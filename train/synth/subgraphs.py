@@ -19,6 +19,7 @@ from train.synth.clues import Clues
 from train.synth.definitions import genus
 from train.synth.forms import Asked
 from train.synth.grounds import strays, supported, untold
+from train.synth.leaks import told
 from train.synth.ports import Ports
 from train.synth.searching import shortcut, shown
 from train.synth.seeking import seek
@@ -118,7 +119,7 @@ class Subgraphs:
 async def asked_of(brief: Brief, prompt: str, ports: Ports, values: Mapping[str, Any]) -> dict[str, Any]:
     """The row of a brief whose facts are settled: question, filters of what it gives away, an episode that answers."""
     question = (await ports.writer.write(Prompt(prompt, brief), Asked)).question
-    if name := words.is_named(question, brief.names):
+    if name := told(question, brief.names):
         raise Dropped(LEAK, f"{name!r} in {question[:120]!r}")
     if reason := unlike(question, brief):
         raise Dropped(UNTOLD, reason)

@@ -16,7 +16,8 @@ from train.synth import forms, hints
 from train.synth.brief import Brief, Dropped, Fact
 from train.synth.difficulty import sieve, solve_rates
 from train.synth.grounds import supported
-from train.synth.planning import leak, stripped
+from train.synth.leaks import leak
+from train.synth.planning import stripped
 from train.synth.reading import ActiveReading, unanswered
 from train.synth.reflection import Reflection, Retrying
 from train.synth.reports import bulleted, lost, paragraphs
