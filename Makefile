@@ -111,6 +111,7 @@ bench-peers: $(VENV)/.dev
 bench-ray: $(VENV)/.dev
 	bash tests/cluster/make_venv.sh
 	PYTHONPATH=. .venv-ray/bin/python -m tests.benchmarks.bench_ray
+	PYTHONPATH=. .venv-ray/bin/python -m tests.benchmarks.affinity
 	PYTHONPATH=. .venv-ray/bin/python -m tests.benchmarks.sizing
 
 # 30 minutes of mixed load with faults; the tests run a short form.

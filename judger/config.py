@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic_core import PydanticCustomError
 
 from judger.flags import Flag, flag_of
+from judger.types import IN_FLIGHT
 
 Weight = Annotated[float, Field(ge=1e-3, le=1e3, allow_inf_nan=False)]
 """A lane's share. Without one it would never have its turn."""
@@ -157,7 +158,7 @@ class ServeConfig(EngineConfig):
         30.0, ge=0, description="seconds that running work gets to finish after SIGTERM"
     )
     stream_in_flight: Annotated[int, Flag(group=LISTENING)] = Field(
-        64, ge=1, description="requests of one JudgeStream call judged at a time"
+        IN_FLIGHT, ge=1, description="requests of one JudgeStream call judged at a time"
     )
     allow_remote: Annotated[bool, Flag(group=LISTENING)] = Field(
         False, description="listen beyond loopback without tokens or encryption"

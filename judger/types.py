@@ -283,3 +283,6 @@ class Limits:
 
 
 LIMITS = Limits()
+
+IN_FLIGHT = 64
+"""Cases of one stream or batch that are asked and judged at a time, unless a setting says otherwise."""

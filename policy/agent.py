@@ -226,7 +226,10 @@ class Agent:
             reason = f"no report when the budget was used up ({reply.final})"
             self._emit(episode, Finished(status="failed", reason=reason, seconds=episode.seconds))
         elif episode.answered == 0:
-            self._note(episode, "You said nothing that is a report, and called no tool. Call one, or write it.")
+            self._note(
+                episode,
+                "You said nothing that is a report, and called no tool. Call one, in the form for calls, or write it.",
+            )
 
     async def _compact(self, episode: Episode) -> bool:
         """Put a summary in place of the older turns; whether there was anything to take out."""

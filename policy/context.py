@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib import resources
 
+from policy import bundled
 from policy.index.tokens import query_terms
 from policy.model import Message
 from policy.sources import Sources
@@ -118,13 +118,7 @@ def compaction(
 
 def summary_request(words: int) -> str:
     """What the model is asked for where it writes the summary itself."""
-    return (
-        resources.files("policy")
-        .joinpath("prompts/compaction.txt")
-        .read_text(encoding="utf-8")
-        .strip()
-        .format(words=words)
-    )
+    return bundled.prompt("compaction.txt").strip().format(words=words)
 
 
 def _findings(messages: Sequence[Message], keep_from: int, sources: Sources) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from importlib.resources import files
 
+from policy import bundled
 from policy.model import Completion
 from policy.models.scripted import calls, says
 
@@ -22,7 +22,7 @@ def script(tools: Collection[str], missing: Sequence[str] = ()) -> list[Completi
         "Write and correct the report",
     ]
 
-    draft = files("policy").joinpath("prompts/demo-report.md").read_text(encoding="utf-8")
+    draft = bundled.prompt("demo-report.md")
 
     def todo(done: int) -> tuple[str, dict[str, list[str]]]:
         marks = ["[x]"] * done + ["[~]"] + ["[ ]"] * len(plan)

@@ -7,6 +7,7 @@ import re
 from policy.errors import ToolError
 from policy.events import Replied
 from policy.model import Completion
+from policy.models.marks import has_call
 from policy.whole import whole_text
 from policy.workspace.files import Workspace
 
@@ -15,7 +16,6 @@ __all__ = ["report", "words"]
 _NAME = re.compile(r"[\w./-]{1,200}\.(?:md|markdown|txt|html|tex)\b", re.ASCII)
 _SHORT = 400
 """Characters of a reply that only points at a file. A report that happens to name one is longer."""
-_CALL = ("<tool_call>", "<function_call>", "<|tool_call")
 
 
 def report(reply: Replied, workspace: Workspace) -> tuple[str, str]:
@@ -33,7 +33,7 @@ def report(reply: Replied, workspace: Workspace) -> tuple[str, str]:
         if len(texts) == 1 and len(texts[0][1]) > len(content):
             return texts[0][1], ""
     is_report = bool(content) and not reply.message.get("tool_calls") and not reply.malformed
-    if is_report and not any(mark in content for mark in _CALL):
+    if is_report and not has_call(content):
         return content, "the report is cut off at the length limit of a reply" if reply.finish == "length" else ""
     if reply.final and (text := _file("report.md", workspace)) is not None:
         return text, "the last reply was no report; this is report.md as it was left"
@@ -43,7 +43,7 @@ def report(reply: Replied, workspace: Workspace) -> tuple[str, str]:
 def words(reply: Completion) -> str:
     """What a reply says that was asked for words; empty where it is calls, or what looks like one."""
     text = whole_text(reply.content).strip()
-    if not text or reply.tool_calls or reply.malformed or any(mark in text for mark in _CALL):
+    if not text or reply.tool_calls or reply.malformed or has_call(text):
         return ""
     return f"{text} [cut off here at the length limit of a reply]" if reply.finish == "length" else text
 

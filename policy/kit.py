@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from policy import bundled
 from policy.config import ModelConfig, Settings
 from policy.episode import Episode
 from policy.index.dense import Embedder, find_embedder, ranker
@@ -19,7 +19,7 @@ from policy.sandbox import walls
 from policy.tools.authority import Authority
 from policy.tools.base import Tool, Toolbox, tool
 from policy.tools.file import FileTool
-from policy.tools.media import MediaTools, Speech
+from policy.tools.media import Pictures, Recordings, Speech
 from policy.tools.notes import note
 from policy.tools.open import OpenTool
 from policy.tools.pick import ModelPicker, Picker
@@ -32,7 +32,7 @@ from policy.workspace.files import Workspace
 if TYPE_CHECKING:
     from policy.web.fetch import WebReader
 
-__all__ = ["Kit", "Shared", "bundled_corpus", "open_index", "open_kit", "open_shared", "system_prompt"]
+__all__ = ["Kit", "Shared", "open_index", "open_kit", "open_shared", "system_prompt"]
 
 _READERS = ("search", "open")
 """Tools that change nothing, and may run beside others."""
@@ -143,13 +143,8 @@ def open_index(settings: Settings, embedder: Embedder | None) -> LocalIndex:
     """The index that the settings name, or the bundled corpus; searched by meaning too with an encoder."""
     if settings.search.index is not None:
         return LocalIndex.open(settings.search.index, embedder)
-    with bundled_corpus() as folder:
+    with bundled.corpus() as folder:
         return LocalIndex.in_memory(folder, embedder)
-
-
-def bundled_corpus() -> AbstractContextManager[Path]:
-    """A context manager that gives the folder of the bundled collection."""
-    return as_file(files("policy").joinpath("corpus"))
 
 
 def system_prompt(settings: Settings) -> str:
@@ -157,7 +152,7 @@ def system_prompt(settings: Settings) -> str:
     if settings.agent.system_prompt is not None:
         text = settings.agent.system_prompt.read_text(encoding="utf-8").strip()
     else:
-        text = files("policy").joinpath("prompts/system.txt").read_text(encoding="utf-8").strip()
+        text = bundled.prompt("system.txt").strip()
     return f"{text}\n\nToday is {settings.agent.date}." if settings.agent.date else text
 
 
@@ -173,7 +168,6 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
             rank=shared.rank,
         )
         opener = OpenTool(shared.index, shared.web, picker=shared.picker)
-        media = MediaTools(workspace, shared.web, shared.vision, shared.speech)
         own = (todo.todo, note, search.search, opener.open, FileTool(workspace).file)
         offered = [
             tool(function, only_reads=function.__name__ in _READERS)
@@ -181,9 +175,11 @@ async def open_kit(settings: Settings, folder: Path, shared: Shared) -> AsyncIte
             if function.__name__ in settings.agent.tools
         ]
         if shared.vision is not None:
-            offered.append(tool(media.describe_image, only_reads=True))
+            pictures = Pictures(workspace, shared.web, shared.vision)
+            offered.append(tool(pictures.describe_image, only_reads=True))
         if shared.speech is not None:
-            offered.append(tool(media.transcribe, only_reads=True))
+            recordings = Recordings(workspace, shared.web, shared.speech)
+            offered.append(tool(recordings.transcribe, only_reads=True))
         tools: list[Tool] = [*offered, *shared.tools]
         missing: list[str] = []
         if settings.shell.enabled:

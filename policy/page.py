@@ -6,11 +6,10 @@ import html
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 from urllib.parse import unquote
 
-from policy import signatures
+from policy import bundled, signatures
 from policy.citations import MARK, marked, outside_code
 from policy.report import Checked, Checklist, Resolved, place_of, reward_line
 from policy.sources import Source
@@ -56,7 +55,7 @@ def to_html(
 
     body = MARK.sub(link, _rendered(resolved.text, image))
     passages = [_passage(number, source, seen.get(str(number), 0)) for number, source in enumerate(resolved.cited, 1)]
-    style = files("policy").joinpath("prompts/report.css").read_text(encoding="utf-8")
+    style = bundled.prompt("report.css")
     # Nothing in the page may load or run anything, whatever a source managed to put there.
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return "\n".join(

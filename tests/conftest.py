@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from judger.config import ServeConfig
 from judger.engines.scripted import ScriptedEngine
 from judger.server.process import Running, running
+from tests.ports import free_port
 
 SERVE = ServeConfig(engine="scripted", port=0, grace=5.0)
 
@@ -37,6 +37,4 @@ async def scripted_server() -> AsyncIterator[Running]:
 @pytest.fixture
 def unused_address() -> str:
     """Where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"

@@ -29,7 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_packages_prompts_and_weights_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == {"judger", "train", "policy", "checklist_judger.py"}
+    assert tops == {"judger", "train", "policy", "checklist_judger.py", "checklist_research.py"}
     shown = ("judger/pages/page/main.js", "judger/evals/vote.html", "judger/evals/vote.js", "judger/evals/vote.css")
     for needed in ("judger/py.typed", "judger/v1/judger_pb2.pyi", "judger/demo/cases.jsonl", *shown):
         assert needed in names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -15,7 +16,7 @@ from policy.errors import ConfigError
 if TYPE_CHECKING:
     from judger.client import Client
 
-__all__ = ["JudgeAccess", "add_access_flags"]
+__all__ = ["JudgeAccess", "add_access_flags", "wait_for"]
 
 _GROUP = "the judge"
 
@@ -83,6 +84,25 @@ class JudgeAccess(BaseModel):
         except InvalidRequest as error:
             name = {"address": "--addr", "token": "--token-file", **_PEM}.get(error.field, flag_name(error.field))
             raise ConfigError(f"{name}: {error.reason}") from error
+
+
+async def wait_for(
+    client: Client, seconds: float, say: Callable[[str], None], what: str = "does not answer yet"
+) -> None:
+    """Returns once a judge serves: at once where it does already, else it is said that it is waited for, and is there.
+
+    `what`: why it is waited for. Raises Unavailable after `seconds`.
+    """
+    from judger.errors import Unavailable
+
+    address = client.settings.address
+    try:
+        await client.wait_ready(min(1.0, seconds))
+        return
+    except Unavailable:
+        say(f"the judge at {address} {what}; waiting for it up to {seconds:g} s")
+    await client.wait_ready(seconds)
+    say(f"the judge at {address} answers")
 
 
 _FLAGS = ("token_file", "allow_insecure_token", "ca", "cert", "key", "judge_id")

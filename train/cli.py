@@ -66,6 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         extra = "synth" if error.name in ("networkx", "datasketch", "py3langid") else "train"
         print(f"judger-train: {error.name} is not installed: pip install 'checklist-judger[{extra}]'", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.errno is None:  # a library's own, which its traceback explains
+            raise
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"judger-train: {where}{error.strerror}", file=sys.stderr)
+        return 2
     return code
 
 

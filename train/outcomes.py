@@ -1,4 +1,5 @@
-"""Who caused what, and what an episode is then worth: one table for `train.rl` (PPO and GRPO) and `train.verl`.
+"""Who caused what, and what an episode is then worth: one table for `train.rl` (PPO and GRPO), `train.verl` and
+`train.environments`.
 
 | what happened                                                   | who caused it | reward                  | learned |
 |-----------------------------------------------------------------|---------------|-------------------------|---------|
@@ -10,7 +11,7 @@
 | criteria DEADLINE, ENGINE_ERROR; the call failed                | the judge     | none                    | no      |
 | no report: model, tool or workspace failed                      | the system    | none                    | no      |
 
-(*) Only where another report was scored, in the same batch (`train.rl`) or before in the same process (`train.verl`).
+(*) Only where another report was scored, in the same batch (`train.rl`) or before in the same process (the others).
 Where none was, tasks and judge do not fit each other, which is nobody's report.
 
 A requirement at its worst is not satisfied, a flaw at its worst is there. All criteria at their worst are the rubric's
@@ -24,18 +25,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from judger.errors import InvalidRequest, JudgerError, TooLarge
 from judger.reward import reward
 from judger.types import Criterion, Judgement, Label, Mapping, Reason, Score, Unscored, Verdict
+from policy.episode import Episode
 
-__all__ = ["BY_THE_REPORT", "at_worst", "floor", "is_refused"]
+__all__ = ["BY_THE_REPORT", "EpisodeFailed", "at_worst", "blame_of", "floor", "is_refused"]
 
 BY_THE_REPORT = frozenset({Reason.TOO_LONG, Reason.UNPARSABLE, Reason.UNSUPPORTED_LANGUAGE})
 """Why a criterion is unscored where what the policy wrote is the cause."""
 
 _NOT = Score(Label.NOT_SATISFIED, 1.0, 0.0, 0.0, satisfied=False, margin=1.0)
 _FULL = Score(Label.FULLY_SATISFIED, 0.0, 0.0, 1.0, satisfied=True, margin=1.0)
+
+
+class EpisodeFailed(Exception):
+    """The system, not the policy, ended an episode: there is nothing to train on."""
+
+
+def blame_of(episode: Episode, *, is_full: bool) -> Literal["", "policy", "system"]:
+    """Who is to blame that an ended episode has no report; empty where it has one. `is_full`: whether the policy wrote
+    itself out of its window."""
+    assert episode.finished is not None
+    if episode.finished.report:
+        return ""
+    # The budget was used up without a report (then the last turn says so), or the policy's own words filled its window.
+    # Any other end without a report is the model's backend's, or that of a prompt which never fitted.
+    reply = episode.reply
+    return "policy" if reply is not None and (reply.final or is_full) else "system"
 
 
 def floor(criteria: Sequence[Criterion]) -> float:

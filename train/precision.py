@@ -56,9 +56,9 @@ def load(model: str, *, dtype: torch.dtype | None = None, attention: str = "sdpa
     )
 
 
-def save(model: Any, folder: Path, *, dtype: str, state: Mapping[str, Any] | None = None) -> None:
-    """Write weights and config in the precision `dtype`, for `from_pretrained`. `state`: the weights, where they are
-    not whole in `model` itself."""
+def save(model: Any, tokenizer: Any, folder: Path, *, dtype: str, state: Mapping[str, Any] | None = None) -> None:
+    """Write a model folder for `from_pretrained`: weights and config in the precision `dtype`, tokenizer and template.
+    `state`: the weights, where they are not whole in `model` itself."""
     import torch
 
     wanted = getattr(torch, dtype)
@@ -70,6 +70,7 @@ def save(model: Any, folder: Path, *, dtype: str, state: Mapping[str, Any] | Non
             cast.setdefault(id(value), value.to(wanted))
     weights = {name: cast.get(id(value), value) for name, value in found.items()}
     model.save_pretrained(folder, state_dict=weights)
+    tokenizer.save_pretrained(folder)
     path = folder / "config.json"
     if cast and path.is_file():
         config = json.loads(path.read_text(encoding="utf-8"))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from judger.cli.console import check_writable, output, progress
-from judger.cli.duels import Duel, answers, check_compares
+from judger.cli.duels import Duel, check_compares, compared, in_order, quality
 from judger.cli.exits import INCOMPLETE, OK
 from judger.cli.inputs import input_file
 from judger.cli.journal import Fate, Journal
@@ -24,19 +25,33 @@ from judger.cli.session import Session, judge_session
 from judger.cli.systems import add_reports, check_output, read_systems, read_tasks
 from judger.cli.table import clean, decimal, plural
 from judger.errors import InvalidRequest, JudgerError
-from judger.evals.votes import DIMENSIONS, OVERALL, Answer, BlindPair, Vote, blind_pairs, no_pairs, question, read_votes
+from judger.evals.votes import (
+    DIMENSIONS,
+    OVERALL,
+    QUALITY,
+    Answer,
+    BlindPair,
+    Vote,
+    blind_pairs,
+    no_pairs,
+    question,
+    read_votes,
+)
 from judger.pairwise import Comparison
 from judger.rubric import Rubric
-from judger.types import Lane, Options
+from judger.types import Lane, Mapping, Options
 
 if TYPE_CHECKING:
     from judger.agreement.figures import Figure
+    from judger.evals.concord import Concord
     from judger.evals.ranking import Ranking
 
+TIES = {"both_good": "both good", "both_fair": "both fair", "both_poor": "both poor", "tie": "of no kind"}
 LEGEND = (
     "How to read it: rating = Bradley-Terry on Elo's scale, the mean is 1000 and 400 points are odds of ten to one; "
     "score = (wins + ties / 2) / votes. In brackets the 95% interval, from {resamples:,} resamples of whole tasks. A "
-    "judge is asked in both orders; where P(better) is within {margin:g} of a half it is a tie."
+    "judge is asked in both orders; where P(better) is within {margin:g} of a half it is a tie: good, fair or poor by "
+    "what the judge says of each report alone."
 )
 
 
@@ -102,6 +117,7 @@ async def run(args: argparse.Namespace) -> int:
             check_compares(session)
             judge_id = session.judge_id
             judged, failed = await judge_pairs(session, pairs, tasks, args)
+    from judger.evals.concord import concord
     from judger.evals.ranking import ranking
 
     rankings = {}
@@ -109,14 +125,23 @@ async def run(args: argparse.Namespace) -> int:
         votes = [vote for vote in (*people, *judged) if vote.dimension == dimension]
         if votes:
             rankings[dimension] = ranking(votes, names, resamples=args.resamples, seed=args.seed)
+    beside = {
+        name: concord(
+            [vote for vote in people if name in ("", vote.dimension)],
+            judged,
+            resamples=args.resamples,
+            seed=args.seed,
+        )
+        for name in ("", *rankings)
+    }
     asked = {"people": len(people), "judge": len(judged), "unanswered": failed}
     if args.json:
         for dimension, found in rankings.items():
-            print(
-                json.dumps({"judge_id": judge_id, "dimension": dimension, **asked, **found.to_json()}, allow_nan=False)
-            )
+            both = beside[dimension]
+            row = {"judge_id": judge_id, "dimension": dimension, **asked, **found.to_json()}
+            print(json.dumps(row | {"people_and_judge": both and both.to_json()}, allow_nan=False))
     else:
-        show(rankings, asked, judge_id, args)
+        show(rankings, asked, judge_id, beside[""], args)
     return INCOMPLETE if failed else OK
 
 
@@ -136,11 +161,17 @@ async def judge_pairs(
     """The judge's votes, and how many questions have no answer; continued where the output has some already."""
     asked = [(pair, dimension) for pair in pairs for dimension in (OVERALL, *DIMENSIONS)]
 
-    def duels() -> Iterator[Duel]:
-        for pair, dimension in asked[len(rows) :]:
-            language = tasks[pair.task].language
-            query = question(pair.query, dimension)
-            yield Duel(id=pair.id, query=query, a=pair.left_report, b=pair.right_report, language=language)
+    async def ask(one: tuple[BlindPair, str]) -> dict[str, object]:
+        pair, dimension = one
+        language = tasks[pair.task].language
+        duel = Duel(id=pair.id, query=pair.query, a=pair.left_report, b=pair.right_report, language=language)
+        lane = Lane(args.lane)
+        query = question(pair.query, dimension)
+        result = await compared(session, replace(duel, query=query), mapping=Mapping.STRICT, lane=lane)
+        row = _row(pair, dimension, result)
+        if isinstance(result, Comparison) and result.p_a is not None and abs(result.p_a - 0.5) <= args.tie_margin:
+            row["quality"] = await quality(session, duel, QUALITY[dimension], lane=lane)
+        return row
 
     key = {
         "input": hashlib.sha256(repr(list(pairs)).encode("utf-8", "replace")).hexdigest(),
@@ -154,10 +185,9 @@ async def judge_pairs(
         if journal is not None and journal.num_done:
             rows = [json.loads(line) for line in args.output.read_text(encoding="utf-8").splitlines()]
             advance(len(rows))
-        async with aclosing(answers(session, duels(), lane=Lane(args.lane))) as results:
-            async for result in results:
-                pair, dimension = asked[len(rows)]
-                rows.append(_row(pair, dimension, result))
+        async with aclosing(in_order(asked[len(rows) :], ask)) as found:
+            async for row in found:
+                rows.append(row)
                 if journal is not None:
                     journal.add(Fate.KEPT, json.dumps(rows[-1], ensure_ascii=False))
                 advance()
@@ -167,7 +197,7 @@ async def judge_pairs(
             dimension=dimension,
             left=pair.left,
             right=pair.right,
-            answer=_answer(float(str(row["p_left"])), args.tie_margin),
+            answer=_answer(row, args.tie_margin),
             voter=session.judge_id,
             position_bias=float(str(row["position_bias"])),
         )
@@ -179,19 +209,23 @@ async def judge_pairs(
 
 def _row(pair: BlindPair, dimension: str, result: Comparison | JudgerError) -> dict[str, object]:
     row: dict[str, object] = {"pair": pair.id, "task": pair.task, "dimension": dimension}
-    row |= {"left": pair.left, "right": pair.right, "p_left": None, "position_bias": None}
+    row |= {"left": pair.left, "right": pair.right, "p_left": None, "position_bias": None, "quality": None}
     if isinstance(result, JudgerError):
         return row | {"error": str(result)}
     return row | {"p_left": result.p_a, "position_bias": result.position_bias, "judge_id": result.judge_id}
 
 
-def _answer(p_left: float, margin: float) -> Answer:
+def _answer(row: dict[str, Any], margin: float) -> Answer:
+    """Of a row with `p_left`; one that was no tie at the margin of its time has no `quality`."""
+    p_left = row["p_left"]
     if abs(p_left - 0.5) <= margin:
-        return Answer.TIE
+        return Answer.of_tie(row.get("quality"))
     return Answer.LEFT if p_left > 0.5 else Answer.RIGHT
 
 
-def show(rankings: dict[str, Ranking], asked: dict[str, int], judge_id: str, args: argparse.Namespace) -> None:
+def show(
+    rankings: dict[str, Ranking], asked: dict[str, int], judge_id: str, beside: Concord | None, args: argparse.Namespace
+) -> None:
     """The tables, for people."""
     console = output()
     for dimension, found in rankings.items():
@@ -204,6 +238,8 @@ def show(rankings: dict[str, Ranking], asked: dict[str, int], judge_id: str, arg
             table.add_row(Text(clean(one.system)), _figure(one.rating, 0), *counts, _figure(one.score, 2))
         console.print(table)
         notes = []
+        if ties := [f"{found.answers[name]:,} {words}" for name, words in TIES.items() if name in found.answers]:
+            notes.append(f"ties: {', '.join(ties)}")
         if found.position_bias.value is not None:
             notes.append(f"the judge's position bias {decimal(found.position_bias.value)} (+ favours the first)")
         if found.left.value is not None:
@@ -216,6 +252,14 @@ def show(rankings: dict[str, Ranking], asked: dict[str, int], judge_id: str, arg
     if asked["unanswered"]:
         text.append(f" · {asked['unanswered']:,} without an answer, left out", style="magenta")
     console.print(text)
+    if beside is not None:
+        console.print(
+            Text(
+                f"the judge says what people say in {_figure(beside.same, 2)} of {beside.n:,} answers (left, right or "
+                f"neither), kappa {_figure(beside.kappa, 2)}; the same of the five answers in "
+                f"{_figure(beside.same_answer, 2)}"
+            )
+        )
     if judge_id:
         console.print(Text(f"judge {judge_id}", style="dim"))
     console.print(Text(LEGEND.format(resamples=args.resamples, margin=args.tie_margin), style="dim"))

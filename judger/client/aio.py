@@ -28,12 +28,9 @@ from judger.client.settings import Settings
 from judger.errors import InvalidRequest, JudgerError
 from judger.given import RubricLike
 from judger.pairwise import Comparison
-from judger.types import LIMITS, Case, Criterion, Judgement, Options
+from judger.types import IN_FLIGHT, LIMITS, Case, Criterion, Judgement, Options
 from judger.v1 import judger_pb2 as pb
 from judger.validate import check_compare, count_fault
-
-IN_FLIGHT = 64
-"""Cases of a stream that are asked at a time: as many as a server judges of one."""
 
 
 class CallKeywords(OptionKeywords, total=False):

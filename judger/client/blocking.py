@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from judger.client.aio import IN_FLIGHT, CallKeywords, Client, CompareKeywords, NamedCallKeywords
+from judger.client.aio import CallKeywords, Client, CompareKeywords, NamedCallKeywords
 from judger.client.background import BACKGROUND
 from judger.client.cases import CaseLike
 from judger.client.info import JudgeInfo
@@ -16,7 +16,7 @@ from judger.client.settings import Settings
 from judger.errors import JudgerError
 from judger.given import RubricLike, members
 from judger.pairwise import Comparison
-from judger.types import Judgement, Options
+from judger.types import IN_FLIGHT, Judgement, Options
 from judger.v1 import judger_pb2 as pb
 
 T = TypeVar("T")

@@ -85,7 +85,7 @@ def answer_of(query: str, prompt: str, field: str = "query") -> str:
     Such texts are OpenRLHF's queries: decoded from tokens, with special ones, which may stand before the prompt. Raises
     InvalidRequest where the prompt isn't there: to judge prompt and response as one would be another question.
     """
-    before, found, after = query.partition(prompt)
+    before, found, after = query.partition(prompt) if prompt else ("", True, query)
     if not found or CHAT_MARKS.sub("", before).strip():
         raise InvalidRequest(field, "does not begin with its prompt, so that the response can't be told from it")
     text = after.rstrip()

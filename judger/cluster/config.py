@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from judger.config import ServeConfig
 from judger.flags import Flag
+from judger.types import IN_FLIGHT
 
 __all__ = ["RAY", "RAY_SETTINGS", "ClusterConfig"]
 
@@ -23,7 +24,7 @@ NOT_ON_RAY = {
     "tls_key": "TLS is Ray's own, for the whole cluster: RAY_USE_TLS",
     "tls_client_ca": "TLS is Ray's own, for the whole cluster: RAY_USE_TLS",
     "cache": "a file belongs to one server; replicas share --cache-redis",
-    "stream_in_flight": "a stream is taken apart in Ray's proxies, which have 64 of its requests in flight",
+    "stream_in_flight": f"a stream is taken apart in Ray's proxies, which have {IN_FLIGHT} of its requests in flight",
 }
 """Settings that mean nothing there, and why."""
 

@@ -14,6 +14,7 @@ import grpc
 from judger import wire
 from judger.cluster.calls import TIME_LEFT
 from judger.errors import DeadlineExceeded, JudgerError, Overloaded, Unavailable
+from judger.server.deadlines import in_time
 from judger.server.faults import tell
 
 __all__ = ["APPLICATION", "Caller", "Hop"]
@@ -40,8 +41,7 @@ class Caller:
         left = context.time_remaining()
         self._ends = None if left is None else time.monotonic() + left
 
-    @property
-    def time_left(self) -> float | None:
+    def time_remaining(self) -> float | None:
         """Seconds until their deadline; None without one."""
         return None if self._ends is None else max(0.0, self._ends - time.monotonic())
 
@@ -55,7 +55,7 @@ class Hop:
 
     def __init__(self, caller: Caller, session: str | None = None) -> None:
         self._caller = caller
-        left = caller.time_left
+        left = caller.time_remaining()
         own: dict[str, str] = {} if left is None else {TIME_LEFT: f"{left:.3f}"}
         names = {key for key, _ in caller.metadata}
         if session is not None and "session_id" not in names:
@@ -116,9 +116,13 @@ class Hop:
             return wire.error_from_status(name, self._details, status if isinstance(status, bytes) else status.encode())
         match name:
             case "CANCELLED":
-                raise asyncio.CancelledError
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise asyncio.CancelledError
+                # Serve takes any cancellation within it, such as of its own routing on a busy node, for the caller's.
+                return Unavailable("Ray Serve has cancelled the call, its caller has not")
             case "RESOURCE_EXHAUSTED":
-                return Overloaded("the queue of Ray Serve is full", RETRY_AFTER)
+                return in_time(Overloaded("the queue of Ray Serve is full", RETRY_AFTER), self._caller)
             case "DEADLINE_EXCEEDED":
                 return DeadlineExceeded("Ray Serve has waited as long as its request_timeout_s allows")
             case "NOT_FOUND":

@@ -28,12 +28,14 @@ from judger import wire
 from judger.cluster.calls import ABSENT
 from judger.cluster.hop import Caller, Hop
 from judger.errors import InvalidRequest, JudgerError
+from judger.schedule.beside import beside
 from judger.schedule.inhand import BytesInHand
 from judger.server.callers import caller_key
 from judger.server.faults import own_faults
-from judger.server.handlers import SERVICE, beside, handlers
+from judger.server.handlers import SERVICE, handlers
 from judger.server.health import Health
 from judger.server.stream import Stream
+from judger.types import IN_FLIGHT
 from judger.v1 import judger_pb2 as pb
 
 __all__ = ["Ingress", "add_to_server"]
@@ -42,8 +44,6 @@ CHECK_SECONDS = 1.0
 """That a replica may take to say that it serves."""
 WATCH_EVERY = 1.0
 """Seconds between two looks while somebody watches."""
-STREAM_IN_FLIGHT = 64
-"""Requests of one stream that are with the replicas at a time."""
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 UNARY = grpc.unary_unary_rpc_method_handler
 ROUTED = {
@@ -111,7 +111,7 @@ class Ingress(grpc.GenericRpcHandler):  # type: ignore[misc]
             return await self._one_of_stream(index, raw, caller, key)
 
         caller, key = Caller(context), caller_key(context)
-        stream = Stream(one, in_flight=STREAM_IN_FLIGHT, in_hand=self._in_hand, caller=key)
+        stream = Stream(one, in_flight=IN_FLIGHT, in_hand=self._in_hand, caller=key)
         async with aclosing(stream.answers(requests)) as answers:
             async for answer in answers:
                 yield answer.SerializeToString()
@@ -174,14 +174,18 @@ class Ingress(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 async def session(kind: Any, raw: bytes) -> str | None:
-    """Whose calls belong together: those on one query and report, groups on one query and rubric."""
+    """Whose calls belong together: those on one query and report, groups on one query and its reports.
+
+    Not on query and rubric: a trainer's second reward function has another rubric for the same reports, and it is their
+    keys and values that it could find.
+    """
     try:
         request = await beside(len(raw), wire.parse, kind, raw)
     except InvalidRequest:
         return None  # the replica says what is wrong with it
     match request:
         case pb.JudgeGroupRequest():
-            return digest(request.query, *(criterion.text for criterion in request.criteria))
+            return digest(request.query, *request.reports)
         case pb.CompareRequest():
             return digest(request.query, request.report_a)
         case _:

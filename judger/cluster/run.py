@@ -24,6 +24,8 @@ ENVIRONMENT = {
     "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(LIMITS.message_bytes),  # of the proxies; else 2 GiB
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(LIMITS.message_bytes),  # where they ask by gRPC; else 4 MiB
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # else a proxy is killed that takes 5 s to start, and the next one
+    # Else a proxy and replicas that share a busy core never hear of each other in time, and no call goes anywhere.
+    "RAY_SERVE_MAX_QUEUE_LENGTH_RESPONSE_DEADLINE_S": "10",
 }
 """What every node of a cluster should have in its environment, before Ray starts there."""
 OBJECT_STORE_BYTES = 512 * 2**20

@@ -17,7 +17,18 @@ from judger.errors import Fault, InvalidFile
 from judger.rubric.place import Faults
 from judger.rubric.source import read_values
 
-__all__ = ["ASPECTS", "DIMENSIONS", "OVERALL", "Answer", "BlindPair", "Vote", "blind_pairs", "question", "read_votes"]
+__all__ = [
+    "ASPECTS",
+    "DIMENSIONS",
+    "OVERALL",
+    "QUALITY",
+    "Answer",
+    "BlindPair",
+    "Vote",
+    "blind_pairs",
+    "question",
+    "read_votes",
+]
 
 OVERALL = "overall"
 DIMENSIONS = {
@@ -27,6 +38,10 @@ DIMENSIONS = {
     "readability": "Readability: is it clear, well ordered and easy to follow",
 }
 """The four dimensions, and what each asks."""
+QUALITY = {OVERALL: "Answers the query well, all in all"} | {
+    name: f"Is good in this respect. {asks}" for name, asks in DIMENSIONS.items()
+}
+"""What a judge is asked of each report of a tie: fully is good, partially fair, not poor."""
 ASPECTS = {
     "depth": "Depth: which analyses, connects and concludes more, rather than lists. More text is no depth",
     "coverage": "Coverage: which covers more of what the query needs, and of the facts that matter",
@@ -35,7 +50,7 @@ ASPECTS = {
 
 
 class Answer(enum.StrEnum):
-    """The five answers, and the tie of a judge that says no more."""
+    """The five answers, and the tie of a judge of which no more is known."""
 
     LEFT = "left"
     RIGHT = "right"
@@ -48,6 +63,13 @@ class Answer(enum.StrEnum):
     def points(self) -> float:
         """The left one's: 1, 0, or 0.5 where neither is better."""
         return {Answer.LEFT: 1.0, Answer.RIGHT: 0.0}.get(self, 0.5)
+
+    @classmethod
+    def of_tie(cls, quality: float | None) -> Answer:
+        """Which tie it is, by how good both are in [0, 1]: thirds, as the three labels are 0, 0.5 and 1."""
+        if quality is None:
+            return cls.TIE
+        return cls.BOTH_GOOD if quality >= 2 / 3 else cls.BOTH_POOR if quality <= 1 / 3 else cls.BOTH_FAIR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

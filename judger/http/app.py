@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Mapping
-from contextlib import ExitStack
-from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,24 +11,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from judger.errors import EngineError, JudgerError
+from judger.errors import EngineError
 from judger.http.bodies import Bodies
-from judger.http.calls import Call, Judging
+from judger.http.calls import Judging
 from judger.http.desk import Desk, desk_routes, page_route
 from judger.http.doors import Asked, Door, Doors
-from judger.http.edges import Gone, Lines, dismiss, peer_of, read_body, read_call, read_values, unless_gone, wants_lines
+from judger.http.edges import unless_gone, wants_lines
 from judger.http.errors import error_response
 from judger.http.openapi import openapi
 from judger.http.origin import OwnPages
+from judger.http.reception import Endpoint, Entered, Reception, turned_away
 
 __all__ = ["MAX_SECONDS", "build_app", "doors_by_path"]
 
-logger = logging.getLogger(__name__)
-
 MAX_SECONDS = 300.0
 """What a call may take where it names no deadline, and at most: a client who says nothing must not wait forever."""
-CLIENT_LEFT = 499
-"""nginx's status code for an answer that nobody reads; for the log alone."""
 
 
 def doors_by_path(doors: Doors) -> Mapping[str, Door]:
@@ -73,26 +66,7 @@ def build_app(
         bodies: how much of them is held at a time.
     """
     doors = doors_by_path(Doors(judging, unscored=unscored, reasoning=reasoning))
-    bodies = bodies or Bodies()
-
-    async def post(request: Request, door: Door) -> Response:
-        began = time.monotonic()
-        try:
-            response = await _through(request, door, judging, max_seconds, bodies)
-        except Gone:
-            response = Response(status_code=CLIENT_LEFT)
-        except JudgerError as error:
-            response = await _refused(request, error_response(error))
-        if access_log:
-            seconds = round(time.monotonic() - began, 6)
-            fields = {
-                "path": request.url.path,
-                "status": response.status_code,
-                "seconds": seconds,
-                "peer": peer_of(request),
-            }
-            logger.info("http", extra={"fields": fields})
-        return response
+    reception = Reception(judging, bodies or Bodies(), max_seconds=max_seconds, access_log=access_log)
 
     async def ready(request: Request) -> Response:
         is_ready = await judging.is_serving()
@@ -106,48 +80,42 @@ def build_app(
     async def describe(request: Request) -> Response:
         return JSONResponse(described)
 
-    return Starlette(
+    app = Starlette(
         routes=[
-            *(Route(path, partial(post, door=door), methods=["POST"]) for path, door in doors.items()),
+            *(Route(path, _asking(reception, door), methods=["POST"]) for path, door in doors.items()),
             Route("/healthz", healthy),
             Route("/readyz", ready),
             Route("/openapi.json", describe),
             page_route(desk),
-            *(desk_routes(desk, judging, max_seconds) if desk is not None else ()),
+            *(desk_routes(desk, reception) if desk is not None else ()),
         ],
         middleware=[Middleware(OwnPages, origin=origin)],
         exception_handlers={HTTPException: _no_route, Exception: _broken},
     )
+    app.router.redirect_slashes = False  # a path is a door or is none: nobody is sent to a name of their own choice
+    return app
 
 
-async def _through(request: Request, door: Door, judging: Judging, max_seconds: float, bodies: Bodies) -> Response:
-    """Who calls, then what they ask, then the door: refused before the next is looked at."""
-    call: Call = read_call(request, max_seconds)
-    caller = await judging.check(call)
-    with ExitStack() as held:
-        take = held.enter_context(bodies.reading(caller))
-        values = read_values(await read_body(request, call, take=take))
-        lane = request.headers.get("judger-lane")
-        response = await unless_gone(
-            request, door(Asked(call=call, values=values, lane=lane, wants_lines=wants_lines(request)))
+def _asking(reception: Reception, door: Door) -> Endpoint:
+    async def work(entered: Entered) -> Response:
+        request = entered.request
+        asked = Asked(
+            call=entered.call,
+            values=entered.values,
+            size=entered.size,
+            lane=request.headers.get("judger-lane"),
+            wants_lines=wants_lines(request),
         )
-        if isinstance(response, Lines):
-            response.held = held.pop_all()
-        return response
+        return await unless_gone(request, door(asked))
+
+    return reception.endpoint(work)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = "not_found" if error.status_code == 404 else "unimplemented"
     body = {"code": code, "message": f"{request.method} {request.url.path}: {error.detail}"}
-    return await _refused(request, JSONResponse(body, status_code=error.status_code, headers=error.headers))
-
-
-async def _refused(request: Request, response: Response) -> Response:
-    """The refusal, after what is left of the body: a writer in full flow would not see it."""
-    if not await dismiss(request):
-        response.headers["connection"] = "close"
-    return response
+    return await turned_away(request, JSONResponse(body, status_code=error.status_code, headers=error.headers))
 
 
 async def _broken(request: Request, error: Exception) -> Response:

@@ -19,6 +19,7 @@ from judger.http.questions import (
     Model,
     Question,
     as_text,
+    at_most,
     case_of,
     checked,
     criterion_text,
@@ -27,9 +28,13 @@ from judger.http.questions import (
     three_levels,
     why_unscored,
 )
-from judger.types import Case, Judgement, Score
+from judger.types import LIMITS, Case, Judgement, Score
 
 __all__ = ["DecisionRequest", "read_decision", "write_decision"]
+
+
+MOST_PARTS = 4096
+"""Turns of an input, and parts of a turn: their texts are one report of 2 MiB."""
 
 
 class TextPart(Model):
@@ -64,7 +69,7 @@ class RefusalPart(Model):
 
 
 Part = Annotated[TextPart | JsonPart | ImagePart | RefusalPart, Field(discriminator="type")]
-Content = str | list[Part]
+Content = str | Annotated[list[Part], at_most(MOST_PARTS)]
 
 
 class Message(Model):
@@ -126,7 +131,7 @@ class ChoiceQuestion(Model):
 
     type: Literal["choice"]
     instructions: Content
-    choices: list[Choice]
+    choices: Annotated[list[Choice], at_most(LIMITS.criteria)]
     name: str | None = None
 
 
@@ -141,8 +146,11 @@ Item = Annotated[Annotated[Message, Tag("message")] | Annotated[ToolItem, Tag("t
 class DecisionRequest(Model):
     """The body. `model` pins the judge where it is a judge_id, and is not read otherwise."""
 
-    input: str | list[Item]
-    questions: list[Annotated[Predicate | ScoreQuestion | ChoiceQuestion, Field(discriminator="type")]]
+    input: str | Annotated[list[Item], at_most(MOST_PARTS)]
+    questions: Annotated[
+        list[Annotated[Predicate | ScoreQuestion | ChoiceQuestion, Field(discriminator="type")]],
+        at_most(LIMITS.criteria),
+    ]
     model: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None

@@ -6,15 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from judger.errors import InvalidRequest, JudgerError, Unavailable
-from judger.http.calls import Judging
-from judger.http.edges import read_body, read_call, read_values
-from judger.http.errors import error_response
+from judger.errors import InvalidRequest, Unavailable
+from judger.http.questions import checked
+from judger.http.reception import Entered, Reception
 from judger.pages import Growing, PeopleFile, export, overview, page_policy, panel, render_page
 from judger.pages.people import PersonsVerdict
 
@@ -59,11 +57,7 @@ class Desk:
 
     def say(self, values: object) -> dict[str, Any]:
         """Keeps a person's verdict. Raises InvalidRequest for one on nothing that is there."""
-        try:
-            said = PersonsVerdict.model_validate(values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise InvalidRequest(".".join(map(str, first["loc"])) or "body", first["msg"]) from error
+        said: PersonsVerdict = checked(PersonsVerdict, values)
         entry = next((entry for entry in self.growing.run.entries if entry.key == said.case), None)
         if entry is None or all(said.criterion != criterion.id for criterion in entry.case.criteria):
             raise InvalidRequest("criterion", "this run has no such case or criterion")
@@ -102,41 +96,38 @@ def page_route(desk: Desk | None) -> Route:
     return Route("/", show)
 
 
-def desk_routes(desk: Desk, judging: Judging, max_seconds: float) -> list[Route]:
+def desk_routes(desk: Desk, reception: Reception) -> list[Route]:
     """The doors of the run. Whoever may ask the judge may come in."""
 
-    def door(work: Callable[[Request, object], Awaitable[Response]], method: str, path: str) -> Route:
-        async def answer(request: Request) -> Response:
+    def door(path: str, work: Callable[[Entered], Awaitable[Response]], *, most_bytes: int = 0) -> Route:
+        async def in_turn(entered: Entered) -> Response:
             try:
-                call = read_call(request, max_seconds)
-                await judging.check(call)
-                values = read_values(await read_body(request, call, BODY)) if method == "POST" else None
                 async with desk.turn:
-                    return await work(request, values)
-            except JudgerError as error:
-                return error_response(error)
+                    return await work(entered)
             except OSError as error:
-                return error_response(Unavailable(f"the run's files: {error.strerror or error}"))
+                raise Unavailable(f"the run's files: {error.strerror or error}") from error
 
-        return Route(path, answer, methods=[method])
+        endpoint = reception.endpoint(in_turn, most_bytes=most_bytes)
+        return Route(path, endpoint, methods=["POST" if most_bytes else "GET"])
 
-    async def news(request: Request, _: object) -> Response:
-        return await asyncio.to_thread(_json, desk.news, *(_number(request, name) for name in ("epoch", "after")))
+    async def news(entered: Entered) -> Response:
+        have = (_number(entered.request, name) for name in ("epoch", "after"))
+        return await asyncio.to_thread(_json, desk.news, *have)
 
-    async def say(_: Request, values: object) -> Response:
-        return await asyncio.to_thread(_json, desk.say, values)
+    async def say(entered: Entered) -> Response:
+        return await asyncio.to_thread(_json, desk.say, entered.values)
 
-    async def agreement(*_: object) -> Response:
+    async def agreement(_: Entered) -> Response:
         return await asyncio.to_thread(_json, desk.agreement)
 
-    async def labelled(*_: object) -> Response:
+    async def labelled(_: Entered) -> Response:
         return PlainTextResponse(await asyncio.to_thread(desk.labelled), media_type="application/x-ndjson")
 
     return [
-        door(news, "GET", "/run"),
-        door(say, "POST", "/run/people"),
-        door(agreement, "GET", "/run/agreement"),
-        door(labelled, "GET", "/run/labelled.jsonl"),
+        door("/run", news),
+        door("/run/people", say, most_bytes=BODY),
+        door("/run/agreement", agreement),
+        door("/run/labelled.jsonl", labelled),
     ]
 
 

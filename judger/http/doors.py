@@ -7,7 +7,8 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from starlette.responses import JSONResponse, Response
 
@@ -22,13 +23,13 @@ from judger.http.questions import Question, pin_of
 from judger.http.rewards import number_of, read_batch, read_reward, write_batch
 from judger.http.systemone import read_state, write_answers
 from judger.reward import no_spread
-from judger.types import Case, Judgement, Lane, Options, Reward
+from judger.schedule.beside import beside
+from judger.types import IN_FLIGHT, Case, Judgement, Lane, Options, Reward
 from judger.v1 import judger_pb2 as pb
 
 __all__ = ["Asked", "Door", "Doors"]
 
-AT_ONCE = 64
-"""Cases of one batch that are judged at a time."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +39,16 @@ class Asked:
     call: Call
     values: object
     """Parsed JSON."""
+    size: int = 0
+    """Bytes that it was."""
     lane: str | None = None
     """Of the header Judger-Lane: for the formats that have no place for it."""
     wants_lines: bool = False
+
+    async def read(self, work: Callable[..., T], *arguments: Any) -> T:
+        """What `work` makes of the values; a large request is read beside the event loop."""
+        async with within(self.call):
+            return await beside(self.size, work, self.values, *arguments)
 
 
 Door = Callable[[Asked], Awaitable[Response]]
@@ -61,23 +69,23 @@ class Doors:
 
     async def judge(self, asked: Asked) -> Response:
         """The response, or with lines wanted each verdict as it is there."""
-        request = wire.read_json(asked.values, pb.JudgeRequest)
+        request = await asked.read(wire.read_json, pb.JudgeRequest)
         if asked.wants_lines:
             lines = lines_of(request, lambda part: self.judging.judge(part, asked.call))
             return await _streamed(lines, asked.call)
         return _message(await self.judging.judge(request, asked.call))
 
     async def compare(self, asked: Asked) -> Response:
-        request = wire.read_json(asked.values, pb.CompareRequest)
+        request = await asked.read(wire.read_json, pb.CompareRequest)
         return _message(await self.judging.compare(request, asked.call))
 
     async def get_judge(self, asked: Asked) -> Response:
-        request = wire.read_json(asked.values, pb.GetJudgeRequest)
+        request = await asked.read(wire.read_json, pb.GetJudgeRequest)
         return _message(await self.judging.get_judge(request, asked.call))
 
     async def judge_group(self, asked: Asked) -> Response:
         """All responses in the order of the reports, or in lines as each is there."""
-        request = wire.read_json(asked.values, pb.JudgeGroupRequest)
+        request = await asked.read(wire.read_json, pb.JudgeGroupRequest)
         responses = self.judging.judge_group(request, asked.call)
         if asked.wants_lines:
             return await _streamed(_lines(responses), asked.call)
@@ -99,9 +107,9 @@ class Doors:
 
     async def rewards(self, asked: Asked) -> Response:
         """OpenRLHF's."""
-        cases = read_batch(asked.values, reasoning=self.reasoning)
+        cases = await asked.read(partial(read_batch, reasoning=self.reasoning))
         options = _options(asked)
-        permits = asyncio.Semaphore(AT_ONCE)
+        permits = asyncio.Semaphore(IN_FLIGHT)
 
         async def one(case: Case) -> Judgement:
             async with permits:
@@ -116,7 +124,7 @@ class Doors:
 
     async def reward(self, asked: Asked) -> Response:
         """slime's: a bare number."""
-        case = read_reward(asked.values, reasoning=self.reasoning)
+        case = await asked.read(partial(read_reward, reasoning=self.reasoning))
         judgement = await self._judge_report(case, _options(asked), asked.call)
         return JSONResponse(number_of(judgement, self.unscored))
 
@@ -126,7 +134,7 @@ class Doors:
         read: Callable[[object], tuple[Case, list[Question], str | None]],
         write: Callable[[Judgement, list[Question]], dict[str, Any]],
     ) -> Response:
-        case, questions, model = read(asked.values)
+        case, questions, model = await asked.read(read)
         return JSONResponse(write(await self._judge(case, _options(asked), asked.call, pin_of(model)), questions))
 
     async def _judge_report(self, case: Case, options: Options, call: Call) -> Judgement:

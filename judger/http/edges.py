@@ -8,18 +8,20 @@ import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractContextManager, aclosing, nullcontext
+from itertools import islice
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from judger.errors import DeadlineExceeded, Fault, InvalidRequest, TooLarge, Unsupported
+from judger.errors import DeadlineExceeded, Fault, InvalidFile, InvalidRequest, TooLarge, Unsupported
 from judger.http.calls import LAST_WORDS, Call, within
 from judger.http.errors import WrongMediaType
-from judger.rubric.place import Faults
-from judger.rubric.strict_json import Parser
+from judger.rubric.place import Faults, join
+from judger.rubric.strict_json import TOKEN, Parser
 from judger.types import LIMITS
+from judger.validate import text_fault
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,10 @@ DISMISS_SECONDS = 1.0
 """How long the rest of a refused body is read and thrown away, so that its writer gets to see the refusal."""
 MILLISECONDS = re.compile(r"[0-9]{1,10}")
 JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json")
+MOST_TOKENS = 2**22
+"""Of a body's JSON, a bracket, a comma or a value each: `[[],[],[], ...` takes some twenty times its bytes."""
+HALVES = re.compile(r"\\u[dD][89a-fA-F]")
+"""How JSON spells halves of surrogate pairs; two of them in a row are a character."""
 LINE_TYPES = ("application/x-ndjson", "application/jsonl")
 
 T = TypeVar("T")
@@ -108,17 +114,40 @@ async def dismiss(request: Request) -> bool:
 
 
 def read_values(body: bytes) -> object:
-    """Parsed JSON: keys given twice, NaN and deep nests are refused. Raises InvalidRequest."""
+    """Parsed JSON. Raises InvalidRequest for keys given twice, NaN, deep nests and half characters; TooLarge."""
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise InvalidRequest("body", f"is not UTF-8: byte {error.start}") from error
+    if len(text) > MOST_TOKENS and next(islice(TOKEN.finditer(text), MOST_TOKENS, None), None):
+        raise TooLarge(f"the body's JSON has more than {MOST_TOKENS:,} tokens")
     warnings: list[Fault] = []
     faults = Faults("", warnings.append)
-    values, _ = Parser(faults).parse(text, 1)
+    try:
+        values, _ = Parser(faults).parse(text, 1)
+    except InvalidFile:  # so many faults that it says no more; the first is enough
+        values = None
     for fault in faults.found:
         raise InvalidRequest("body" if fault.field == "json" else fault.field, fault.reason)
+    if HALVES.search(text):
+        _check_characters(values)
     return values
+
+
+def _check_characters(values: object) -> None:
+    """Raises InvalidRequest for a text or a key with half a character: no answer could repeat it."""
+    rest: list[tuple[str, object]] = [("", values)]
+    while rest:
+        path, value = rest.pop()
+        if isinstance(value, str) and (fault := text_fault(value, len(value) * 4, may_be_blank=True)):
+            raise InvalidRequest(path or "body", fault)
+        if isinstance(value, list):
+            rest += [(join(path, i), item) for i, item in enumerate(value)]
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                if fault := text_fault(key, len(key) * 4, may_be_blank=True):
+                    raise InvalidRequest(join(path, key), fault)
+                rest.append((join(path, key), item))
 
 
 async def unless_gone(request: Request, work: Awaitable[T]) -> T:

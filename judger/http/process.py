@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -33,7 +32,29 @@ class TlsFiles:
 
 
 class _Server(uvicorn.Server):
-    """Without its own signal handlers: the process around it has some."""
+    """Without its own signal handlers: the process around it has some. And a TLS handshake has to end."""
+
+    def __init__(self, config: uvicorn.Config, bounds: Bounds) -> None:
+        super().__init__(config)
+        self._bounds = bounds
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, which knows no bound for a handshake but asyncio's minute."""
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                self._connection,
+                sock=one,
+                ssl=self.config.ssl,
+                backlog=self.config.backlog,
+                ssl_handshake_timeout=self._bounds.head_seconds if self.config.ssl else None,
+            )
+            for one in sockets or ()
+        ]
+        self.started = True
+
+    def _connection(self) -> Connection:
+        return Connection(config=self.config, server_state=self.server_state, app_state={}, bounds=self._bounds)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -90,7 +111,7 @@ def listen(
         raise InvalidRequest(flag, f"{shown}:{port} can't be listened on: {error.strerror}") from error
     config = uvicorn.Config(
         app,
-        http=partial(Connection, bounds=bounds or fitting(Bounds())),  # type: ignore[arg-type]
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -108,6 +129,6 @@ def listen(
     except (OSError, ValueError) as error:  # ssl's errors among them
         listening.close()
         raise InvalidRequest("tls_cert", f"can't be used: {error}") from error
-    server = _Server(config)
+    server = _Server(config, bounds or fitting(Bounds()))
     address = f"{shown}:{listening.getsockname()[1]}"
     return Listening(server, asyncio.create_task(server.serve(sockets=[listening])), address)

@@ -11,9 +11,11 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from judger.errors import InvalidRequest, TooLarge, Unsupported
 from judger.types import LIMITS, Case, Criterion, Score, Unscored, Verdict
@@ -23,6 +25,7 @@ __all__ = [
     "Model",
     "Question",
     "as_text",
+    "at_most",
     "case_of",
     "checked",
     "criterion_text",
@@ -33,6 +36,8 @@ __all__ = [
     "why_unscored",
 ]
 
+MOST_FAULTS = 100
+"""Of those, the one that says most is told."""
 JUDGE_ID = re.compile(r"[a-z]+-[0-9a-f]{24}")
 
 
@@ -40,6 +45,27 @@ class Model(BaseModel):
     """A part of a request: unknown fields are refused, nothing is coerced."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_strange_field(cls, values: Any) -> Any:
+        """Of a million fields that aren't there the first is refused: an error for each takes minutes."""
+        if not isinstance(values, dict) or len(values) <= len(cls.model_fields):
+            return values
+        strange = (key for key in values if key not in cls.model_fields)
+        kept = {key: values[key] for key in cls.model_fields if key in values}
+        return kept | {key: values[key] for key in islice(strange, 1)}
+
+
+def at_most(number: int) -> BeforeValidator:
+    """Refuses a longer list or object before its members are looked at."""
+
+    def check(values: Any) -> Any:
+        if isinstance(values, list | dict) and (fault := values and count_fault(len(values), number)):
+            raise PydanticCustomError("too_many", fault)
+        return values
+
+    return BeforeValidator(check)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +81,13 @@ class Question:
     """The labels of a score; empty for a yes or no."""
 
 
-def checked(kind: type[Model], values: object) -> Any:
-    """The request as a model. Raises InvalidRequest with the field."""
+def checked(kind: type[BaseModel], values: object) -> Any:
+    """The request as a model that takes no other fields. Raises InvalidRequest with the field."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        faults = [(_path(values, fault), fault) for fault in error.errors()]
+        found = islice(error.errors(include_url=False, include_context=False, include_input=False), MOST_FAULTS)
+        faults = [(_path(values, fault), fault) for fault in found]
         path, fault = max(faults, key=lambda one: len(one[0]))  # of a union's members the one that fits best says most
         raise InvalidRequest(path or "body", _reason(fault)) from None
 
@@ -87,7 +114,7 @@ def _reason(fault: Any) -> str:
         case "extra_forbidden":
             return "is no field of this request"
         case _:
-            return f"{fault['msg'][:1].lower()}{fault['msg'][1:]}"
+            return f"{fault['msg'][:1].lower()}{fault['msg'][1:200]}"
 
 
 def case_of(state: str, query: str, questions: Sequence[Question], *, state_field: str, query_field: str) -> Case:

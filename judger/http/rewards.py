@@ -12,13 +12,13 @@ knows of a missing value, so that an unscored criterion is an error (NoValue) un
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from judger.client.completions import answer_of, question_of, report_of, strip_reasoning, why_unscored, without_marks
 from judger.errors import InvalidRequest, TooLarge
 from judger.given import criteria_of
 from judger.http.errors import NoValue
-from judger.http.questions import Model, checked
+from judger.http.questions import Model, at_most, checked
 from judger.types import LIMITS, Case, Judgement
 from judger.validate import check_criteria, text_fault
 
@@ -29,8 +29,8 @@ class RewardBatch(Model):
     """OpenRLHF's body."""
 
     query: list[str]
-    prompts: list[str]
-    labels: list[Any]
+    prompts: Annotated[list[str], at_most(LIMITS.group_reports)]
+    labels: Annotated[list[Any], at_most(LIMITS.group_reports)]
 
 
 class RewardRequest(Model):
@@ -43,11 +43,12 @@ class RewardRequest(Model):
 
 def read_batch(values: object, *, reasoning: bool = False) -> list[Case]:
     """One case a query. Raises InvalidRequest, TooLarge."""
+    asked = values.get("query") if isinstance(values, dict) else None
+    if isinstance(asked, list) and len(asked) > LIMITS.group_reports:
+        raise TooLarge(f"query: has {len(asked):,} entries, more than the limit of {LIMITS.group_reports:,}")
     batch: RewardBatch = checked(RewardBatch, values)
     if not batch.query:
         raise InvalidRequest("query", "is empty: there is nothing to judge")
-    if len(batch.query) > LIMITS.group_reports:
-        raise TooLarge(f"query: has {len(batch.query):,} entries, more than the limit of {LIMITS.group_reports:,}")
     for field in ("prompts", "labels"):
         if len(getattr(batch, field)) != len(batch.query):
             raise InvalidRequest(field, f"must have as many entries as query has: {len(batch.query)}")

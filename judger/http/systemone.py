@@ -10,7 +10,7 @@ unscored      an answer without `noul` or `score`, and with `unscored` {reason, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ from judger.http.questions import (
     Model,
     Question,
     as_text,
+    at_most,
     case_of,
     checked,
     criterion_text,
@@ -27,7 +28,7 @@ from judger.http.questions import (
     three_levels,
     why_unscored,
 )
-from judger.types import Case, Judgement, Score
+from judger.types import LIMITS, Case, Judgement, Score
 
 __all__ = ["SystemOneRequest", "read_state", "write_answers"]
 
@@ -49,7 +50,7 @@ class SystemOneRequest(Model):
     """
 
     state: Structured
-    questions: dict[str, QuestionSpec] = Field(min_length=1)
+    questions: Annotated[dict[str, QuestionSpec], at_most(LIMITS.criteria)] = Field(min_length=1)
     model: str | None = None
     instructions: str | None = None
     seed: int | None = None
@@ -75,8 +76,10 @@ def _question(name: str, spec: QuestionSpec) -> Question:
             raise not_judged(field, "choice")
         case "noul":
             sides = spec.criteria or {}
-            if not isinstance(sides, dict) or not sides.keys() <= {"true", "false"}:
+            if not isinstance(sides, dict):
                 raise InvalidRequest(f"{field}.criteria", "must be an object with true and false")
+            for side in sides.keys() - {"true", "false"}:
+                raise InvalidRequest(f"{field}.criteria.{side[:60]}", "is neither true nor false")
             described = [
                 (side.capitalize(), None if sides.get(side) is None else as_text(sides[side]))
                 for side in ("true", "false")

@@ -105,7 +105,7 @@ def people_path(path: Path) -> Path:
 def load_run(path: Path, cases: Path | None = None) -> Run:
     """A run that is complete: each of its lines must be whole. Raises InvalidFile, OSError."""
     growing = Growing(path, cases)
-    growing.look()
+    growing.read_whole()
     if growing.faults:
         raise InvalidFile(growing.faults)
     if not growing.run.entries:
@@ -155,8 +155,16 @@ class Growing:
                 self._anew()
                 return self.look()
         for file in files:
-            self._more(file, several=self.path.is_dir())
+            self._more(file)
         return len(self.run.entries) - before
+
+    def read_whole(self) -> None:
+        """Reads files that are complete, as every other reader of files does: a last line without its end counts."""
+        for file in self._files():
+            self._unpack(file, self._system(file))
+
+    def _system(self, file: Path) -> str:
+        return file.name.partition(".")[0] if self.path.is_dir() else ""
 
     def _anew(self) -> None:
         self.run.entries.clear()
@@ -171,8 +179,8 @@ class Growing:
         found = (file for ending in ENDINGS for file in self.path.glob(f"*{ending}"))
         return sorted(file for file in found if file.is_file() and not file.name.endswith(PEOPLE))
 
-    def _more(self, file: Path, *, several: bool) -> None:
-        system = file.name.partition(".")[0] if several else ""
+    def _more(self, file: Path) -> None:
+        system = self._system(file)
         if is_packed(file):
             self._unpack(file, system)
             return
@@ -195,7 +203,7 @@ class Growing:
         self._read[file] = (stat.st_ino, at + len(whole) + len(end), number)
 
     def _unpack(self, file: Path, system: str) -> None:
-        """A file that is whole or not at all: it is read once, and anew when it is another one."""
+        """A file that is whole: it is read once, and anew when it is another one."""
         stat = os.stat(file)
         if file in self._read:
             return

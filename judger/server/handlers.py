@@ -6,23 +6,18 @@ that is none.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from operator import methodcaller
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 
 from judger.v1 import judger_pb2 as pb
 
-__all__ = ["SERVICE", "beside", "handlers"]
-
-T = TypeVar("T")
+__all__ = ["SERVICE", "handlers"]
 
 WRITE = methodcaller("SerializeToString")
 SERVICE: str = pb.DESCRIPTOR.services_by_name["Judger"].full_name
-LONG = 2**18
-"""Bytes of a message from which it is read in a thread; a shorter one is read faster than a thread wakes."""
 
 
 def handlers(service: Any, write: Callable[[Any], bytes] = WRITE) -> Any:
@@ -39,8 +34,3 @@ def handlers(service: Any, write: Callable[[Any], bytes] = WRITE) -> Any:
         "GetJudge": grpc.unary_unary_rpc_method_handler(service.GetJudge, response_serializer=write),
     }
     return grpc.method_handlers_generic_handler(SERVICE, methods)
-
-
-async def beside(size: int, work: Callable[..., T], *arguments: Any) -> T:
-    """`work(*arguments)`, beside the event loop where what is read has that many bytes."""
-    return await asyncio.to_thread(work, *arguments) if size >= LONG else work(*arguments)

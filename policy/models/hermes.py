@@ -14,6 +14,7 @@ from typing import Any
 
 from policy.model import Completion, Schema, ToolCall
 from policy.models.calls import read_call
+from policy.models.marks import split_thought
 
 __all__ = ["completion", "opens_thought", "parse"]
 
@@ -58,12 +59,7 @@ def parse(
     text: str, *, id_prefix: str = "call", tools: Sequence[Schema] = (), in_thought: bool = False
 ) -> tuple[str, str, tuple[ToolCall, ...], tuple[str, ...]]:
     """(content, thought, calls, faults) of a reply. A call with a fault stays in the content as it was written."""
-    thought, separator, rest = text.rpartition("</think>")
-    if not separator:
-        # A thought that never ends is all thought: the reply was cut off.
-        if in_thought or text.lstrip().startswith("<think>"):
-            return "", text.lstrip().removeprefix("<think>").strip(), (), ()
-        thought, rest = "", text
+    thought, rest = split_thought(text, in_thought=in_thought)
     calls: list[ToolCall] = []
     faults: list[str] = []
 
@@ -78,4 +74,4 @@ def parse(
         return ""
 
     content = _CALL.sub(read, rest).strip()
-    return content, thought.strip().removeprefix("<think>").strip(), tuple(calls), tuple(faults)
+    return content, thought, tuple(calls), tuple(faults)

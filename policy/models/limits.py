@@ -16,6 +16,8 @@ _SIGNS = (
     "context length",  # the same; Ollama: "input length exceeds the context length"
     "maximum context",
     "maximum model length",  # vLLM
+    "maximum prompt length",  # xAI
+    "maximum number of tokens",  # Gemini: "the input token count (N) exceeds the maximum number of tokens allowed (M)"
     "max_model_len",
     "exceed_context_size",  # llama.cpp: "the request exceeds the available context size (4096 tokens)"
     "context size",
@@ -32,7 +34,13 @@ _SIGNS = (
     "entity too large",
 )
 _WINDOWS = (
-    re.compile(r"(?:context length|context size|context window|model length)(?: of| is| \(|: ?| limit of)? ?(\d{3,9})"),
+    re.compile(
+        r"(?:context length|context size|context window|model length|prompt length)"
+        r"(?: of only| of| is| \(|: ?| limit of)? ?(\d{3,9})"
+    ),
+    re.compile(r"tokens allowed \((\d{3,9})"),
+    re.compile(r"> (\d{3,9}) maximum"),  # Anthropic
+    re.compile(r"with (\d{3,9}) maximum context"),  # Mistral
     re.compile(r"\"?n_ctx\"?'?: ?(\d{3,9})"),
     re.compile(r"must be <= ?(\d{3,9})"),
 )
@@ -43,6 +51,11 @@ _PROMPTS = (
     re.compile(r"request \((\d{1,9}) tokens\) exceeds"),
     re.compile(r"given: (\d{1,9}) `inputs` tokens"),
     re.compile(r"prompt contains (?:at least )?(\d{1,9})"),
+    re.compile(r"request (?:has|contains) (\d{1,9}) (?:input )?tokens"),  # vLLM, xAI
+    re.compile(r"input token count \((\d{1,9})"),
+    re.compile(r"messages resulted in (\d{1,9}) tokens"),
+    re.compile(r"prompt \(length (\d{1,9})\)"),
+    re.compile(r"too long: (\d{1,9}) tokens"),
 )
 
 

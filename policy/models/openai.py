@@ -43,7 +43,7 @@ _LEAST_ROOM = 1024
 
 def _broken() -> tuple[type[Exception], ...]:
     """What the library's own HTTP client raises while a body is read: it is httpx, or httpx2 since version 3. Only
-    that one is loaded by now; the other would cost a tenth of a second, and raise nothing."""
+    that one is loaded by now; the other raises nothing."""
     found = (sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules)
     return tuple(error for module in found for error in (module.HTTPError, module.StreamError))
 

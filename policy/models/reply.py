@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from policy.model import Completion, Schema, ToolCall
 from policy.models import hermes
+from policy.models.marks import has_call, split_thought
 from policy.whole import loads
 
 __all__ = ["NoReply", "completion", "failure", "read", "text"]
@@ -58,13 +59,18 @@ def completion(data: Any, *, id_prefix: str, tools: Sequence[Schema] = ()) -> Co
     message = choice.get("message")
     if not isinstance(message, dict):
         raise NoReply("the endpoint sent a choice without a message")
-    calls, faults = _calls(message.get("tool_calls"), id_prefix)
+    listed = message.get("tool_calls")
+    if not listed and isinstance(message.get("function_call"), dict):  # before there were several
+        listed = [{"function": message["function_call"]}]
+    calls, faults = _calls([listed] if isinstance(listed, dict) else listed, id_prefix)
     content = text(message.get("content"))
     # vLLM says `reasoning`, others `reasoning_content`.
     thought = text(message.get("reasoning_content")) or text(message.get("reasoning"))
-    if not calls and any(mark in content for mark in ("<think>", "</think>", "<tool_call>")):
-        content, inner, calls, more = hermes.parse(content, id_prefix=id_prefix, tools=tools)
-        thought, faults = "\n".join(filter(None, (thought, inner))), (*faults, *more)
+    inner, content = split_thought(content)
+    thought = "\n".join(filter(None, (thought, inner)))
+    if not calls and has_call(content):
+        content, _, calls, more = hermes.parse(content, id_prefix=id_prefix, tools=tools)
+        faults = (*faults, *more)
     finish: Literal["stop", "length", "tool_calls"] = "tool_calls" if calls else "stop"
     if choice.get("finish_reason") == "length":
         finish = "length"

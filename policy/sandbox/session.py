@@ -114,11 +114,12 @@ class Session:
         name = f"command-{self._commands}"
         (self._control / name).write_text(command.rstrip("\n") + "\n", encoding="utf-8", errors="replace")
         self.status = None
-        # What a program left in the terminal, and what stands in the line, must not become part of it.
-        self._pane.cmd("send-keys", "-R")
-        self._pane.cmd("send-keys", "C-e", "C-u")
-        self._pane.cmd("send-keys", "-l", f" \\builtin . {shlex.quote(f'{self._seen}/{name}')}")
-        self._pane.cmd("send-keys", "Enter")
+        # What a program left in the terminal, and what stands in the line, must not become part of it. One order to
+        # tmux, since each is a process of its own.
+        line = f" \\builtin . {shlex.quote(f'{self._seen}/{name}')}"
+        keys = [["-R"], ["C-e", "C-u"], ["-l", line], ["Enter"]]
+        orders = [word for one in keys for word in (";", "send-keys", "-t", self._pane.pane_id, *one)]
+        self._server.cmd(*orders[1:])
 
     def press(self, keys: list[str]) -> None:
         """Keys by tmux's names. Behind an Enter, a prompt will say that it is ready."""

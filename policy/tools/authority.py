@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from policy import bundled
 from policy.errors import ConfigError
 from policy.tools.search import Found
 
@@ -25,11 +25,12 @@ class Authority:
     def load(cls, path: Path | None) -> Authority:
         """The list in a file, or the one of the package. What stands behind a tab (kind, languages) is for readers."""
         try:
-            source = files("policy").joinpath("prompts/authority.tsv") if path is None else path
-            lines = source.read_text(encoding="utf-8").splitlines()
+            text = bundled.prompt("authority.tsv") if path is None else path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"search.authority: {error}") from error
-        return cls([entry for line in lines if (entry := line.partition("#")[0].partition("\t")[0].strip())])
+        return cls(
+            [entry for line in text.splitlines() if (entry := line.partition("#")[0].partition("\t")[0].strip())]
+        )
 
     def has(self, location: str) -> bool:
         """Whether a path or an address is on the list."""

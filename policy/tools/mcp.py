@@ -1,7 +1,8 @@
 """The tools of MCP servers, through the official SDK, as tools of ours.
 
 A task of its own opens and closes each connection, as the SDK wants it; calls come from any other. A server that does
-not start, never answers or lists without end is named in one line; one that dies is started again, once.
+not start, never answers or lists without end is named in one line; one that dies is started again, once; a call whose
+answer can't be read ends at once.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import json
 import logging
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
+
+from pydantic import ValidationError
 
 from policy.config import MCPServer
 from policy.errors import ConfigError, ToolError
@@ -56,6 +59,8 @@ class _Connection:
         self._client: asyncio.Future[tuple[Any, list[Any]]] = asyncio.get_running_loop().create_future()
         self._is_over = asyncio.Event()
         self._is_closed = False
+        self._waiting: set[asyncio.Future[str]] = set()
+        """Calls without an answer yet; each is told where one came that can't be read."""
 
     async def keep(self) -> None:
         """Open the connection, and again when it breaks for the first time."""
@@ -78,7 +83,9 @@ class _Connection:
         try:
             async with contextlib.AsyncExitStack() as stack:
                 async with asyncio.timeout(self._server.seconds):
-                    opened = await stack.enter_async_context(self._sdk.Client(self._target()))
+                    opened = await stack.enter_async_context(
+                        self._sdk.Client(self._target(), message_handler=self._hear)
+                    )
                     listed = await self._listed(opened)
                 self._client.set_result((opened, listed))
                 is_open = True
@@ -93,6 +100,13 @@ class _Connection:
             return ""
         self._fail(ConfigError(f"mcp.{self._server.name}: {reason}"))
         return reason
+
+    async def _hear(self, message: Any) -> None:
+        """The SDK drops what is no message of the protocol, and a call whose answer it was would wait for ever."""
+        if isinstance(message, ValidationError) and _is_answer(message):
+            for waiting in self._waiting:
+                if not waiting.done():
+                    waiting.set_result("it sends an answer that is no message of the protocol")
 
     def _target(self) -> Any:
         if not self._server.command:
@@ -132,7 +146,9 @@ class _Connection:
         except TimeoutError as error:
             raise ToolError(f"The server {self._server.name} does not come up again.") from error
         try:
-            return await client.call_tool(name, arguments)
+            return await self._answered(client.call_tool(name, arguments))
+        except ValidationError as error:
+            raise ToolError(f"{name}: what the server {self._server.name} answers is no result of a tool.") from error
         except self._sdk.MCPError as error:
             if "closed" not in str(error).lower():
                 raise ToolError(f"{name}: {error}") from error
@@ -144,9 +160,31 @@ class _Connection:
             self._is_over.set()
         raise ToolError(f"The server {self._server.name} has ended ({reason}). If it comes up again, a call may work.")
 
+    async def _answered(self, call: Coroutine[Any, Any, Any]) -> Any:
+        """What comes of a call. Raises ToolError where its answer may have been one that can't be read."""
+        asked = asyncio.ensure_future(call)
+        unread: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._waiting.add(unread)
+        try:
+            await asyncio.wait((asked, unread), return_when=asyncio.FIRST_COMPLETED)
+            if asked.done():
+                return asked.result()
+            raise ToolError(f"The server {self._server.name} can't be understood: {unread.result()}.")
+        finally:
+            self._waiting.discard(unread)
+            asked.cancel()
+
     def close(self) -> None:
         self._is_closed = True
         self._is_over.set()
+
+
+def _is_answer(error: ValidationError) -> bool:
+    """Whether it is an answer, in all likelihood, that was not understood, and no line that was meant for people."""
+    given = error.errors(include_url=False)[0]["input"]
+    if isinstance(given, str):
+        return given.lstrip().startswith("{") and '"id"' in given
+    return isinstance(given, dict) and "id" in given
 
 
 def _broken() -> tuple[type[Exception], ...]:

@@ -20,7 +20,7 @@ from policy.sources import Source
 from policy.tools.base import Result
 from policy.workspace.files import Workspace
 
-__all__ = ["Fetcher", "MediaTools", "Speech"]
+__all__ = ["Fetcher", "Pictures", "Recordings", "Speech"]
 
 _MOST_IMAGE_BYTES = 8 * 2**20
 _REPLY_TOKENS = 4096
@@ -51,13 +51,11 @@ class Speech(Protocol):
     async def transcribe(self, data: bytes, file_name: str) -> str: ...
 
 
-class MediaTools:
-    """Pictures and sound of the workspace and, with a fetcher, of the web."""
+class Pictures:
+    """Pictures of the workspace and, with a fetcher, of the web, as a model sees them."""
 
-    def __init__(
-        self, workspace: Workspace, fetcher: Fetcher | None, vision: Model | None, speech: Speech | None
-    ) -> None:
-        self._workspace, self._fetcher, self._vision, self._speech = workspace, fetcher, vision, speech
+    def __init__(self, workspace: Workspace, fetcher: Fetcher | None, vision: Model) -> None:
+        self._workspace, self._fetcher, self._vision = workspace, fetcher, vision
 
     async def describe_image(self, target: str, question: str = "") -> Result:
         """Have a model look at a picture: what it shows, or the answer to your question. It may be wrong on details.
@@ -66,9 +64,7 @@ class MediaTools:
             target: A PNG, JPEG, GIF or WebP file of your workspace, or its web address, where the web is available.
             question: What you want to know of it; empty asks for a description, with all text and figures in it.
         """
-        if self._vision is None:
-            raise ToolError("No model for pictures is configured. Look for a text that describes it.")
-        data, where = await self._read(target)
+        data, where = await _read(target, self._workspace, self._fetcher)
         kind = signatures.picture(data)
         if not kind:
             raise ToolError(f"{target} is no PNG, JPEG, GIF or WebP picture.")
@@ -92,6 +88,13 @@ class MediaTools:
         head = f"{target}, as {self._vision.name} describes it"
         return _result("image", head, where, f"{asked}\0{where}", [f"({self._vision.name} on a picture:) {said}"])
 
+
+class Recordings:
+    """Sound of the workspace and, with a fetcher, of the web, as a model hears it."""
+
+    def __init__(self, workspace: Workspace, fetcher: Fetcher | None, speech: Speech) -> None:
+        self._workspace, self._fetcher, self._speech = workspace, fetcher, speech
+
     async def transcribe(self, target: str) -> Result:
         """Have a model write down what is said in a recording. It may mishear names and figures.
 
@@ -99,9 +102,7 @@ class MediaTools:
             target: An MP3, WAV, OGG, FLAC, M4A or WebM file of your workspace, or its web address, where the web is
                 available.
         """
-        if self._speech is None:
-            raise ToolError("No model for sound is configured. Look for a text that says the same.")
-        data, where = await self._read(target)
+        data, where = await _read(target, self._workspace, self._fetcher)
         kind = signatures.sound(data)
         if not kind:
             raise ToolError(f"{target} is no MP3, WAV, OGG, FLAC, M4A or WebM recording.")
@@ -114,15 +115,16 @@ class MediaTools:
         texts = [paragraph.text for paragraph in split("", said)]
         return _result("sound", f"{target}, as {self._speech.name} hears it", where, where, texts)
 
-    async def _read(self, target: str) -> tuple[bytes, str]:
-        """The bytes, and where they come from."""
-        target = target.strip()
-        if not re.match(r"https?://", target, re.IGNORECASE):
-            return self._workspace.read_bytes(target), f"workspace:{target}"
-        if self._fetcher is None:
-            raise ToolError(f"The web is not available here, {target} cannot be opened.")
-        page = await self._fetcher.fetch(target)
-        return page.data, page.address
+
+async def _read(target: str, workspace: Workspace, fetcher: Fetcher | None) -> tuple[bytes, str]:
+    """The bytes, and where they come from."""
+    target = target.strip()
+    if not re.match(r"https?://", target, re.IGNORECASE):
+        return workspace.read_bytes(target), f"workspace:{target}"
+    if fetcher is None:
+        raise ToolError(f"The web is not available here, {target} cannot be opened.")
+    page = await fetcher.fetch(target)
+    return page.data, page.address
 
 
 def _result(what: str, head: str, where: str, identity: str, texts: Sequence[str]) -> Result:

@@ -15,7 +15,7 @@ from policy.tools.pick import Picker, ranked
 
 __all__ = ["OpenTool", "Reader"]
 
-_RANGE = re.compile(r"^(.*?)#(\d+)(?:-(\d+))?$")
+_RANGE = re.compile(r"^(.*?)#(\d{1,9})(?:-(\d{1,9}))?$")
 
 
 class Reader(Protocol):

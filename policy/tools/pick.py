@@ -11,9 +11,9 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Protocol
 
+from policy import bundled
 from policy.context import clean
 from policy.errors import ModelError, ToolError
 from policy.index.store import Passage
@@ -88,11 +88,8 @@ class ModelPicker:
     async def _of(self, goal: str, passages: Sequence[Passage]) -> list[Passage]:
         shown = "\n\n".join(f"{n}. {clean(p.text)}" for n, p in enumerate(passages, 1))
         longest = max((len(run.group()) for run in _TICKS.finditer(shown)), default=0)
-        prompt = (
-            files("policy")
-            .joinpath("prompts/pick.txt")
-            .read_text(encoding="utf-8")
-            .format(goal=" ".join(goal.split()), fence="`" * max(3, longest + 1), paragraphs=shown, most=_MOST_PICKED)
+        prompt = bundled.prompt("pick.txt").format(
+            goal=" ".join(goal.split()), fence="`" * max(3, longest + 1), paragraphs=shown, most=_MOST_PICKED
         )
         reply = await self._model.complete([{"role": "user", "content": prompt}], (), max_tokens=_REPLY_TOKENS)
         found = _LIST.findall(reply.content)

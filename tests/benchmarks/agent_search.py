@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from policy.bundled import corpus
 from policy.index.dense import digest, find_embedder, load_known
 from policy.index.store import Hit, LocalIndex
-from policy.kit import bundled_corpus
 
 QUESTIONS = Path(__file__).with_name("agent_search_questions.tsv")
 
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--misses", action="store_true")
     parser.add_argument("--stored", action="store_true", help="do not run the encoder; use its stored vectors")
     arguments = parser.parse_args()
-    with bundled_corpus() as folder:
+    with corpus() as folder:
         index = LocalIndex.in_memory(folder, StoredQueries() if arguments.stored else find_embedder())
     print(f"{len(questions())} questions over {index.num_passages} paragraphs; by meaning too: {index.is_dense}")
     ours, plain = ranks(index.search), ranks(index.candidates)

@@ -4,9 +4,9 @@
 
 1. Throughput: the scripted engine waits 20 ms for each batch of one case; calls a second with 1 and with 2 replicas.
 2. Overhead: the same engine without a wait; calls a second and the latency of one caller, beside a server of its own.
-3. Affinity: four replicas of the torch engine at random weights. Each report of 24 groups is judged by two reward
-   functions, one after the other, as TRL asks them: the share of prompt tokens that were found in a replica's prefix
-   cache, with sessions and with replicas at random.
+3. Affinity: four replicas of the torch engine at random weights, under the load of a GRPO trainer
+   (`tests.benchmarks.affinity`). The share of prompt tokens that were found in a replica's prefix cache, with sessions
+   and with replicas at random; each report in a call of its own, and each group in one.
 4. Head: a node with replicas and one with the cluster's head (GCS), with and without a Redis behind it. The head dies
    under load and comes back: calls answered and failed meanwhile.
 """
@@ -18,11 +18,12 @@ import asyncio
 import json
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 import urllib.request
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,11 @@ from judger.server.process import running
 from judger.types import Judgement
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
-from tests.benchmarks.synthetic import cases
+from tests.benchmarks.affinity import ROLLOUTS, SMALLEST, batches
 from tests.cluster.local import Cluster, started
-from tests.soak.server import free_port
+from tests.ports import free_port
 
 WAIT = "[[slow=0.02]] apple"
-REWARD_FUNCTIONS = (("names the cost", "names the wind"), ("cites a source", "names a risk of the market"))
 
 
 async def throughput(cluster: Cluster, seconds: float) -> dict[str, Any]:
@@ -97,27 +97,53 @@ async def cost(address: str, seconds: float) -> dict[str, float]:
     return found | {"median ms": 1e3 * statistics.median(times), "P99 ms": 1e3 * sorted(times)[197]}
 
 
-async def affinity(cluster: Cluster, model: Path, *, reports: int = 8, words: int = 600) -> dict[str, Any]:
-    """The share of prompt tokens found in a replica's cache, by how replicas are chosen."""
+async def affinity(cluster: Cluster, model: Path) -> dict[str, Any]:
+    """The share of prompt tokens found in a replica's cache, by what is called and how replicas are chosen."""
     await cluster.deploy(engine="torch", model=str(model), device="cpu", threads=1, replicas=4, cache_memory_mb=0)
     found: dict[str, Any] = {}
-    ways: dict[str, Callable[[], str | None]] = {"at random": lambda: uuid.uuid4().hex, "sessions": lambda: None}
-    for seed, (name, session) in enumerate(ways.items()):  # reports of its own for each
-        before = prefix_tokens(cluster)
-        async with grpc.aio.insecure_channel(cluster.address) as channel:
-            judge = judger_pb2_grpc.JudgerStub(channel)
-            for rubric in REWARD_FUNCTIONS:
-                criteria = [pb.Criterion(text=text) for text in rubric]
-                waiting = []
-                for case in cases(reports, words=words, criteria=1, seed=seed):
-                    request = pb.JudgeRequest(query=case.query, report=case.report, criteria=criteria)
-                    chosen = session()
-                    metadata = () if chosen is None else (("session_id", chosen),)
-                    waiting.append(judge.Judge(request, metadata=metadata, timeout=600))
-                await asyncio.gather(*waiting)
-        tokens = await told(cluster, before)
-        found[name] = tokens[0] / sum(tokens)
-    return found | {"ratio": found["sessions"] / found["at random"]}
+    for kind, call in {"Judge, a call a report": one_by_one, "JudgeGroup, a call a group": as_groups}.items():
+        shares = {"sessions": 0.0, "at random": 0.0}
+        for name in shares:
+            before = prefix_tokens(cluster)
+            async with grpc.aio.insecure_channel(cluster.address) as channel:
+                judge = judger_pb2_grpc.JudgerStub(channel)
+                # Reports of its own for each measurement: none may know those of another.
+                for groups in batches(f"{kind} {name}"):
+                    check(await asyncio.gather(*(call(judge, *group, name) for group in groups)))
+            tokens = await told(cluster, before)
+            shares[name] = tokens[0] / sum(tokens)
+            print(f"{kind}, {name}: {tokens[0]:.0f} of {sum(tokens):.0f} tokens found", file=sys.stderr, flush=True)
+        found[kind] = shares | {"ratio": shares["sessions"] / shares["at random"]}
+    return found
+
+
+Answered = list[pb.JudgeResponse]
+
+
+async def one_by_one(judge: Any, query: str, reports: list[str], rubric: Sequence[str], way: str) -> Answered:
+    """Judges a group's reports, each in a call of its own."""
+    criteria = [pb.Criterion(text=text) for text in rubric]
+    requests = [pb.JudgeRequest(query=query, report=report, criteria=criteria) for report in reports]
+    calls = [judge.Judge(request, metadata=sessions(way), timeout=600) for request in requests]
+    return list(await asyncio.gather(*calls))
+
+
+async def as_groups(judge: Any, query: str, reports: list[str], rubric: Sequence[str], way: str) -> Answered:
+    """Judges a group in one call."""
+    request = pb.JudgeGroupRequest(query=query, reports=reports, criteria=[pb.Criterion(text=text) for text in rubric])
+    return [answer async for answer in judge.JudgeGroup(request, metadata=sessions(way), timeout=600)]
+
+
+def sessions(way: str) -> tuple[tuple[str, str], ...]:
+    """Metadata: none, so that the proxy makes the session, or one that no other call has."""
+    return () if way == "sessions" else (("session_id", uuid.uuid4().hex),)
+
+
+def check(groups: list[Answered]) -> None:
+    """Raises AssertionError where anything was not judged: it would have no tokens."""
+    assert {len(answers) for answers in groups} == {ROLLOUTS}
+    for verdict in [verdict for answers in groups for answer in answers for verdict in answer.verdicts]:
+        assert verdict.HasField("score"), verdict.unscored
 
 
 async def told(cluster: Cluster, before: tuple[float, float]) -> list[float]:
@@ -215,7 +241,7 @@ async def measured(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
             if "affinity" in wanted:
                 from tests.judger.engines.generative import tiny
 
-                found["affinity"] = await affinity(cluster, Path(tiny.save(folder / "tiny-qwen3")))
+                found["affinity"] = await affinity(cluster, Path(tiny.save(folder / "tiny-qwen3", **SMALLEST)))
     if "head" in wanted and shutil.which("redis-server") is not None:
         from tests.judger.cache.test_cache_redis import redis_server
 

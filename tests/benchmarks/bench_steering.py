@@ -32,7 +32,7 @@ from judger.judge import Judge
 from judger.steering import NAMES, find_flags, flag_name
 from judger.types import Case, Criterion, Label, Score
 from tests.adversarial import corpus
-from tests.benchmarks.robustness import Tally
+from tests.benchmarks.robustness import Tally, outcome
 from train.judge.data import NOT, case_files, read_cases
 
 LONGEST = 6_000
@@ -132,7 +132,7 @@ async def flips_under(judge: Judge, cases: Sequence[Case], attacks: Sequence[cor
         for attack, judgement in zip(attacks, judged, strict=True):
             for position, after in zip(open_, judgement.verdicts, strict=True):
                 for name in (attack.family, attack.name):
-                    tallies[name].add(case.source, before[position], after, upward=True)
+                    tallies[name].add(case.source, outcome(before[position], after, is_praise=True))
     return tallies
 
 

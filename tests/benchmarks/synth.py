@@ -29,7 +29,7 @@ from policy.index.fusion import add_vectors
 from policy.index.store import LocalIndex
 from policy.sources import Source
 from policy.tools.search import IndexProvider
-from tests.train.synth import planted
+from tests.train.synth import planted, realistic
 from train.synth.build import Plan, make_ports
 from train.synth.checker import Checker
 from train.synth.clues import Clues
@@ -94,6 +94,22 @@ def filters(ports: Any, clues: Clues, reports: Sequence[str], count: int, out: P
                 planted.of_questions(asked),
                 planted.of_edges(ports, 300),
                 planted.of_verdicts(ports, clues, 300),
+            ]
+        )
+    )
+    english = [report for report in reports if not planted.words.is_cjk(report)]
+    chinese = [report for report in reports if planted.words.is_cjk(report)]
+    print("\nas a pipeline makes them:\n")
+    print(
+        planted.table(
+            [
+                *realistic.of_reports(english),
+                *(realistic.of_chinese(chinese) if chinese else ()),
+                *realistic.of_answers(asked),
+                *realistic.of_calls([json.loads(row["record"]) for row in asked]),
+                *realistic.of_near_edges(ports, 300),
+                *realistic.of_claims(ports, clues, 300),
+                *realistic.of_hops(ports, clues, asked, 200),
             ]
         )
     )

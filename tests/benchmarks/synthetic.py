@@ -14,7 +14,7 @@ WORDS = tuple(
 )
 
 
-def cases(number: int, *, words: int, criteria: int, seed: int) -> list[Case]:
+def cases(number: int, *, words: int, criteria: int, seed: int | str) -> list[Case]:
     """Cases with reports of so many words, all under one rubric of which a fifth are flaws."""
     chance = random.Random(seed)
     rubric = tuple(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.soak.server import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 

@@ -24,7 +24,7 @@ from judger.types import Judgement
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 from tests.cluster.local import ROOT, Cluster, processes, replicas
-from tests.soak.server import free_port
+from tests.ports import free_port
 
 Answers = list[Judgement]
 
@@ -144,6 +144,19 @@ async def test_a_report_comes_back_to_the_replica_that_knows_it(cluster: Cluster
 
         assert await known("our", lambda: None) == 120
         assert await known("scattered", lambda: uuid.uuid4().hex) < 60  # 30 on average
+
+
+async def test_a_group_comes_back_to_the_replica_that_knows_it_whatever_the_rubric(cluster: Cluster) -> None:
+    """A reward function's rubric after another's: the third has the criteria of both, and finds them all judged."""
+    await cluster.deploy(replicas=4, load_bound=100)
+    known = 0
+    async with judger.client.connect(cluster.address, timeout=60) as judge:
+        for rubric in (["apple"], ["pear"], ["apple", "pear"]):
+            for number in range(12):
+                reports = [f"group {number}, report {report}" for report in range(2)]
+                answers = await judge.judge_group_all("fruit?", reports, rubric)
+                known += sum(one.usage.cached_criteria for one in answers if isinstance(one, Judgement))
+    assert known == 12 * 2 * 2
 
 
 def test_a_replica_has_room_up_to_the_bound() -> None:

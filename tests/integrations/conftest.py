@@ -12,7 +12,12 @@ from tests.judger.integrations.conftest import address, doors
 
 __all__ = ["address", "doors"]
 
-MODULES = {"skyrl": "skyrl_gym", "slime": "aiohttp"}
+MODULES = {
+    "skyrl": "skyrl_gym",
+    "slime": "aiohttp",
+    "skyrl_environment": "skyrl_gym",
+    "verifiers_environment": "verifiers",
+}
 SHARED = {"doors", "pages"}
 """Tests over all doors, which skip those whose library is elsewhere."""
 

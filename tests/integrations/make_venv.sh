@@ -9,7 +9,8 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 venv="${1:-$root/.venv-integrations}"
 python="${PYTHON:-python3}"
 ours=(grpcio googleapis-common-protos grpcio-health-checking grpcio-reflection prometheus-client pydantic
-    starlette uvicorn jinja2 pytest pytest-asyncio pytest-timeout)
+    starlette uvicorn jinja2 pytest pytest-asyncio pytest-timeout
+    httpx "trafilatura>=2,<3" lxml-html-clean "pypdf>=7.1,<8" rapidfuzz rich "markdown-it-py>=3,<5" "libtmux<1") # the agent
 
 make() { # VENV REQUIREMENT...
     local venv="$1" stamp

@@ -76,6 +76,13 @@ async def test_an_empty_reply_is_asked_again(bench):
     assert "nothing that is a report" in _contents(episode)[3]
 
 
+async def test_a_call_in_the_words_of_another_family_is_no_report(bench):
+    written = '[TOOL_CALLS][{"name": "search", "arguments": {"queries": ["mill"]}}]'
+    episode = await bench([says(written), says("now")]).run()
+    assert episode.finished.report == "now"
+    assert "nothing that is a report" in _contents(episode)[3]
+
+
 async def test_a_reply_cut_off_is_no_report(bench):
     episode = await bench([Completion(content="half a rep", finish="length"), says("whole")]).run()
     assert episode.finished.report == "whole"

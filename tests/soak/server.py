@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
+from tests.ports import free_port
 
 FLAGS = ("--engine", "scripted", "--grace", "2", "--max-batch-tokens", "2000", "--max-queued-tokens", "20000")
 FLAGS += ("--cache-memory-mb", "4", "--log-level", "error")  # so little that memory is full soon, and grows no more
@@ -108,9 +108,3 @@ class Server:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

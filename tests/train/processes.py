@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import socket
 import time
 import traceback
 from collections.abc import Callable
@@ -17,6 +16,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import pytest
+
+from tests.ports import free_port
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.train.preload"])
@@ -35,9 +36,7 @@ def together(function: Callable[..., Any], *args: Any, sharded: bool = False, se
 
     Fails, and leaves no process behind, where one raises or they do not end in time, as in a deadlock.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     pairs = [_FORKS.Pipe(duplex=False) for _ in range(2)]
     processes = [
         _FORKS.Process(target=_run, args=(rank, port, sharded, pairs[rank][1], function, args)) for rank in range(2)

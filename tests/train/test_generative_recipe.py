@@ -105,6 +105,7 @@ def test_it_trains_a_judge_that_can_be_served(
     figures = json.loads((out / "figures.json").read_text())
     assert figures["teacher"] == {"taken": asked}
     assert figures["sft"]["samples"] == {"explained": asked, "verdict": asked}
+    assert figures["sft"]["tokens"] < 0.6 * figures["sft"]["tokens_alone"]  # three criteria a report, of a few words
     assert figures["sft"]["loss"]["last"] < 0.2 * figures["sft"]["loss"]["first"]
     assert set(figures["rl"]) == {f"rewards/{name}/mean" for name in WEIGHTS}
     assert figures["rl"]["rewards/format/mean"]["last"] > 0.5
@@ -126,8 +127,13 @@ def test_it_trains_a_judge_that_can_be_served(
     assert "other settings" in capsys.readouterr().err
 
 
-def test_lora_is_merged_into_weights_that_load_like_any_others(data: Path, model: str, tmp_path: Path) -> None:
-    settings = Settings(sft_steps=2, batch=4, micro_batch=2, learning_rate=1e-2, rl_steps=0, lora_rank=2)
+@pytest.mark.parametrize("lone", [False, True])
+def test_lora_is_merged_into_weights_that_load_like_any_others(
+    lone: bool, data: Path, model: str, tmp_path: Path
+) -> None:
+    settings = Settings(
+        sft_steps=2, batch=4, micro_batch=2, learning_rate=1e-2, rl_steps=0, lora_rank=2, lone_prompts=lone
+    )
     out = tmp_path / "out"
     figures = run(Recipe(model=model, data=data, out=out, settings=settings))
     assert "rl" not in figures

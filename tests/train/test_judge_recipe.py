@@ -16,6 +16,7 @@ from judger.engines.mini.encoder import Encoder, EncoderShape
 from judger.engines.mini.figures import ALL_NAMES
 from judger.engines.mini.forest import Forest
 from judger.engines.mini.judgeable import Judgeable
+from judger.engines.mini.linear import Linear
 from judger.engines.mini.mix import Mix, strict_logit
 from judger.engines.mini.model import collate
 from judger.engines.mini.passage import Reading
@@ -201,8 +202,8 @@ def test_who_is_right_weighs_more_and_probabilities_hold() -> None:
     rows_ = held()
     mix = fit_mix(rows_)
     assert mix.requirement[1] > 3 * mix.requirement[0] >= 0
-    p = rows_.mixed(mix)
     calibration = fit_thresholds(rows_, "toy")
+    p = rows_.mixed(mix, calibration)
     found = agreement(p, rows_.labels, rows_.negative, calibration)
     assert found["balanced_accuracy"] > 0.75
     assert found["ece"] < 0.08
@@ -211,8 +212,8 @@ def test_who_is_right_weighs_more_and_probabilities_hold() -> None:
 def test_kinds_near_chance_are_left_open_where_the_judge_is_unsure_and_what_is_kept_is_better() -> None:
     rows_ = held()
     mix = fit_mix(rows_)
-    p = rows_.mixed(mix)
     calibration = fit_thresholds(rows_, "toy")
+    p = rows_.mixed(mix, calibration)
     above = np.where(rows_.negative, p[:, 1] + p[:, 2], p[:, 2])
     hard = hard_kinds(above >= 0.5, rows_, 0.65)
     assert {kind.rstrip("+-") for kind in hard} == {"tone"}
@@ -228,8 +229,9 @@ def test_a_turned_row_counts_as_the_flaw_that_is_stated() -> None:
     rows_ = replace(rows_, negative=np.zeros(6, np.bool_), labels=np.full(6, FULLY), turned=np.ones(6, np.bool_))
     assert (rows_.stated.labels == NOT).all()
     assert rows_.stated.negative.all()
-    p = np.tile([0.1, 0.2, 0.7], (6, 1))
-    assert rows_.stated_p(p)[0].tolist() == [0.7, 0.2, 0.1]
+    p = rows_.mixed(fit_mix(rows_), Calibration())
+    asked = replace(rows_, turned=np.zeros(6, np.bool_)).mixed(fit_mix(rows_), Calibration())
+    assert p == pytest.approx(asked[:, ::-1], abs=1e-6)
 
 
 def test_the_strict_bit_of_a_flaw_is_any_trace() -> None:
@@ -269,8 +271,10 @@ def test_saved_weights_come_back_as_they_were(tools: Tools, tmp_path: Path) -> N
         }
     )
     mix, open_ = Mix((1.0, 0.5, 0.0, 0.1), (0.2, 0.3, -0.5, 0.4)), Judgeable(np.ones(5, np.float32), 0.5, 0.1)
-    save(tmp_path, tools.encoder, reader, forest, mix, open_, tools.tokenizer, tools.idf, tools.mean, hot, {})
+    linear = Linear(np.ones(1, np.float32), np.full(1, 2, np.float32), np.arange(6, dtype=np.float32).reshape(2, 3))
+    save(tmp_path, tools.encoder, reader, forest, linear, mix, open_, tools.tokenizer, tools.idf, tools.mean, hot, {})
     back = load(tmp_path)
+    assert (back.linear.weights == linear.weights).all()
     assert (back.calibration, back.mix, back.judgeable.config()) == (hot, mix, open_.config())
     for name, value in reader.state_dict().items():
         assert torch.allclose(back.reader.state_dict()[name], value, atol=1e-3), name

@@ -20,9 +20,10 @@ from judger.engines.small.rows import PREFIX_TOKENS, prefix_ids, ranked
 from tests.judger.engines.generative import tiny
 from train.judge.cli import main
 from train.judge.draw.rubrics import Row
+from train.judge.packed import Lesson
 from train.judge.small.fit import States, fit, read
 from train.judge.small.model import TrainedReader, label_loss
-from train.judge.small.rows import Lesson, lessons
+from train.judge.small.rows import lessons
 from train.judge.small.settings import Settings
 from train.judge.small.weigh import adapters
 

@@ -13,6 +13,7 @@ from judger.reward import reward
 from judger.server.process import Running
 from judger.types import Criterion, Judgement, Label, Mapping, Reason, Role, Score, Unscored, Verdict
 from policy.rollouts import Task
+from train import scoring
 from train.outcomes import BY_THE_REPORT, at_worst, floor
 from train.rl.collect import figures
 from train.rl.episodes import Order, Rollout
@@ -127,7 +128,7 @@ async def test_ppo_and_grpo_take_the_table(scripted_server: Running):
 
 
 async def test_verl_takes_the_same_table(scripted_server: Running, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(verl, "_scored", set())
+    monkeypatch.setattr(scoring, "_scored", set())
     for name, (report, text, blame, expected) in ROWS.items():
         if blame == "system":
             continue  # the agent loop raises, and no reward is asked for
@@ -149,7 +150,7 @@ async def test_where_no_report_can_be_read_nothing_is_held_against_one(scripted_
         for number in range(3):
             judging.add(number, Rollout(order=Order(task(str(number), criteria_of(text)), 0, 0), report=SCORED))
         assert [one.value for one in await judging.finish()] == [None] * 3
-    monkeypatch.setattr(verl, "_scored", set())
+    monkeypatch.setattr(scoring, "_scored", set())
     with pytest.raises(verl.Unjudged, match="unsupported_language"):
         await verl.compute_score(
             "t", "", verl_truth(criteria_of(text)), {"report": SCORED}, address=scripted_server.address

@@ -101,7 +101,7 @@ async def worker(model_folder: Path, index: Path, tmp_path: Path) -> AsyncIterat
     from transformers import AutoTokenizer
     from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
 
-    from train.verl.agent_loop import close
+    from train.opened import close
 
     def make(replies: Sequence[str | None], settings: str, response: int = 20_000) -> tuple[Any, Script]:
         agent = tmp_path / "agent.toml"
@@ -247,7 +247,7 @@ async def test_a_policy_that_writes_no_report_within_its_budget_gives_an_empty_o
 
 
 async def test_a_server_that_breaks_off_fails_the_session(worker: Any) -> None:
-    from train.verl.agent_loop import EpisodeFailed
+    from train.outcomes import EpisodeFailed
 
     loop, _ = await one_loop(worker, [f"{TODO}<|im_end|>", None], SMALL)
     with pytest.raises(EpisodeFailed, match="broke the reply off"):
@@ -275,12 +275,12 @@ async def test_a_policy_that_writes_its_row_full_gives_an_empty_report(worker: A
 
 
 async def test_episodes_of_a_worker_share_the_answers_of_their_tools(worker: Any) -> None:
-    from train.verl import agent_loop
+    from train import opened
 
     loop, _ = await one_loop(worker, [f"{SEARCH}<|im_end|>", f"{REPORT}<|im_end|>"] * 2, SMALL)
     for _ in range(2):
         await loop.run({}, **ROW)
-    (cache,) = [cache for _, _, cache in agent_loop._opened.values()]
+    (cache,) = [cache for _, _, cache in opened._opened.values()]
     assert cache.hits == 1
 
 

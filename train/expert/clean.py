@@ -196,10 +196,22 @@ def loop(record: Record) -> str:
 
 
 def _canonical(arguments: str) -> str:
+    """The arguments of a call, whatever the order of keys and queries, the case and the spaces."""
     try:
-        return json.dumps(loads(arguments), sort_keys=True, ensure_ascii=False)
+        return json.dumps(_folded(loads(arguments)), sort_keys=True, ensure_ascii=False)
     except ValueError:
         return arguments
+
+
+def _folded(value: object) -> object:
+    match value:
+        case str():
+            return " ".join(value.casefold().split())
+        case list():
+            return sorted(map(_folded, value), key=str)
+        case dict():
+            return {key: _folded(inner) for key, inner in value.items()}
+    return value
 
 
 def _pinned(attempt: Attempt) -> str:

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from judger.engines.mini.judgeable import Judgeable
 from judger.engines.mini.mix import INPUTS, Mix, strict_logit
+from judger.engines.mini.turn import as_stated
 from judger.verdict import Calibration
 from train.judge.draw import CLAIM_KINDS
 
@@ -26,7 +27,8 @@ OPEN = 0.15
 
 @dataclass(slots=True)
 class Held:
-    """Rows that nothing was fitted on: logs (n, 3) of the reader, trees, labels, signs, kinds (n,), described (n, k).
+    """Rows that nothing was fitted on: logs (n, 3) of the reader, trees (the regression's logit added), labels, signs,
+    kinds (n,), described (n, k).
 
     turned (n,): asked as a requirement, and stated as a flaw; stances (n,): whether a claim, whether denied; deep
     (n, 3): the log-probabilities of a second reader, where there is one.
@@ -48,13 +50,10 @@ class Held:
         labels = np.where(self.turned, 2 - self.labels, self.labels)
         return replace(self, labels=labels, negative=self.negative | self.turned, turned=np.zeros_like(self.turned))
 
-    def stated_p(self, p: np.ndarray) -> np.ndarray:
-        """p (n, 3) of what was asked -> of what is stated."""
-        return np.asarray(np.where(self.turned[:, None], p[:, ::-1], p))
-
-    def mixed(self, mix: Mix) -> np.ndarray:
+    def mixed(self, mix: Mix, calibration: Calibration) -> np.ndarray:
         """Probabilities (n, 3) of what is stated."""
-        return self.stated_p(mix(self.logs, self.trees, self.negative.tolist(), self.stances.tolist(), self.deep))
+        p = mix(self.logs, self.trees, self.negative.tolist(), self.stances.tolist(), self.deep)
+        return as_stated(p, self.turned, calibration)
 
     @property
     def satisfied(self) -> np.ndarray:

@@ -193,6 +193,31 @@ def split_of(key: str, *, seed: int = 0, dev: float = 0.08, calibration: float =
     return "dev" if place < dev else "calibration" if place < dev + calibration else "train"
 
 
+class Groups:
+    """What belongs together: names that were tied, and those that a third one ties together (union-find).
+
+    A group's name is the first of its names in the alphabet of those that were its groups' names when they were tied,
+    so that it does not depend on where other files stand.
+    """
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def of(self, name: str) -> str:
+        """The group that `name` is in, by the name of it."""
+        while self._parent.setdefault(name, name) != name:
+            self._parent[name] = self._parent[self._parent[name]]
+            name = self._parent[name]
+        return name
+
+    def tie(self, name: str, other: str | None) -> None:
+        """One group out of those of both names; None ties to nothing."""
+        one = self.of(name)
+        if other is not None:
+            two = self.of(other)
+            self._parent[max(one, two)] = min(one, two)
+
+
 def split_examples(
     items: Sequence[Example], *, seed: int = 0, dev: float = 0.08, calibration: float = 0.08, by_group: bool = False
 ) -> dict[Split, list[Example]]:
@@ -200,22 +225,12 @@ def split_examples(
 
     What was made from a report (`meta.document`) goes where the report goes.
     """
-    parent: dict[str, str] = {}
-
-    def root(key: str) -> str:
-        while parent.setdefault(key, key) != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
+    groups = Groups()
     for item in items:
-        first = root(item.document)
-        if by_group and item.group:
-            second = root(f"{item.source}/{item.group}")
-            parent[max(first, second)] = min(first, second)
+        groups.tie(item.document, f"{item.source}/{item.group}" if by_group and item.group else None)
     found: dict[Split, list[Example]] = {"train": [], "dev": [], "calibration": []}
     for item in items:
-        found[split_of(root(item.document), seed=seed, dev=dev, calibration=calibration)].append(item)
+        found[split_of(groups.of(item.document), seed=seed, dev=dev, calibration=calibration)].append(item)
     return found
 
 

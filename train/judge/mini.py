@@ -3,7 +3,7 @@
     1 evidence    the frozen encoder reads every report once              OUT/evidence/*
     2 older       the reader learns from labels of claims and answers     OUT/runs/older
     3 rubrics     it goes on with criteria on long reports                OUT/runs/rubrics
-    4 trees       grown on the figures                                    with the weights
+    4 trees       grown on the figures, a regression beside them          with the weights
     5 calibrate   weights of both, thresholds, what is left open, on held-out tasks
     6 measure     agreement on eval/, if there is one                     OUT/figures.json
     7 files       model.safetensors, trees.safetensors, config.json ...   OUT/weights
@@ -28,6 +28,7 @@ from judger.engines.mini.checkpoint import load, save
 from judger.engines.mini.compute import read
 from judger.engines.mini.denial import stance
 from judger.engines.mini.forest import Forest
+from judger.engines.mini.linear import Linear
 from judger.engines.mini.mix import Mix
 from judger.engines.mini.model import Reader
 from judger.engines.mini.passage import reading
@@ -36,6 +37,7 @@ from train.judge.draw import Both, Older, Rubrics, rows
 from train.judge.evidence import Limits, Shard, Tools, pages_of
 from train.judge.fit import OLDER, Recipe, fit, start
 from train.judge.forest import Growth, even_weights, grow
+from train.judge.linear import fit_linear
 from train.judge.measure import agreement, by_kind, coverage, rank_agreement, satisfied
 from train.judge.prepare import chosen, data_digests, is_rubric, make_shards, make_tools, read_sources, without_leaks
 from train.judge.split import is_held
@@ -76,7 +78,9 @@ class Part:
         )
 
 
-def asked(shard: Shard, where: np.ndarray, reader: Reader, forest: Forest, tokenizer: Any, device: str) -> Part:
+def asked(
+    shard: Shard, where: np.ndarray, reader: Reader, forest: Forest, linear: Linear, tokenizer: Any, device: str
+) -> Part:
     """What reader and trees say of some rows, as the served judge does."""
     pages = pages_of(shard, tokenizer)
     readings = [
@@ -92,12 +96,14 @@ def asked(shard: Shard, where: np.ndarray, reader: Reader, forest: Forest, token
     ]
     with torch.inference_mode():
         logs = read(reader, readings, device)
-    return Part(shard, where, logs, forest(shard.figures[where]), np.array(stances, np.str_))
+    figures, negative = shard.figures[where], [shard.items[i]["negative"] for i in where]
+    fitted = forest(figures) + linear(figures, shard.described[where], negative)
+    return Part(shard, where, logs, fitted, np.array(stances, np.str_))
 
 
-def trees(shards: Mapping[str, Shard], rubrics: Sequence[str], growth: Growth, seed: int) -> Forest:
-    """Grown on the rubrics that are not held out, and on the older sources."""
-    figures, truths, weights = [], [], []
+def trees(shards: Mapping[str, Shard], rubrics: Sequence[str], growth: Growth, seed: int) -> tuple[Forest, Linear]:
+    """Grown on the rubrics that are not held out, and on the older sources; the regression on the rubrics alone."""
+    figures, truths, weights, described, negatives, of_mine = [], [], [], [], [], []
     for name, shard in shards.items():
         mine = name in rubrics
         where = [i for i, item in enumerate(shard.items) if not (mine and is_held(item))]
@@ -108,6 +114,9 @@ def trees(shards: Mapping[str, Shard], rubrics: Sequence[str], growth: Growth, s
         truth = satisfied(np.array([item["label"] for item in items]), negative)
         weight = even_weights(groups(np.array([item["kind"] for item in items]), negative), truth)
         figures.append(shard.figures[where])
+        described.append(shard.described[where])
+        negatives.append(negative)
+        of_mine.append(np.full(len(where), mine or not rubrics))
         truths.append(truth)
         weights.append(weight if mine else weight * len(where) ** -0.5)
     of_rubrics = sum(w.sum() for w, name in zip(weights, shards, strict=False) if name in rubrics)
@@ -115,19 +124,25 @@ def trees(shards: Mapping[str, Shard], rubrics: Sequence[str], growth: Growth, s
     if of_rubrics and older:
         share = OLDER_SHARE / (1 - OLDER_SHARE) * of_rubrics / older
         weights = [w if name in rubrics else w * share for w, name in zip(weights, shards, strict=False)]
-    return grow(np.concatenate(figures), np.concatenate(truths), np.concatenate(weights), growth, seed)
+    rows, truth, weight = np.concatenate(figures), np.concatenate(truths), np.concatenate(weights)
+    forest, here = grow(rows, truth, weight, growth, seed), np.concatenate(of_mine)
+    kinds, signs = np.concatenate(described)[here], np.concatenate(negatives)[here]
+    return forest, fit_linear(rows[here], kinds, signs, truth[here], weight[here])
 
 
 def crossed(every: Held, figures: np.ndarray, tasks: Sequence[str], growth: Growth, seed: int) -> np.ndarray:
-    """(n,) the strict bit as trees have it that were grown without the row's task: how well a kind can be judged."""
+    """(n,) the strict bit as trees and regression have it that saw nothing of the row's task: how well a kind can be
+    judged."""
     fold = np.array([zlib.crc32(f"f{task}".encode()) % FOLDS for task in tasks])
     logit = np.zeros(len(tasks))
     for number in np.unique(fold):
         rest, here = fold != number, fold == number
         truth = every.satisfied[rest]
         if 0 < truth.sum() < len(truth):
-            forest = grow(figures[rest], truth, even_weights(every.groups[rest], truth), growth, seed)
-            logit[here] = forest(figures[here])
+            weights = even_weights(every.groups[rest], truth)
+            forest = grow(figures[rest], truth, weights, growth, seed)
+            linear = fit_linear(figures[rest], every.described[rest], every.negative[rest], truth, weights)
+            logit[here] = forest(figures[here]) + linear(figures[here], every.described[here], every.negative[here])
     return np.asarray(np.where(every.turned, -logit, logit) >= 0)
 
 
@@ -174,18 +189,19 @@ def run(
             found += rows(shards[name], pages_of(shards[name], tools.tokenizer), where)
         beside = Older(labels, tools.tokenizer, tokens=OLDER_TOKENS["rubrics"]) if labels else None
         reader = fit(reader, Both(Rubrics(found, seed), beside).begin, recipe, out / "runs" / "rubrics", device)
-    forest = trees(shards, rubrics, growth, seed)
+    forest, linear = trees(shards, rubrics, growth, seed)
 
     held = joined(
-        asked(shard, where, reader, forest, tools.tokenizer, device)
+        asked(shard, where, reader, forest, linear, tools.tokenizer, device)
         for name, shard in shards.items()
         if name in rubrics or not rubrics
         for where in [np.array([i for i, item in enumerate(shard.items) if is_held(item)], np.int64)]
         if len(where)
     )
     mix = fit_mix(held)
-    stated, p = held.stated, held.mixed(mix)
+    stated = held.stated
     calibration = fit_thresholds(stated, "held-out tasks of the rubrics, natural rates")
+    p = held.mixed(mix, calibration)
     every = joined(_unasked(shards[name]) for name in rubrics or shards)
     tasks = [str(item["group"] or item["document"]) for name in rubrics or shards for item in shards[name].items]
     every_figures = np.concatenate([shards[name].figures for name in rubrics or shards])
@@ -195,7 +211,7 @@ def run(
 
     figures: dict[str, Any] = {"hard": sorted(hard)}
     for name, shard in make_shards(tested, out / "eval", tools, workers).items():
-        part = asked(shard, np.arange(len(shard)), reader, forest, tools.tokenizer, device)
+        part = asked(shard, np.arange(len(shard)), reader, forest, linear, tools.tokenizer, device)
         figures.setdefault("eval", {})[name] = _figures(
             part, mix, calibration, judgeable.p_hard(shard.described) >= judgeable.hard
         )
@@ -206,6 +222,7 @@ def run(
         tools.encoder,
         reader,
         forest,
+        linear,
         mix,
         judgeable,
         tools.tokenizer,
@@ -236,7 +253,7 @@ def joined(parts: Iterable[Part]) -> Held:
 
 def _figures(part: Part, mix: Mix, calibration: Any, hard: np.ndarray) -> dict[str, Any]:
     held = part.held()
-    stated, p = held.stated, held.mixed(mix)
+    stated, p = held.stated, held.mixed(mix, calibration)
     found: dict[str, Any] = agreement(p, stated.labels, stated.negative, calibration)
     if any(stated.kinds):
         found["kinds"] = by_kind(p, stated.labels, stated.negative, stated.kinds, calibration)

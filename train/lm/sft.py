@@ -114,8 +114,7 @@ def _write(trainer: SFTTrainer, out: Path, model: str, lora: Lora) -> None:
 
             dtype = own_dtype(model)
             whole = PeftModel.from_pretrained(load(model, dtype=getattr(torch, dtype)), out / "adapter")
-            save(whole.merge_and_unload(), out, dtype=dtype)
-            trainer.processing_class.save_pretrained(out)
+            save(whole.merge_and_unload(), trainer.processing_class, out, dtype=dtype)
         trainer.accelerator.wait_for_everyone()
     else:
         trainer.model = trainer.model.merge_and_unload()

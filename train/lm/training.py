@@ -141,8 +141,8 @@ def save_trained(trainer: SFTTrainer, out: Path, dtype: str) -> None:
     """
     state = trainer.accelerator.get_state_dict(trainer.deepspeed or trainer.model)
     if trainer.is_world_process_zero():
-        save(trainer.accelerator.unwrap_model(trainer.model), out, dtype=dtype, state=state)
-        trainer.processing_class.save_pretrained(out)
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        save(model, trainer.processing_class, out, dtype=dtype, state=state)
     trainer.accelerator.wait_for_everyone()
 
 

@@ -22,6 +22,7 @@ from policy.events import Observed, Replied, Started
 from policy.kit import Shared, open_kit, system_prompt
 from policy.rollouts import Task
 from policy.workspace.removal import temporary_folder
+from train.outcomes import blame_of
 from train.rl.sampler import Sampler, Seat
 from train.rl.tokens import Sequence as Tokens
 from train.toolcache import ToolCache
@@ -122,19 +123,13 @@ def seed_of(*parts: int | str) -> int:
 def _rollout(order: Order, episode: Episode, seat: Seat) -> Rollout:
     finished = episode.finished
     assert finished is not None
-    blame: Literal["", "policy", "system"] = ""
-    if not finished.report:
-        # The budget was used up without a report (then the last turn says so), or the policy wrote itself out of its
-        # window. Any other end without a report is the model's backend's, or that of a prompt which never fitted.
-        spent = episode.reply is not None and bool(episode.reply.final)
-        blame = "policy" if spent or (seat.is_full and episode.reply is not None) else "system"
     observed = [event for event in episode.events if isinstance(event, Observed)]
     return Rollout(
         order=order,
         report=finished.report,
         status=finished.status,
         reason=finished.reason,
-        blame=blame,
+        blame=blame_of(episode, is_full=seat.is_full),
         sequences=seat.sequences(),
         turns=episode.turns,
         tool_calls=episode.tool_calls,

@@ -160,7 +160,7 @@ def sampler_of(
     def write(folder: Path) -> None:
         state = whole_state(learned, accelerator)
         if accelerator.is_main_process:
-            write_folder(folder, lambda part: save(model, part, dtype=dtype, state=state))
+            write_folder(folder, lambda part: save(model, inputs.tokenizer, part, dtype=dtype, state=state))
         accelerator.wait_for_everyone()
 
     served = Served(

@@ -17,6 +17,7 @@ from typing import Self
 from judger.client import Client
 from judger.errors import DeadlineExceeded, JudgeMismatch, JudgerError, Unavailable
 from judger.types import Case, Judgement, Options, Role, Score
+from train.access import wait_for
 from train.outcomes import at_worst, floor, is_refused
 from train.rl.episodes import Rollout
 from train.rl.stop import Stop
@@ -75,16 +76,9 @@ class Rewards:
     async def wait_for(self, what: str) -> None:
         """Returns once a judge serves. Raises JudgeLost."""
         try:
-            await self.client.wait_ready(1.0)
-            return
-        except Unavailable:
-            address = self.client.settings.address
-            self.say(f"the judge at {address} {what}; waiting for it up to {self.wait:g} s")
-        try:
-            await self.client.wait_ready(self.wait)
+            await wait_for(self.client, self.wait, self.say, what)
         except Unavailable as error:
             raise JudgeLost(str(error)) from error
-        self.say(f"the judge at {address} answers")
 
 
 class Judging:

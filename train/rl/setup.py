@@ -128,11 +128,7 @@ def write_reference(inputs: Inputs, folder: Path) -> None:
 
     begin, dtype = load_model(inputs.model), own_dtype(inputs.model)
 
-    def fill(part: Path) -> None:
-        save(begin, part, dtype=dtype)
-        inputs.tokenizer.save_pretrained(part)
-
-    write_folder(folder, fill)
+    write_folder(folder, lambda part: save(begin, inputs.tokenizer, part, dtype=dtype))
 
 
 def check_same_run(

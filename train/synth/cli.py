@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when done; 1 where nothing is left; 2 for wrong usage or data; 3 where writer or judge can't be reached."""
     from judger.errors import JudgerError
-    from policy.errors import ConfigError, ModelAway
+    from policy.errors import ConfigError, InUse, ModelAway
     from train.expert.datasets import NothingLeft
     from train.lm.faults import Fault
     from train.synth import commands
@@ -80,17 +80,19 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         code: int = getattr(commands, args.act)(args)
-    except (ConfigError, Fault, NoDictionary) as error:
+    except (ConfigError, Fault, InUse, NoDictionary) as error:
         print(error, file=sys.stderr)
         return 2
     except NothingLeft as error:
         print(error, file=sys.stderr)
         return 1
     except BaseExceptionGroup as group:  # of the workers; the first fault is told
-        lost, others = group.split((ModelAway, JudgerError))
-        if lost is None or others is not None:
+        first = _first(group)
+        if isinstance(first, OSError):  # such as a full disk
+            raise first from group
+        if not isinstance(first, (ModelAway, JudgerError)):
             raise
-        print(f"{_first(lost)}; the same command goes on from here", file=sys.stderr)
+        print(f"{first}; the same command goes on from here", file=sys.stderr)
         return 3
     except (JudgeDown, JudgerError) as error:
         print(error, file=sys.stderr)

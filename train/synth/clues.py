@@ -26,7 +26,7 @@ class Clues:
     def is_clear(self, document: str) -> bool:
         """Whether it has a definition of some length that no other document shares."""
         said = self._corpus.definition(document)
-        return len(said.split()) >= _LEAST and self._counts[said] == 1
+        return words.length(said) >= _LEAST and self._counts[said] == 1
 
     def names(self, document: str) -> list[str]:
         """How it is called, in its title and where others refer to it."""

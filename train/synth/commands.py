@@ -5,20 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
-import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from policy.config import ModelConfig, load_settings
+from policy.config import load_settings
 from policy.errors import ConfigError
-from policy.models import open_model
-from train.access import JudgeAccess
 from train.lm.faults import check_out, write_settings
 from train.synth.build import CAPABILITIES, Plan, build
-from train.synth.chat import ChatWriter
 from train.synth.checker import Checker
 from train.synth.clean import clean_rollouts, read_answers
 from train.synth.corpus import open_corpus
@@ -26,10 +20,10 @@ from train.synth.difficulty import rate_tasks
 from train.synth.entities import read_triples, write_pages
 from train.synth.extractive import ExtractiveWriter
 from train.synth.foldoc import read_foldoc, write_foldoc
+from train.synth.opening import alone, open_checker, open_writer, spent
 from train.synth.work import Progress
 from train.synth.writer import Writer
 from train.tasks.funnel import show
-from train.tasks.judging import open_judge
 
 __all__ = ["clean", "demo", "difficulty", "entities", "make"]
 
@@ -38,43 +32,48 @@ DEMO = ("subgraphs", "walks", "reading", "verification", "reflection")
 
 
 def demo(args: argparse.Namespace) -> int:
+    """Data from FOLDOC. Raises NoDictionary, ConfigError, InUse."""
     plan, folder = _plan(args), args.out / "foldoc"
     _say(f"{folder}: {write_foldoc(read_foldoc(args.foldoc), folder)} entries of the Free On-line Dictionary (GFDL)")
     return asyncio.run(_run(plan, folder, ExtractiveWriter(), None))
 
 
 def make(args: argparse.Namespace) -> int:
+    """Data from a corpus. Raises ConfigError, Fault, InUse, and what the writer and the judge raise."""
     plan = _plan(args)
     if not args.corpus.exists():
         raise ConfigError(f"{args.corpus}: no folder of documents, and no index")
 
     async def main() -> int:
-        async with _writer(args) as writer, _checker(args) as checker:
+        async with open_writer(args) as writer, open_checker(args, _say) as checker:
             return await _run(plan, args.corpus, writer, checker)
 
     return asyncio.run(main())
 
 
 def entities(args: argparse.Namespace) -> int:
+    """Linked pages of what a corpus defines. Raises ConfigError, InUse, and what the writer raises."""
     if args.concurrency < 1:
         raise ConfigError("--concurrency: must be at least 1")
     if not args.corpus.exists():
         raise ConfigError(f"{args.corpus}: no folder of documents, and no index")
 
     async def main() -> int:
-        corpus = open_corpus(args.corpus, args.out, _say)
-        async with _writer(args) as writer:
-            facts, funnel = await read_triples(corpus, writer, concurrency=args.concurrency, progress=Progress())
-            count = write_pages(corpus, facts, args.out / "pages")
+        async with open_writer(args) as writer:
+            with alone(args.out):
+                corpus = open_corpus(args.corpus, args.out, _say)
+                facts, funnel = await read_triples(corpus, writer, concurrency=args.concurrency, progress=Progress())
+                count = write_pages(corpus, facts, args.out / "pages")
+                corpus.index.close()
             show([funnel])
-            _say(f"{args.out / 'pages'}: {count} pages of {len(facts)} triples (tier {writer.tier}){_spent(writer)}")
-        corpus.index.close()
+            _say(f"{args.out / 'pages'}: {count} pages of {len(facts)} triples (tier {writer.tier}){spent(writer)}")
         return 0 if count else 1
 
     return asyncio.run(main())
 
 
 def clean(args: argparse.Namespace) -> int:
+    """A dataset from records of rollouts. Raises ConfigError, NothingLeft."""
     if not 0 <= args.recovered <= 1:
         raise ConfigError("--recovered: must lie in [0, 1]")
     answers = read_answers(args.answers) if args.answers is not None else {}
@@ -86,6 +85,7 @@ def clean(args: argparse.Namespace) -> int:
 
 
 def difficulty(args: argparse.Namespace) -> int:
+    """The tasks that a baseline does not solve. Raises ConfigError, InUse, and what the model raises."""
     args.out.mkdir(parents=True, exist_ok=True)
     return asyncio.run(
         rate_tasks(
@@ -130,58 +130,17 @@ async def _run(plan: Plan, path: Path, writer: Writer, checker: Checker | None) 
     settings: dict[str, Any] = {"corpus": str(path), "writer": writer.name, "seed": plan.seed,
                                 "judge_id": checker.judge_id if checker else ""}  # fmt: skip
     check_out(plan.out, settings)
-    plan.out.mkdir(parents=True, exist_ok=True)
-    corpus = open_corpus(path, plan.out, _say)
-    write_settings(plan.out, settings)
-    funnels, counts = await build(plan, corpus, writer, checker, progress=Progress(), say=_say)
-    corpus.index.close()
+    with alone(plan.out):
+        corpus = open_corpus(path, plan.out, _say)
+        write_settings(plan.out, settings)
+        funnels, counts = await build(plan, corpus, writer, checker, progress=Progress(), say=_say)
+        corpus.index.close()
     show([funnel for funnel in funnels if funnel.total])
     if idle := [funnel.name for funnel in funnels if not funnel.total]:
         _say(f"nothing to begin with in this corpus (too few links or definitions): {', '.join(idle)}")
     _say(f"{plan.out}: " + ", ".join(f"{count} in {name}" for name, count in counts.items()))
-    _say(f"writer: {writer.name} (tier {writer.tier})" + _spent(writer))
+    _say(f"writer: {writer.name} (tier {writer.tier})" + spent(writer))
     return 0 if any(counts.values()) else 1
-
-
-def _spent(writer: Writer) -> str:
-    if not isinstance(writer, ChatWriter):
-        return ""
-    model = writer.model
-    tokens = f", {model.calls} calls, {model.prompt_tokens:,} tokens read, {model.completion_tokens:,} written"
-    return f"{tokens}, {writer.from_cache} replies from the cache" + (
-        f", cost {writer.cost:.2f}" if writer.cost else ""
-    )
-
-
-@asynccontextmanager
-async def _writer(args: argparse.Namespace) -> AsyncIterator[Writer]:
-    if args.writer == "extractive":
-        if args.model or args.base_url:
-            raise ConfigError("--model, --base-url: not with the extractive writer")
-        yield ExtractiveWriter()
-        return
-    if not args.model:
-        raise ConfigError("--model: the writer's model is missing")
-    config = ModelConfig(
-        backend=args.writer, name=args.model, base_url=args.base_url, input_price=args.prices[0],
-        output_price=args.prices[1],
-    )  # fmt: skip
-    model = open_model(config, api_key=os.environ.get(config.api_key_env))
-    writer = ChatWriter(model, config, args.out / "cache", max_tokens=args.max_tokens)
-    try:
-        yield writer
-    finally:
-        await writer.aclose()
-
-
-@asynccontextmanager
-async def _checker(args: argparse.Namespace) -> AsyncIterator[Checker | None]:
-    """The judge that is asked for; None where none is."""
-    if not args.addr and not args.builtin_judge:
-        yield None
-        return
-    async with open_judge(JudgeAccess.of(args) if args.addr else None, say=_say) as client:
-        yield Checker(client, (await client.get_judge()).judge_id)
 
 
 def _say(text: str) -> None:

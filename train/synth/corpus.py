@@ -11,7 +11,7 @@ from policy.index.build import Indexed, build
 from policy.index.links import Link
 from policy.index.store import LocalIndex
 from policy.sources import Source
-from train.synth import words
+from train.synth.definitions import definition
 
 __all__ = ["Corpus", "IndexCorpus", "open_corpus"]
 
@@ -20,13 +20,17 @@ class Corpus(Protocol):
     """What the capabilities need of a corpus."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What rows call it."""
+        ...
 
     def documents(self) -> Sequence[str]:
         """The keys of its documents, in their order."""
         ...
 
-    def title(self, document: str) -> str: ...
+    def title(self, document: str) -> str:
+        """How a document is called."""
+        ...
 
     def passages(self, document: str) -> Sequence[Source]:
         """The passages of a document, in their order."""
@@ -69,7 +73,7 @@ class IndexCorpus:
         """What its first passage says that it is, as `words.definition` reads it."""
         if document not in self._definitions:
             texts = [one.text for one in self.passages(document)[:1]]
-            self._definitions[document] = words.definition(texts, self.title(document))
+            self._definitions[document] = definition(texts, self.title(document))
         return self._definitions[document]
 
 

@@ -132,8 +132,8 @@ def solve_rates(tasks: Sequence[Mapping[str, Any]], records: Sequence[Mapping[st
     right: dict[str, list[bool]] = {}
     for record in records:
         if record["task"] in names and record["status"] != "failed":
-            end = record["report"].strip().rpartition("\n")[2]
-            right.setdefault(record["task"], []).append(bool(words.is_named(end, names[record["task"]])))
+            is_right = bool(words.ends_in(record["report"], names[record["task"]]))
+            right.setdefault(record["task"], []).append(is_right)
     return {task: sum(some) / len(some) for task, some in right.items()}
 
 

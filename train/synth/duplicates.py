@@ -8,7 +8,7 @@ from train.synth import words
 
 __all__ = ["NEAR", "near_duplicates"]
 
-NEAR = 0.7
+NEAR = 0.5
 """Jaccard similarity of two texts' word shingles above which they are one."""
 _SHINGLE = 3
 _PERMUTATIONS = 128

@@ -23,8 +23,6 @@ from train.tasks.funnel import Funnel
 __all__ = ["linked", "read_triples", "write_pages"]
 
 NOT_SAID, UNREADABLE = "not in the passage", "unreadable"
-_WORD = re.compile(r"\w+")
-_LONGEST = 6
 _PASSAGES = 4
 """Of those that name a thing, how many its page repeats."""
 
@@ -86,7 +84,7 @@ def write_pages(corpus: IndexCorpus, facts: Sequence[Fact], folder: Path) -> int
         base = re.sub(r"[^\w]+", "-", name.lower()).strip("-")
         if base and base not in files.values():
             files[name] = base
-    names = {tuple(word.lower() for word in _WORD.findall(name)): name for name in files}
+    names = {tuple(word.lower() for word in words.tokens(name)): name for name in files}
     by_name: dict[str, list[Source]] = {}
     for key in corpus.documents():
         for passage in corpus.passages(key):
@@ -112,11 +110,12 @@ def write_pages(corpus: IndexCorpus, facts: Sequence[Fact], folder: Path) -> int
 
 def linked(text: str, names: Mapping[tuple[str, ...], str], link: Callable[[str], str]) -> tuple[str, list[str]]:
     """The text with each of the names as a link, the longest where several begin at one place; and the names."""
-    spans = [(found.start(), found.end()) for found in _WORD.finditer(text)]
+    spans = [(found.start(), found.end()) for found in words.TOKEN.finditer(text)]
+    sizes = sorted({len(name) for name in names}, reverse=True)
     said = [text[start:end].lower() for start, end in spans]
     out, found_names, at, done = "", [], 0, 0
     while at < len(spans):
-        for size in range(min(_LONGEST, len(spans) - at), 0, -1):
+        for size in sizes:
             name = names.get(tuple(said[at : at + size]))
             if name is not None:
                 out += text[done : spans[at][0]] + link(name)

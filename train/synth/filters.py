@@ -23,7 +23,8 @@ NGRAM = 8
 MOST_REPEATED = 0.15
 """Share of a text's words that may stand in runs of eight words that the text has said before."""
 TIMES = 3
-"""How often one sentence of six words or more is too often."""
+"""How often one sentence of six words or more is too often; twice that where its numbers differ."""
+_DIGITS = re.compile(r"\d+")
 _YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
 _TODAY = re.compile(r"[Tt]oday is (\d{4})-\d\d-\d\d")
 
@@ -42,13 +43,14 @@ def rules(answers: Mapping[str, Sequence[str]] | None = None, least_reward: floa
 
 
 def unfinished(record: Record) -> str:
+    """An episode that did not come to a report."""
     return "" if record["status"] == "done" and record["report"] else f"{record['status']}: {record['reason']}"
 
 
 def wrong(record: Record, answers: Mapping[str, Sequence[str]], least_reward: float | None) -> str:
     """A report without the answer that is known, or of too small a reward. Where neither is known it passes."""
     names = answers.get(record["task"])
-    if names and not words.is_named(record["report"].rpartition("\n\n")[2], names):
+    if names and not words.ends_in(record["report"], names):
         return f"{names[0]!r} is not in the end of the report"
     if least_reward is not None and record["reward"] is None:
         return "no reward"
@@ -58,16 +60,18 @@ def wrong(record: Record, answers: Mapping[str, Sequence[str]], least_reward: fl
 
 
 def mixed(text: str) -> str:
+    """Too many sentences in another language than the rest."""
     share = foreign_share(text)
     return f"{share:.0%} in another language" if share > MOST_MIXED else ""
 
 
 def repeated(text: str) -> str:
     """One sentence over and over, or much of the text said before. A heading or a table's row may come again."""
-    said = Counter(sentence.lower() for sentence in words.sentences(_uncited(text)) if len(sentence.split()) >= 6)
-    sentence, count = max(said.items(), key=lambda pair: pair[1], default=("", 0))
-    if count >= TIMES:
-        return f"{sentence[:80]!r} {count} times"
+    said = [one.lower() for one in words.sentences(_uncited(text)) if words.length(one) >= 6]
+    for same, times in ((said, TIMES), ([_DIGITS.sub("0", one) for one in said], 2 * TIMES)):
+        sentence, count = max(Counter(same).items(), key=lambda pair: pair[1], default=("", 0))
+        if count >= times:
+            return f"{sentence[:80]!r} {count} times"
     share = repeated_share(text)
     return f"{share:.0%} said before" if share > MOST_REPEATED else ""
 

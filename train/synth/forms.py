@@ -33,6 +33,8 @@ class Asked(_Form):
 
 
 class Triple(_Form):
+    """One thing that a passage states."""
+
     subject: str = Field(min_length=1)
     relation: str = Field(min_length=1)
     object: str = Field(min_length=1)
@@ -72,6 +74,8 @@ class Finding(_Form):
 
 
 class Pair(_Form):
+    """A question and its answer, a word or a phrase of the text."""
+
     question: str = Field(min_length=5)
     answer: str = Field(min_length=1)
 
@@ -84,8 +88,12 @@ class Reading(_Form):
 
 
 class Summary(_Form):
+    """What a text says, in fewer words."""
+
     summary: str = Field(min_length=1)
 
 
 class Report(_Form):
+    """A report in another form."""
+
     report: str = Field(min_length=1)

@@ -5,12 +5,12 @@ An edge A -> B says that a passage of A refers to B; `evidence` lists (passage k
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterable
 
 import networkx as nx
 
+from train.synth import words
 from train.synth.brief import Fact
 from train.synth.corpus import Corpus
 
@@ -22,8 +22,8 @@ SIZE = (10, 40)
 """Nodes of a subgraph, both included."""
 HUB = 1000
 """A node of a higher degree is a leaf: everything is linked to it, so nothing follows from it."""
-_LEAST, _LONGEST = 2, 6
-"""Words of a title that is looked for in other documents."""
+_NAME = (2, 6)
+"""Words of a title that is looked for in other documents, both included."""
 
 
 def from_links(corpus: Corpus) -> nx.DiGraph:
@@ -39,19 +39,20 @@ def from_links(corpus: Corpus) -> nx.DiGraph:
 def mentions(corpus: Corpus, graph: nx.DiGraph) -> int:
     """Add an edge where a passage names another document's title of two words or more; how many were added.
 
-    For corpora without links, such as PDFs. One-word titles name too much.
+    For corpora without links, such as PDFs. One-word titles, of three Chinese characters at the most, name too much.
     """
     titles: dict[tuple[str, ...], str] = {}
     for key in corpus.documents():
-        name = tuple(re.findall(r"\w+", corpus.title(key).lower()))
-        if _LEAST <= len(name) <= _LONGEST:
+        name = tuple(words.tokens(corpus.title(key).lower()))
+        if _NAME[0] <= words.length(" ".join(name)) <= _NAME[1]:
             titles.setdefault(name, key)
+    sizes = sorted({len(name) for name in titles})
     before = graph.number_of_edges()
     for key in corpus.documents():
         for passage in corpus.passages(key):
-            said = re.findall(r"\w+", passage.text.lower())
+            said = words.tokens(passage.text.lower())
             for at in range(len(said)):
-                for size in range(_LEAST, _LONGEST + 1):
+                for size in sizes:
                     other = titles.get(tuple(said[at : at + size]))
                     if other is not None and other != key and not graph.has_edge(key, other):
                         _add(graph, key, other, passage.key, corpus.title(other))

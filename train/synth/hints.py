@@ -16,6 +16,7 @@ __all__ = ["HINT", "hint", "traces", "without_hints"]
 HINT = "hint"
 _NGRAM = 4
 _MENTIONS = frozenset("hint hinted hints checker told".split())
+_CJK_MENTIONS = ("根据提示", "提示说", "提示中", "按照提示", "提示指出")
 
 
 def hint(content: str) -> Message:
@@ -55,7 +56,9 @@ def traces(messages: Sequence[Message], given: Sequence[str] = ()) -> str:
             if is_hinted:
                 if (name := words.is_named(said, given)) and not words.is_named(known, [name]):
                     return f"{name!r} was known from the hint alone"
-                if mention := next((word for word in words.tokens(content.lower()) if word in _MENTIONS), ""):
+                if mention := words.is_named(said, _CJK_MENTIONS) or next(
+                    (word for word in words.tokens(content.lower()) if word in _MENTIONS), ""
+                ):
                     return f"it speaks of a {mention!r}"
             known += f"\n{said}"
         else:

@@ -16,11 +16,18 @@ __all__ = ["MOST_MIXED", "foreign_share"]
 
 MOST_MIXED = 0.06
 """Share of the letters of a text that may stand in sentences of another language."""
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+_CJK = re.compile(rf"[{words.CJK}]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]{2,}")
 _TOKEN = re.compile(r"[!-~]+")
 _ODD = frozenset("0123456789_\\/=<>{}[]|#@^~")
 """A run of printable ASCII with one of these is an address, a number or code, and of no language."""
+_BRACKETED = re.compile(r"[(（\[「『《“\"][^()（）\[\]「」『』《》“”\"]{0,200}[)）\]」』》”\"]")
+_BARE = re.compile(rf"\b[a-z]{{1,40}},? ?[{words.CJK}]")
+_LATIN_RUN = re.compile(r"[A-Za-z][A-Za-z' -]{0,200}")
+_LINKING = re.compile(
+    r"\b(?:a|an|are|is|was|were|will|would|can|could|should|it|this|that|these|those|they|we|which|because|although|"
+    r"however|therefore|moreover|furthermore|significantly|increasingly|increasing|generally|mainly|overall|thus)\b"
+)
 _NAME = re.compile(r"\b[A-Z\u00c0-\u00de][\w\u00c0-\u024f'-]*")
 _LEAST_WORDS = 7
 """Of a Latin sentence before its language is asked for: names and titles are of any language."""
@@ -28,20 +35,36 @@ _SURE = 0.99
 
 
 def foreign_share(text: str) -> float:
-    """Share of the letters that stand in sentences of another language than most of the text; a Chinese character
-    counts as two. Code, addresses and citations are left out, and lines of a list that end in an address."""
+    """Share of the letters that stand in sentences of another language than most of the text, a Chinese character
+    counted as two; or of the sentences that switch to another script in their midst, where that is more.
+
+    Code, addresses and citations are left out, and lines of a list that end in an address.
+    """
     prose = "".join("" if is_code else part for is_code, part in citations.outside_code(text))
     prose = citations.replaced(prose, lambda keys: "", lambda key: False)
     by_language: dict[str, float] = {}
+    count = switched = 0
     for line in prose.split("\n"):
         if "http://" in line or "https://" in line:
             continue
         for sentence in words.sentences(line):
             language, weight = _language(_TOKEN.sub(_plain, sentence))
+            count += 1
+            switched += _is_switched(_BRACKETED.sub(" ", sentence))
             if language:
                 by_language[language] = by_language.get(language, 0.0) + weight
     whole = sum(by_language.values())
-    return 1 - max(by_language.values()) / whole if whole else 0.0
+    foreign = 1 - max(by_language.values()) / whole if whole else 0.0
+    return max(foreign, switched / count if count else 0.0)
+
+
+def _is_switched(sentence: str) -> bool:
+    """Whether a word of another script stands in it bare: Chinese in English that no name stands before, or an English
+    word of the kind that no term has in Chinese."""
+    cjk = len(_CJK.findall(sentence))
+    if 2 * cjk <= 0.4 * (2 * cjk + sum(map(len, _LATIN.findall(sentence)))):
+        return bool(cjk) and _BARE.search(sentence) is not None
+    return any(not run.istitle() and _LINKING.search(run) for run in _LATIN_RUN.findall(sentence))
 
 
 def _plain(token: re.Match[str]) -> str:

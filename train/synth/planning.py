@@ -19,17 +19,21 @@ from train.synth import words
 from train.synth.brief import Brief, Dropped, Fact
 from train.synth.checker import Checker
 from train.synth.forms import Plan
+from train.synth.grounds import strays
+from train.synth.leaks import leak
 from train.synth.ports import Ports
 from train.synth.sections import NOT_A_REPORT, Section, outline
 from train.synth.seeking import conversation, run_steps
 from train.synth.writer import Prompt
 
-__all__ = ["IN_TASK", "Hindsight", "Planning", "deviation", "hindsight", "leak", "stripped"]
+__all__ = ["IN_TASK", "OFF_TOPIC", "Hindsight", "Planning", "deviation", "hindsight", "stripped"]
 
 IN_TASK, IN_PLAN, OFF_PLAN = "result in the task", "result in the plan", "not by the plan"
+OFF_TOPIC = "not about the report"
 _RESULT = re.compile(
     r"(?i)\b(?:we (?:find|found|show|showed|conclude)|results? (?:show|suggest|indicate)s?|increased|decreased|"
-    r"(?:found|shows?|showed|conclude[sd]?|reveal(?:s|ed)?|demonstrate[sd]?) that|outperform\w{0,4}|achieve[sd]?)\b"
+    r"(?:found|shows?|showed|conclude[sd]?|reveal(?:s|ed)?|demonstrate[sd]?) that|outperform\w{0,4}|achieve[sd]?)\b|"
+    r"(?:结果|研究|数据|分析)(?:表明|显示|发现)|我们发现|得出结论|(?:增长|上升|下降|减少|提高|降低)了|达到了?"
 )
 KEPT = 0.75
 """Share of a plan's steps that an episode has to take."""
@@ -63,7 +67,7 @@ class Planning:
     """A task and a plan from each report of the corpus, with an episode that follows the plan."""
 
     name = "planning"
-    filters = (NOT_A_REPORT, "unreadable", IN_TASK, IN_PLAN, OFF_PLAN)
+    filters = (NOT_A_REPORT, "unreadable", OFF_TOPIC, IN_TASK, IN_PLAN, OFF_PLAN)
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
@@ -75,9 +79,11 @@ class Planning:
         ports, key = self._ports, brief.source
         found = await hindsight(brief, ports)
         plan, body = found.plan, [one.text for one in ports.corpus.passages(key)]
+        known = " ".join([found.known, *(one.heading for one in found.sections)])
+        if reason := strays(plan.task, known):
+            raise Dropped(OFF_TOPIC, reason)
         if reason := leak(plan.task, found.known, body):
             raise Dropped(IN_TASK, reason)
-        known = " ".join([found.known, *(one.heading for one in found.sections)])
         for step in plan.steps:
             if reason := leak(step, known, body):
                 raise Dropped(IN_PLAN, reason)
@@ -100,19 +106,6 @@ def stripped(passages: Sequence[Source], title: str) -> str:
     said = [sentence for passage in passages for sentence in words.sentences(passage.text)]
     about = [one for one in said if not words.numbers(one) and not _RESULT.search(one) and one != title]
     return " ".join(about[:2])
-
-
-def leak(task: str, known: str, body: Sequence[str]) -> str:
-    """What a task gives away of the report: a number, or eight words in a row, that are not in what is `known`."""
-    named = set(words.numbers(known))
-    text = " ".join(body)
-    there = set(words.numbers(text))
-    for number in words.numbers(task):
-        if number not in named and number in there and len(number) > 1:
-            return f"{number} in {task[:80]!r}"
-    said = set(words.ngrams(words.plain(text), 8)) - set(words.ngrams(known, 8))
-    shared = next((gram for gram in words.ngrams(task, 8) if gram in said), None)
-    return f"{' '.join(shared)!r} is the report's" if shared else ""
 
 
 async def deviation(record: Record, steps: Sequence[str], checker: Checker | None) -> str:

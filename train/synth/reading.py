@@ -13,10 +13,11 @@ from train.synth import words
 from train.synth.brief import REFERS, Brief, Dropped, Fact
 from train.synth.clues import Clues
 from train.synth.forms import Reading, Summary
+from train.synth.grounds import strays, supported
 from train.synth.ports import Ports
 from train.synth.writer import Prompt
 
-__all__ = ["ActiveReading", "supported", "unanswered"]
+__all__ = ["ActiveReading", "unanswered"]
 
 TOO_SHORT, NOT_THERE, LONG, UNSUPPORTED = (
     "too short", "answer not in the text", "summary too long", "not supported by the text"
@@ -44,8 +45,8 @@ class ActiveReading:
         passages = _beginning(ports.corpus.passages(key))
         title = ports.corpus.title(key)
         text = "\n".join(words.plain(one.text) for one in passages)
-        if len(text.split()) < _LEAST_WORDS:
-            raise Dropped(TOO_SHORT, f"{key}: {len(text.split())} words")
+        if words.length(text) < _LEAST_WORDS:
+            raise Dropped(TOO_SHORT, f"{key}: {words.length(text)} words")
         linked = (
             [other for other in ports.graph.successors(key) if self._clues.is_clear(other)]
             if key in ports.graph
@@ -68,11 +69,11 @@ class ActiveReading:
         pairs = [pair for pair in reading.questions if not unanswered(pair.question, pair.answer, text)]
         if not pairs:
             raise Dropped(NOT_THERE, reading.questions[0].question)
-        if len(summary.split()) > _SHARE * len(text.split()):
-            raise Dropped(LONG, f"{key}: {len(summary.split())} of {len(text.split())} words")
+        if words.length(summary) > _SHARE * words.length(text):
+            raise Dropped(LONG, f"{key}: {words.length(summary)} of {words.length(text)} words")
         known = " ".join([text, title, *(fact.object for fact in facts)])
         for part in (summary, reading.rewrite):
-            if reason := supported(part, known):
+            if reason := strays(part, known) or supported(part, known):
                 raise Dropped(UNSUPPORTED, reason)
         asked = "\n".join(f"Question: {pair.question}\nAnswer: {pair.answer}" for pair in pairs)
         return {
@@ -85,7 +86,7 @@ class ActiveReading:
 def _beginning(passages: Sequence[Source]) -> tuple[Source, ...]:
     size, kept = 0, []
     for passage in passages:
-        size += len(passage.text.split())
+        size += words.length(passage.text)
         if kept and size > _MOST_WORDS:
             break
         kept.append(passage)
@@ -93,26 +94,9 @@ def _beginning(passages: Sequence[Source]) -> tuple[Source, ...]:
 
 
 def unanswered(question: str, answer: str, text: str) -> str:
-    """Why a pair is none: the answer does not stand in the text, or stands in the question."""
+    """Why a pair is none: the answer is not in the text, or is in the question, or the question is not about it."""
     if not words.is_named(text, [answer]):
         return f"{answer!r} is not in the text"
-    return f"{answer!r} is in the question" if words.is_named(question, [answer]) else ""
-
-
-def supported(said: str, text: str) -> str:
-    """What is said that the text does not say: a number or a name of it that is not there; "" where there is none."""
-    there = set(words.numbers(text))
-    if stray := next((number for number in words.numbers(said) if number not in there), ""):
-        return f"{stray} is not in the text"
-    known = set(words.tokens(text.lower()))
-    for sentence in words.sentences(said):
-        for name in words.tokens(sentence)[1:]:  # the first has a capital whatever it is
-            if (
-                name[0].isupper()
-                and name.isalpha()
-                and len(name) > 1
-                and words.content(name)
-                and name.lower() not in known
-            ):
-                return f"{name!r} is not in the text"
-    return ""
+    if words.is_named(question, [answer]):
+        return f"{answer!r} is in the question"
+    return strays(question, text)

@@ -55,7 +55,7 @@ class Retrying:
 
     def is_right(self, report: str) -> bool:
         """Whether the last paragraph names the answer."""
-        return bool(words.is_named(report.strip().rpartition("\n")[2], self._names))
+        return bool(words.ends_in(report, self._names))
 
     def shown(self, messages: Sequence[Message]) -> list[Message]:
         """The history with the wrong answers and the hints where they were given, for the inner model."""

@@ -14,7 +14,9 @@ from train.synth import words
 from train.synth.brief import Brief, Dropped
 from train.synth.checker import is_deeper
 from train.synth.forms import Report
-from train.synth.planning import IN_TASK, hindsight, leak
+from train.synth.grounds import strays
+from train.synth.leaks import leak
+from train.synth.planning import IN_TASK, OFF_TOPIC, hindsight
 from train.synth.ports import Ports
 from train.synth.sections import NOT_A_REPORT
 from train.synth.writer import Prompt
@@ -33,7 +35,7 @@ class Reports:
     """A pair from each report of the corpus, reformatted where it is fragmented."""
 
     name = "reports"
-    filters = (NOT_A_REPORT, "unreadable", IN_TASK, NOT_FOLLOWED, FRAGMENTED, LOST, SHALLOW)
+    filters = (NOT_A_REPORT, "unreadable", OFF_TOPIC, IN_TASK, NOT_FOLLOWED, FRAGMENTED, LOST, SHALLOW)
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
@@ -48,6 +50,8 @@ class Reports:
         report = "\n\n".join(
             f"## {one.heading}\n\n" + "\n\n".join(passage.text for passage in one.passages) for one in found.sections
         )
+        if reason := strays(plan.task, f"{found.known} {' '.join(one.heading for one in found.sections)}"):
+            raise Dropped(OFF_TOPIC, reason)
         if reason := leak(plan.task, found.known, [report]):
             raise Dropped(IN_TASK, reason)
         if reason := unfollowed(report, plan.steps):
@@ -77,8 +81,8 @@ def _message(role: str, content: str) -> dict[str, Any]:
 def bulleted(report: str) -> float:
     """The share of a report's words that stand in lines of a list."""
     lines = [line for line in report.split("\n") if line.strip() and not line.startswith(("#", "|"))]
-    whole = sum(len(line.split()) for line in lines)
-    return sum(len(line.split()) for line in lines if _BULLET.match(line)) / whole if whole else 0.0
+    whole = sum(words.length(line) for line in lines)
+    return sum(words.length(line) for line in lines if _BULLET.match(line)) / whole if whole else 0.0
 
 
 def lost(report: str, rewrite: str) -> str:

@@ -34,7 +34,7 @@ async def shown(
 
 async def shortcut(provider: Provider, question: str, names: Sequence[str], limit: int = TOP) -> str:
     """The key of a passage that names the answer and is found by the question, or by a sentence of it; or ""."""
-    queries = dict.fromkeys([question, *(part for part in words.sentences(question) if len(part.split()) > 3)])
+    queries = dict.fromkeys([question, *(part for part in words.sentences(question) if words.length(part) > 3)])
     for query in queries:
         for found in await provider.search(query, limit):
             if words.is_named(f"{found.source.title} . {words.plain(found.source.text)}", names):

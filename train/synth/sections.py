@@ -19,11 +19,16 @@ _SECTIONS = (3, 10)
 _LEAST_WORDS = 250
 _GENERIC = re.compile(
     r"(?i)(?:\d{1,2}[.)]? *)?(?:introduction|conclusions?|summary|abstract|references|sources|bibliography|contents|"
-    r"appendix|overview|executive summary|notes|see also|page \d+)\W*"
+    r"appendix|overview|executive summary|notes|see also|page \d+)\W*|"
+    r"(?:第?[一二三四五六七八九十\d]{1,3}[章节部分]{0,2}[、.．： ]{0,2})?"
+    r"(?:引言|前言|绪论|导言|概述|摘要|执行摘要|结论|总结|结语|参考文献|参考资料|引用|来源|目录|附录)\W*"
 )
 _PAGE = re.compile(r"page \d+")
 _FRAGMENT = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9])")
-_NUMBERED = re.compile(r"(?:\d{1,2}\.){1,3}\d{0,2} ")
+_NUMBERED = re.compile(
+    r"(?:\d{1,2}\.){1,3}\d{0,2} |"
+    r"[一二三四五六七八九十]{1,3}、|[（(][一二三四五六七八九十]{1,3}[）)]|第[一二三四五六七八九十\d]{1,3}[章节]"
+)
 _MOST_WORDS = 10
 
 
@@ -38,7 +43,7 @@ class Section:
 def outline(ports: Ports, key: str) -> list[Section]:
     """The sections of a report, without introductions and lists of sources. Raises Dropped for what is no report."""
     passages = ports.corpus.passages(key)
-    if sum(len(one.text.split()) for one in passages) < _LEAST_WORDS:
+    if sum(words.length(one.text) for one in passages) < _LEAST_WORDS:
         raise Dropped(NOT_A_REPORT, f"{key}: under {_LEAST_WORDS} words")
     headings = ports.corpus.headings(key)
     if all(_PAGE.fullmatch(heading) for heading in headings):
@@ -65,15 +70,19 @@ def said_headings(passages: Sequence[Source]) -> list[str]:
         lines = passage.text.split("\n")
         for line, behind in itertools.pairwise(lines):
             fragment = _FRAGMENT.split(line.strip())[-1]
-            if _looks_like_heading(fragment) and behind.strip()[:1].isupper():
+            if _looks_like_heading(fragment) and _begins(behind.strip()[:1]):
                 last = fragment
         found.append(last)
     return found
 
 
+def _begins(letter: str) -> bool:
+    return letter.isupper() or words.is_cjk(letter)
+
+
 def _looks_like_heading(line: str) -> bool:
     telling = [word for word in line.split() if words.content(word)]
-    if not telling or len(line.split()) > _MOST_WORDS or line[-1] in ".,:;!?-–" or line[:1].islower():
+    if not telling or words.length(line) > _MOST_WORDS or line[-1] in ".,:;!?-–。，：；！？" or line[:1].islower():
         return False
     if not words.content(line.split()[-1]):  # a line that was cut behind "the" goes on
         return False

@@ -7,6 +7,7 @@ What is asked has one answer: no other page is linked to all of them, and a sear
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,17 +16,22 @@ from train.synth import graph as graphs
 from train.synth import words
 from train.synth.brief import REFERS, Brief, Dropped, Fact
 from train.synth.clues import Clues
+from train.synth.definitions import genus
 from train.synth.forms import Asked
+from train.synth.grounds import strays, supported, untold
+from train.synth.leaks import told
 from train.synth.ports import Ports
 from train.synth.searching import shortcut, shown
 from train.synth.seeking import seek
 from train.synth.writer import Prompt
 
-__all__ = ["Subgraphs", "asked_of", "seeking_text"]
+__all__ = ["Subgraphs", "asked_of", "seeking_text", "unlike"]
 
 CLUES = (2, 4)
 """How many a question has."""
 LEAK, ONE_SEARCH, UNSOLVED = "answer in the question", "one search answers", "not solved by the agent"
+UNTOLD = "not what the facts say"
+_NUMBERED = re.compile(r"\(\d{1,2}\)")
 
 
 class Subgraphs:
@@ -34,7 +40,7 @@ class Subgraphs:
     name = "subgraphs"
     filters = (
         "small subgraph", "few clues", "not unique", "edge not shown", "another page names them all", "unreadable",
-        LEAK, ONE_SEARCH, UNSOLVED,
+        LEAK, UNTOLD, ONE_SEARCH, UNSOLVED,
     )  # fmt: skip
 
     def __init__(self, ports: Ports, clues: Clues) -> None:
@@ -56,7 +62,7 @@ class Subgraphs:
         written = Brief(
             id=brief.id, kind=self.name, source=answer, facts=(*facts, *clues), answer=ports.corpus.title(answer),
             passages=(*passages, *(ports.corpus.passages(other)[0] for other in others)), names=tuple(names),
-            asked=words.genus(ports.corpus.definition(answer)),
+            asked=genus(ports.corpus.definition(answer)),
         )  # fmt: skip
         return await asked_of(written, "subgraph", ports, {"subgraph": len(around)})
 
@@ -113,8 +119,10 @@ class Subgraphs:
 async def asked_of(brief: Brief, prompt: str, ports: Ports, values: Mapping[str, Any]) -> dict[str, Any]:
     """The row of a brief whose facts are settled: question, filters of what it gives away, an episode that answers."""
     question = (await ports.writer.write(Prompt(prompt, brief), Asked)).question
-    if name := words.is_named(question, brief.names):
+    if name := told(question, brief.names):
         raise Dropped(LEAK, f"{name!r} in {question[:120]!r}")
+    if reason := unlike(question, brief):
+        raise Dropped(UNTOLD, reason)
     if ports.drop_shortcuts and (key := await shortcut(ports.provider, question, brief.names)):
         raise Dropped(ONE_SEARCH, f"{key} answers {question[:120]!r}")
     row: dict[str, Any] = {
@@ -126,6 +134,7 @@ async def asked_of(brief: Brief, prompt: str, ports: Ports, values: Mapping[str,
             "criteria": [{"id": "answer", "text": f"Says that the answer is {brief.answer}.", "weight": 5}],
         },
         "text": seeking_text(brief, question),
+        "written": question,
         "source": brief.source,
         "passages": [one.key for one in brief.passages],
         "facts": [[fact.subject, fact.relation, fact.object, fact.passage, fact.words] for fact in brief.facts],
@@ -137,6 +146,19 @@ async def asked_of(brief: Brief, prompt: str, ports: Ports, values: Mapping[str,
             raise Dropped(UNSOLVED, f"{brief.answer} is not found by its clues")
         row.update(episode)
     return row
+
+
+def unlike(question: str, brief: Brief) -> str:
+    """How a question does not ask what its brief says: other words, a clue left out, a name or number of its own."""
+    said = [fact.object for fact in brief.facts if fact.relation != REFERS]
+    given = "\n".join([brief.asked, *said, *(f"{one.title}. {words.plain(one.text)}" for one in brief.passages)])
+    if reason := strays(question, given):
+        return reason
+    pages = {one.key: words.plain(one.text) for one in brief.passages}
+    clues = [fact for fact in brief.facts if fact.relation != REFERS]
+    if clue := untold(question, [f"{fact.object} {pages.get(fact.passage, '')}".strip() for fact in clues]):
+        return f"nothing is told of {clue[:80]!r}"
+    return supported(_NUMBERED.sub("", question), given)
 
 
 def seeking_text(brief: Brief, question: str) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from policy.sources import Source
 from train.synth import words
+from train.synth.definitions import definition
 from train.synth.forms import Verdict
+from train.synth.grounds import stems
 
 __all__ = ["by_words", "coverage", "defining"]
 
@@ -18,14 +20,13 @@ ABOUT = 0.2
 
 def coverage(claim: str, passage: str) -> float:
     """The share of the claim's telling words that the passage has, cut to their first six letters."""
-    wanted = {word[:6] for word in words.content(claim)}
-    there = {word[:6] for word in words.content(passage)}
-    return len(wanted & there) / len(wanted) if wanted else 0.0
+    wanted = stems(claim)
+    return len(wanted & stems(passage)) / len(wanted) if wanted else 0.0
 
 
 def defining(evidence: Sequence[Source], about: str) -> list[Source]:
     """The passages that say what `about` is, of pages of that title."""
-    return [one for one in evidence if one.title == about and words.definition([one.text], about)]
+    return [one for one in evidence if one.title == about and definition([one.text], about)]
 
 
 def by_words(claim: str, evidence: Sequence[Source], about: str = "") -> Verdict:

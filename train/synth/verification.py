@@ -17,7 +17,9 @@ from train.synth import words
 from train.synth.brief import Brief, Dropped, Fact
 from train.synth.checker import Checker
 from train.synth.clues import Clues
+from train.synth.definitions import genus
 from train.synth.forms import Claims, Finding, Queries, Verdict
+from train.synth.grounds import strays
 from train.synth.ports import Ports
 from train.synth.seeking import conversation, run_steps
 from train.synth.verdicts import by_words
@@ -26,6 +28,7 @@ from train.synth.writer import Prompt
 __all__ = ["Verification", "disagreement"]
 
 FEW, NO_SOURCE, DISAGREE = "too few pages with a definition", "nothing found", "conclusion and evidence disagree"
+UNGIVEN = "claim about something else"
 CLAIMS = 3
 _RESULTS = 8
 VERDICTS: tuple[Verdict, ...] = ("support", "refute", "doubtful")
@@ -44,7 +47,7 @@ class Verification:
     """A text of three claims a brief, each checked."""
 
     name = "verification"
-    filters = (FEW, "unreadable", NO_SOURCE, DISAGREE)
+    filters = (FEW, "unreadable", UNGIVEN, NO_SOURCE, DISAGREE)
 
     def __init__(self, ports: Ports, clues: Clues) -> None:
         self._ports, self._clues = ports, clues
@@ -64,6 +67,10 @@ class Verification:
             passages=tuple(ports.corpus.passages(brief.source)[:3]),
         )
         claims = (await ports.writer.write(Prompt("claims", written), Claims)).claims
+        given = "\n".join([*(f"{f.subject} {f.object}" for f in facts), *(one.text for one in written.passages)])
+        for claim in claims:
+            if reason := strays(claim, given):
+                raise Dropped(UNGIVEN, reason)
         checked = [await self._verify(claim, facts, number) for number, claim in enumerate(claims)]
         for one in checked:
             verdict = one.finding.verdict
@@ -108,7 +115,7 @@ class Verification:
                 said = next(
                     (corpus.definition(other) for other in draw.sample(clear, min(20, len(clear)))
                      if other != document and not self._ports.graph.has_edge(document, other)
-                     and words.genus(corpus.definition(other)) != words.genus(said)), "",
+                     and genus(corpus.definition(other)) != genus(said)), "",
                 )  # fmt: skip
             elif kind == "doubtful":
                 said = f"{said}, and was first made in {draw.randint(1951, 1989)}"

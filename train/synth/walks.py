@@ -14,9 +14,10 @@ from train.synth import graph as graphs
 from train.synth import words
 from train.synth.brief import REFERS, Brief, Dropped, Fact
 from train.synth.clues import Clues
+from train.synth.definitions import genus
 from train.synth.ports import Ports
 from train.synth.searching import shown
-from train.synth.subgraphs import LEAK, ONE_SEARCH, UNSOLVED, asked_of
+from train.synth.subgraphs import LEAK, ONE_SEARCH, UNSOLVED, UNTOLD, asked_of
 
 __all__ = ["Walks"]
 
@@ -32,7 +33,7 @@ class Walks:
     """One question a starting page."""
 
     name = "walks"
-    filters = ("no clear walk", "edge not shown", "unreadable", LEAK, ONE_SEARCH, UNSOLVED)
+    filters = ("no clear walk", "edge not shown", "unreadable", LEAK, UNTOLD, ONE_SEARCH, UNSOLVED)
 
     def __init__(self, ports: Ports, clues: Clues) -> None:
         self._ports, self._clues = ports, clues
@@ -95,7 +96,7 @@ class Walks:
         return path
 
     def _kind(self, node: str) -> str:
-        return words.genus(self._ports.corpus.definition(node))
+        return genus(self._ports.corpus.definition(node))
 
     def _called(self, node: str) -> str:
         """The kind with the article that its definition has."""

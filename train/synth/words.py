@@ -1,15 +1,21 @@
-"""What is read out of plain text: sentences, the definition of a thing, its genus, and whether a name is in a text."""
+"""What is read out of plain text: sentences, words, numbers, and whether a name is in it.
+
+Chinese and Japanese have no spaces: each of their characters is a token, and two of them count as a word.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 __all__ = [
+    "CJK",
+    "TOKEN",
     "content",
-    "definition",
-    "genus",
+    "ends_in",
+    "is_cjk",
     "is_named",
+    "length",
     "masked",
     "ngrams",
     "numbers",
@@ -19,25 +25,29 @@ __all__ = [
     "tokens",
 ]
 
+CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+"""Chinese and Japanese letters, as the inside of a character class."""
 _LINK = re.compile(r"!?\[([^\[\]\n]{1,200})\]\([^()\s]{1,500}\)")
 _END = re.compile(r"(?<=[.!?])(?<!\b[A-Za-z]\.)\s+(?=[A-Z\"'(])|(?<=[。！？])")
-_WORD = re.compile(r"\w+")
-_NUMBER = re.compile(r"(?<![\w.,])\d[\d,.]*\d%?|(?<![\w.,])\d%?")
-_ARTICLE = re.compile(r"^(an?|the|one of the|any|any of)\s+", re.IGNORECASE)
-_COPULA = re.compile(r"^.{0,80}?\b(?:is|are|was|were)\s+(?=(?:an?|the|one of)\s)", re.IGNORECASE)
-_ASIDE = re.compile(r"^\([^()]{0,200}\)[,;:]?\s*")
+TOKEN = re.compile(rf"[{CJK}]|[^\W{CJK}]+")
+"""A word, or one character of Chinese or Japanese."""
+_RUN = re.compile(rf"[{CJK}]+|[^\W{CJK}]+")
+_CJK_RUN = re.compile(rf"[{CJK}]+")
+_CJK_LETTER = re.compile(rf"[{CJK}]")
+_PART = re.compile(rf"[{CJK}]|[^\s{CJK}]+")
+_NUMBER = re.compile(rf"(?<![^\W{CJK}])(?<![.,])(?:\d[\d,.]*\d|\d)%?")
+_PARTICLE = re.compile("[的了是在和与及或并]")
+_SOURCES = re.compile(
+    r"(?:#{1,6} |\*\*)?(?:\d{1,2}[.)]? )?"
+    r"(?:sources|references|works cited|bibliography|citations|参考文献|参考资料|来源)(?:\*\*)?[:：]?(?:\*\*)?",
+    re.IGNORECASE,
+)
 _STOP = frozenset(
     "a an and are as at be been but by can could did do for from had has have he her his how i if in into is it its "
     "may might more most no not of on one or other our she should so some such than that the their them then there "
     "these they this those to under up used was we were what when where which while who will with would you "
     "your".split()
 )
-_ENDS = frozenset(
-    "of for that which to in on by used developed designed from with and or as at written produced based created made "
-    "intended using where when whose who between consisting defined containing is are was were has have".split()
-)
-
-_NO_KIND = frozenset("kind sort type first second last one two complete term name word thing any".split())
 
 
 def plain(text: str) -> str:
@@ -51,13 +61,36 @@ def sentences(text: str) -> list[str]:
 
 
 def content(text: str) -> list[str]:
-    """Its words that say something, in small letters."""
-    return [word for word in _WORD.findall(text.lower()) if word not in _STOP and (len(word) > 1 or word.isdigit())]
+    """Its words that say something, in small letters; of Chinese every two neighbouring characters."""
+    out: list[str] = []
+    for run in _RUN.findall(text.lower()):
+        if not _is_letter(run[0]):
+            out += [run] if run not in _STOP and (len(run) > 1 or run.isdigit()) else []
+            continue
+        for part in filter(None, _PARTICLE.split(run)):
+            out += [part[at : at + 2] for at in range(max(1, len(part) - 1))]
+    return out
+
+
+def is_cjk(text: str) -> bool:
+    """Whether more of its words are Chinese or Japanese than not."""
+    cjk = sum(len(run) for run in _CJK_RUN.findall(text))
+    return cjk > 2 * (len(_RUN.findall(text)) - len(_CJK_RUN.findall(text)))
+
+
+def length(text: str) -> int:
+    """How many words it has, as spaces part them; two Chinese characters count as one."""
+    parts = _PART.findall(text)
+    return len(parts) - sum(map(_is_letter, parts)) // 2
+
+
+def _is_letter(token: str) -> bool:
+    return _CJK_LETTER.match(token) is not None
 
 
 def tokens(text: str) -> list[str]:
     """Its words, as they are written."""
-    return _WORD.findall(text)
+    return TOKEN.findall(text)
 
 
 def numbers(text: str) -> list[str]:
@@ -66,19 +99,41 @@ def numbers(text: str) -> list[str]:
 
 
 def ngrams(text: str, size: int) -> list[tuple[str, ...]]:
-    """Its runs of that many words, in small letters."""
-    words = _WORD.findall(text.lower())
-    return [tuple(words[at : at + size]) for at in range(len(words) - size + 1)]
+    """Its runs of that many words, in small letters; two Chinese characters count as one."""
+    words = TOKEN.findall(text.lower())
+    if not _CJK_RUN.search(text):
+        return [tuple(words[at : at + size]) for at in range(len(words) - size + 1)]
+    weights = [1 if _is_letter(word) else 2 for word in words]
+    out, end, weight = [], 0, 0
+    for at in range(len(words)):
+        while weight < 2 * size and end < len(words):
+            weight += weights[end]
+            end += 1
+        if weight < 2 * size:
+            break
+        out.append(tuple(words[at:end]))
+        weight -= weights[at]
+    return out
 
 
 def is_named(text: str, names: Iterable[str]) -> str:
     """The first of the names that stands in the text as whole words, whatever the case; or nothing."""
-    padded = f" {' '.join(_WORD.findall(text.lower()))} "
+    padded = f" {' '.join(TOKEN.findall(text.lower()))} "
     for name in names:
-        words = " ".join(_WORD.findall(name.lower()))
+        words = " ".join(TOKEN.findall(name.lower()))
         if words and f" {words} " in padded:
             return name
     return ""
+
+
+def ends_in(report: str, names: Iterable[str]) -> str:
+    """The first of the names that stands in the last paragraph of a report before its list of sources; or nothing."""
+    parts = [part.strip() for part in re.split(r"\n\s*\n", report) if part.strip()]
+    for place in range(len(parts) - 1, 0, -1):
+        if _SOURCES.fullmatch(parts[place].partition("\n")[0].strip()):
+            parts = parts[:place]
+            break
+    return is_named(parts[-1], names) if parts else ""
 
 
 def masked(text: str, names: Iterable[str], mask: str = "___") -> str:
@@ -90,50 +145,28 @@ def masked(text: str, names: Iterable[str], mask: str = "___") -> str:
             continue
         while (found := folded.find(low, at)) >= 0:
             end = found + len(low)
-            is_whole = not (found and text[found - 1].isalnum()) and not (end < len(text) and text[end].isalnum())
+            is_whole = not _goes_on(text[found - 1 : found], low[0]) and not _goes_on(low[-1], text[end : end + 1])
             out.append(text[at:found] + (mask if is_whole else text[found:end]))
             at = end
         text = "".join(out) + text[at:]
     return text
 
 
-def definition(texts: Sequence[str], title: str) -> str:
-    """What the first passage says that `title` is: "a ..." or "the ..."; empty where it does not begin so."""
-    if not texts:
-        return ""
-    parts = sentences(texts[0])
-    while parts:
-        first = _ASIDE.sub("", parts[0])
-        if first.lower().startswith(title.lower()) or re.match(r"(?:It|This)\b", first):
-            first = _COPULA.sub("", first, count=1)
-        if _ARTICLE.match(first) and len(first.split()) >= 4:
-            return first[0].lower() + first[1:].rstrip(" .;:,")
-        if len(parts) == 1 or len(first.split()) > 6:
-            return ""
-        parts = parts[1:]  # "Lisp dialect." or a pronunciation, and then the sentence
-    return ""
-
-
-def genus(said: str) -> str:
-    """The kind of thing that a definition names: "functional language" of "a functional language developed at ..."."""
-    kind: list[str] = []
-    for word in _ARTICLE.sub("", said).split():
-        if word.lower().strip("(),;:.") in _ENDS or word.startswith("("):
-            break
-        kind.append(word)
-        if word[-1] in ",;:.)":
-            break
-    while kind and kind[-1].endswith(("ed", "ly")):  # "a language originally", "a company known"
-        kind.pop()
-    text = " ".join(kind).strip(" ,;:.()")
-    return text if 1 <= len(kind) <= 5 and text.lower() not in _NO_KIND else ""
+def _goes_on(one: str, other: str) -> bool:
+    """Whether two neighbouring characters are of one word; a Chinese one ends any."""
+    return one.isalnum() and other.isalnum() and not _is_letter(one) and not _is_letter(other)
 
 
 def short(text: str, most: int) -> str:
     """At most so many words of a text, cut at a comma or a bracket where one is; a cut is shown by an ellipsis."""
-    words = text.split()
-    if len(words) <= most:
+    if length(text) <= most:
         return text
-    cut = " ".join(words[:most])
-    at = max(cut.rfind(","), cut.rfind(";"), cut.rfind(" ("))
-    return (cut[:at] if at > len(cut) // 2 else cut).rstrip(" ,;:(") + " …"
+    cut, weight = "", 0
+    text = " ".join(text.split())
+    for part in _PART.finditer(text):
+        weight += 1 if _is_letter(part.group()) else 2
+        if weight > 2 * most:
+            break
+        cut = text[: part.end()]
+    at = max(map(cut.rfind, (",", ";", " (", "，", "；", "（")))
+    return (cut[:at] if at > len(cut) // 2 else cut).rstrip(" ,;:(，；：（") + " …"

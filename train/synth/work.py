@@ -34,6 +34,7 @@ class Progress:
         self._every, self._now = (0.5 if self._is_terminal else every), now
 
     def start(self, name: str, total: int, before: int) -> None:
+        """Begin with something of that many parts, so many of them done before."""
         self._name, self._total, self._done, self._before = name, total, before, before
         self._begun = self._said = self._now()
 

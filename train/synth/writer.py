@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from train.synth import words
 from train.synth.brief import Brief
 from train.tasks.chat import fill
 from train.tasks.writer import Unwritten
@@ -17,6 +18,7 @@ from train.tasks.writer import Unwritten
 __all__ = ["Prompt", "Reply", "Unwritten", "Writer"]
 
 Reply = TypeVar("Reply", bound=BaseModel)
+_LANGUAGE = "\nWrite its texts in the language of what is given above; the names of the fields stay as they are.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,14 @@ class Prompt:
             "names": json.dumps(brief.names, ensure_ascii=False),
         }
         text = files("train.synth").joinpath(f"prompts/{self.name}.txt").read_text(encoding="utf-8")
-        return fill(text, {**known, **self.values})
+        return fill(text, {**known, **self.values}) + (_LANGUAGE if self.is_cjk else "")
+
+    @property
+    def is_cjk(self) -> bool:
+        """Whether what is to be written about is Chinese or Japanese."""
+        brief = self.brief
+        said = [brief.asked, *(f"{fact.subject} {fact.object}" for fact in brief.facts), *self.values.values()]
+        return words.is_cjk("\n".join([*said, *(one.text for one in brief.passages)]))
 
 
 class Writer(Protocol):

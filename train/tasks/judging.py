@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 
 from judger.client import Client, connect
 from judger.errors import Unavailable
-from train.access import JudgeAccess
+from train.access import JudgeAccess, wait_for
 
-__all__ = ["JudgeDown", "local_judge", "open_judge", "wait_for"]
+__all__ = ["JudgeDown", "local_judge", "open_judge"]
 
 END_SECONDS = 20.0
 """That a judge of ours may take to end by itself."""
@@ -40,22 +40,11 @@ async def open_judge(
             yield client
         return
     async with access.connect() as client:
-        await wait_for(client, access.address, patience, say)
-        yield client
-
-
-async def wait_for(client: Client, address: str, patience: float, say: Callable[[str], None]) -> None:
-    """Wait until it answers, saying so. Raises JudgeDown."""
-    left = patience
-    while True:
         try:
-            await client.wait_ready(timeout=min(5.0, left))
-            return
+            await wait_for(client, patience, say)
         except Unavailable as error:
-            left -= 5.0
-            if left <= 0:
-                raise JudgeDown(f"{address}: no judge answered within {patience:g} s") from error
-            say(f"waiting for the judge at {address} ({left:.0f} s left)")
+            raise JudgeDown(f"{access.address}: no judge answered within {patience:g} s") from error
+        yield client
 
 
 @asynccontextmanager

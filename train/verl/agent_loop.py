@@ -10,7 +10,6 @@ context; they share the terminal reward (verl's trainer v1 copies it). What each
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -21,21 +20,15 @@ from policy.config import Settings, load_settings
 from policy.episode import Episode
 from policy.errors import ConfigError
 from policy.events import Observed, Replied
-from policy.kit import Shared, open_shared
 from policy.runs import Run, run_episode
 from policy.workspace.removal import temporary_folder
 from train.agent import check_agent
 from train.configs import VERL
-from train.toolcache import ToolCache
+from train.opened import opened
+from train.outcomes import EpisodeFailed, blame_of
 from train.verl.tokens import Row, ServerModel
 
-__all__ = ["EpisodeFailed", "ResearchAgentLoop", "close"]
-
-_opened: dict[tuple[asyncio.AbstractEventLoop, Path], tuple[asyncio.Future[Shared], asyncio.Task[None], ToolCache]] = {}
-
-
-class EpisodeFailed(Exception):
-    """The system, not the policy, ended an episode: there is nothing to train on."""
+__all__ = ["EpisodeFailed", "ResearchAgentLoop"]
 
 
 class ResearchAgentLoop(AgentLoopBase):
@@ -58,7 +51,7 @@ class ResearchAgentLoop(AgentLoopBase):
             prompt_length=self.rollout_config.prompt_length,
             response_length=self.rollout_config.response_length,
         )
-        shared, cache = await _shared(self._path, self._settings, self._key)
+        shared, cache = await opened(self._path, self._settings, self._key)
         query = list(row["raw_prompt"])[-1]["content"]
         with temporary_folder("judger-agent-") as folder:
             run = Run(folder)
@@ -66,11 +59,9 @@ class ResearchAgentLoop(AgentLoopBase):
         return self._outputs(episode, model)
 
     def _outputs(self, episode: Episode, model: ServerModel) -> AgentLoopOutput | list[AgentLoopOutput]:
-        finished, reply = episode.finished, episode.reply
+        finished = episode.finished
         assert finished is not None
-        # With no report: `final` says that the policy was told to write one and did not; or it wrote its row full.
-        is_its_own = reply is not None and (bool(reply.final) or model.is_full)
-        if finished.status == "failed" and not is_its_own:
+        if blame_of(episode, is_full=model.is_full) == "system":
             raise EpisodeFailed(finished.reason)
         extra = {
             **model.extra,
@@ -111,35 +102,3 @@ def _check(settings: Settings, room: int) -> None:
             f"agent.context.tokens * compact_at + agent.budget.turn_tokens is {needed:,} tokens, more than the "
             f"{room:,} of data.max_prompt_length + data.max_response_length"
         )
-
-
-async def _shared(path: Path, settings: Settings, key: str | None) -> tuple[Shared, ToolCache]:
-    """Index, caches and MCP servers: opened once a process and event loop, for as long as it lives."""
-    loop = asyncio.get_running_loop()
-    if (loop, path) not in _opened:
-        ready: asyncio.Future[Shared] = loop.create_future()
-        _opened[loop, path] = ready, loop.create_task(_keep(settings, key, ready)), ToolCache()
-    opened, _, cache = _opened[loop, path]
-    return await asyncio.shield(opened), cache
-
-
-async def _keep(settings: Settings, key: str | None, ready: asyncio.Future[Shared]) -> None:
-    # One task opens and closes: what MCP opens must be closed by the task that opened it.
-    try:
-        name = settings.search.api_key_env
-        async with open_shared(settings, key=lambda asked: key if asked == name else None) as shared:
-            ready.set_result(shared)
-            await asyncio.Event().wait()
-    except Exception as error:
-        if ready.done():
-            raise
-        ready.set_exception(error)
-
-
-async def close() -> None:
-    """Close what this event loop's episodes shared. A worker of verl never does; it ends with its process."""
-    loop = asyncio.get_running_loop()
-    for key in [key for key in _opened if key[0] is loop]:
-        _, task, _ = _opened.pop(key)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

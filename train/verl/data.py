@@ -7,7 +7,6 @@ ground truth and extra information in each row; the criteria travel as JSON text
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,22 +14,19 @@ from typing import Any
 
 from policy.errors import ConfigError
 from policy.rollouts import Task, read_tasks
+from train.rows import criteria_json, tasks_with_rubrics
 
 __all__ = ["row", "write"]
 
 
 def row(task: Task, index: int, source: str) -> dict[str, Any]:
     """The row of one task."""
-    criteria = [
-        {"id": c.id, "text": c.text, "weight": c.weight, "role": str(c.role), "axis": c.axis, "fatal": c.fatal}
-        for c in task.criteria
-    ]
     return {
         "data_source": source,
         "agent_name": "judger_agent",
         # The agent puts its own instructions before the query; this is what verl measures and logs as the prompt.
         "prompt": [{"role": "user", "content": task.query}],
-        "reward_model": {"style": "rubric", "ground_truth": json.dumps(criteria, ensure_ascii=False)},
+        "reward_model": {"style": "rubric", "ground_truth": criteria_json(task.criteria)},
         "extra_info": {"index": index, "id": task.id, "query": task.query},
     }
 
@@ -39,10 +35,7 @@ def write(tasks: Path, out: Path) -> int:
     """Write the Parquet file; the number of rows. Raises ConfigError where a task is wrong or has no criteria."""
     import datasets
 
-    read = read_tasks(tasks)
-    without = [task.id for task in read if not task.criteria]
-    if without or not read:
-        raise ConfigError(f"{tasks}: without criteria there is no reward: {', '.join(without[:5]) or 'it is empty'}")
+    read = tasks_with_rubrics(read_tasks(tasks), tasks)
     rows = [row(task, index, tasks.stem) for index, task in enumerate(read)]
     datasets.Dataset.from_list(rows).to_parquet(out)
     return len(rows)

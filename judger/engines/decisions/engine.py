@@ -15,6 +15,7 @@ from judger.engines.again import TIMES, asked_again
 from judger.engines.base import Capabilities, Identity, Outcome, Tier
 from judger.engines.code import GENERATIVE, code_digest, versions
 from judger.engines.decisions.formats import LIMITS, Api, Asked, Misaligned, read, spent, write
+from judger.engines.endpoint import endpoint_client, told
 from judger.errors import EngineError
 from judger.prompt.decisions import decision_digest, decision_text, statement
 from judger.prompt.fence import CHAT_MARKS, FenceKey, process_key
@@ -62,9 +63,7 @@ class DecisionsEngine:
         calibration: Calibration = IDENTITY,
         fence: FenceKey | None = None,
     ) -> None:
-        from openai import AsyncOpenAI
-
-        self._client = AsyncOpenAI(base_url=base_url, api_key=api_key, max_retries=max_retries, timeout=timeout)
+        self._client = endpoint_client(base_url, api_key, max_retries=max_retries, timeout=timeout)
         self._model = model
         self._fence = fence or process_key()
         self._slots = asyncio.Semaphore(concurrency)
@@ -177,7 +176,7 @@ class DecisionsEngine:
                 break
         if _status(refused) in REFUSALS:
             raise EngineError(f"{self._model}: the endpoint refuses: {refused}"[:500]) from refused
-        return _all(positions, Reason.ENGINE_ERROR, f"{type(refused).__name__}: {refused}")
+        return _all(positions, Reason.ENGINE_ERROR, told(refused) if refused is not None else "")
 
     async def _try(self, api: Api, asked: Asked) -> list[Outcome] | Exception:
         """The outcomes, or the error where another way may have more luck."""
@@ -187,7 +186,10 @@ class DecisionsEngine:
 
         async def once() -> Any:
             async with self._slots:
-                return await self._client.post(PATHS[api], cast_to=object, body=body)
+                try:
+                    return await self._client.post(PATHS[api], cast_to=object, body=body)
+                except RecursionError:
+                    raise ValueError("the endpoint's answer is nested too deeply") from None
 
         try:
             reply = await asked_again(once, ValueError, min(TIMES, self._client.max_retries))  # what is no JSON

@@ -28,13 +28,14 @@ from judger.engines.mini.encoder import Encoder, EncoderShape
 from judger.engines.mini.figures import ALL_NAMES
 from judger.engines.mini.forest import Forest
 from judger.engines.mini.judgeable import Judgeable
+from judger.engines.mini.linear import Linear
 from judger.engines.mini.mix import Mix
 from judger.engines.mini.model import Reader
 from judger.engines.mini.text import Floats
 from judger.errors import EngineError, InvalidRequest
 from judger.verdict import Calibration
 
-FORMAT = 3
+FORMAT = 4
 FILES = ("model.safetensors", "trees.safetensors", "config.json", "tokenizer.json")
 WEIGHTS = Path(__file__).parent / "weights"
 """Where the shipped files lie."""
@@ -47,6 +48,7 @@ class Model:
     encoder: Encoder
     reader: Reader
     forest: Forest
+    linear: Linear
     mix: Mix
     judgeable: Judgeable
     tokenizer: Any
@@ -76,6 +78,7 @@ def load(folder: Path = WEIGHTS, device: str = "cpu") -> Model:
         encoder=encoder.to(device).eval().requires_grad_(False),
         reader=reader.to(device).eval().requires_grad_(False),
         forest=Forest.of({name: value.numpy() for name, value in _named(fitted, "forest.").items()}),
+        linear=Linear.of({name: value.float().numpy() for name, value in _named(fitted, "linear.").items()}),
         mix=Mix.of(config["mix"]),
         judgeable=Judgeable.of(config["judgeable"], fitted["judgeable"].float().numpy()),
         tokenizer=load_tokenizer(folder / "tokenizer.json"),
@@ -108,6 +111,7 @@ def save(
     encoder: Encoder,
     reader: Reader,
     forest: Forest,
+    linear: Linear,
     mix: Mix,
     judgeable: Judgeable,
     tokenizer: Any,
@@ -128,6 +132,7 @@ def save(
     tensors |= _pack(encoder.words.weight.detach().cpu())
     tensors |= {"idf": torch.from_numpy(np.asarray(idf)).half(), "mean": mean.float().cpu()}
     fitted = {f"forest.{name}": torch.from_numpy(value.copy()) for name, value in forest.tensors().items()}
+    fitted |= {f"linear.{name}": torch.from_numpy(value.copy()) for name, value in linear.tensors().items()}
     fitted["judgeable"] = torch.from_numpy(judgeable.weights).half()
     if base is None:
         _write(folder / "model.safetensors", tensors)

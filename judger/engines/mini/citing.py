@@ -11,21 +11,13 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from judger.engines.mini.layout import line_kinds, plain_heading
+from judger.engines.mini.layout import BIBLIOGRAPHY, NAMED_SOURCES, plain_heading, read_lines
 from judger.engines.mini.signals import AUTHOR_YEAR, BRACKET, CITE, FOOTNOTE, MONTH, URL, bracketed
 
-_NAMED = (
-    r"(?:list of |selected |annotated |key |main |numbered )?(?:references?|works cited|bibliography"
-    r"|sources?|citations?"
-    r"|literature)(?: cited| list| consulted| used)?"
-)
-_LIST_HEADING = re.compile(
-    rf"{_NAMED}(?: (?:and|&) (?:further reading|notes|links))?$|(?:further|suggested) reading$|foot ?notes$|endnotes$"
-)
 _LEAD_IN = re.compile(
-    rf"[\s#*_>-]{{0,12}}(?:\d{{1,2}}\.\s)?{_NAMED}\s?[*_]{{0,3}}(?::|\.[*_]{{1,3}})[*_]{{0,3}}\s*", re.IGNORECASE
+    rf"[\s#*_>-]{{0,12}}(?:\d{{1,2}}\.\s)?{NAMED_SOURCES}\s?[*_]{{0,3}}(?::|\.[*_]{{1,3}})[*_]{{0,3}}\s*", re.IGNORECASE
 )
-_HEADED = re.compile(rf"\s{{0,3}}#{{1,6}}\s+{_NAMED}\b:?\s+(?=\S)", re.IGNORECASE)
+_HEADED = re.compile(rf"\s{{0,3}}#{{1,6}}\s+{NAMED_SOURCES}\b:?\s+(?=\S)", re.IGNORECASE)
 _DEFINED = re.compile(r"\s{0,8}(?:[-*+•]\s+)?\[\^?([\w-]{1,12})\](?::|\s)\s*(?=\S)(?!\()")
 _NOTED = re.compile(r"[\s*_(\[-]{0,10}(?:Citation|Reference|Source|Ref)s?[*_]{0,3}:[*_]{0,3}\s*(?=\S)", re.IGNORECASE)
 _NUMBERED = re.compile(r"\s{0,8}(?:\[\^?(\d{1,3})\]|(\d{1,3})[.)])")
@@ -41,13 +33,15 @@ LONGEST = 2_000
 @dataclass(frozen=True, slots=True)
 class Citing:
     """marks: citations in the text; used: the numbers cited there; entries: of the list, each its own text;
-    noted: "Citation: ..." lines in the text, which are both; links: addresses in the text."""
+    noted: "Citation: ..." lines in the text, which are both; links: addresses in the text; lines: where entries and
+    notes stand, which are no part of the text."""
 
     marks: int
     used: frozenset[int]
     entries: tuple[str, ...]
     noted: int
     links: int
+    lines: frozenset[int] = frozenset()
 
     @property
     def cites(self) -> bool:
@@ -94,14 +88,15 @@ class Citing:
 
 def read_citing(report: str) -> Citing:
     """How any text cites."""
-    lines = report.splitlines()
     body: list[str] = []
     entries: list[str] = []
     noted, in_list = 0, False
-    for line, kind in zip(lines, line_kinds(lines), strict=True):
+    apart: set[int] = set()
+    for number, (line, kind) in enumerate(read_lines(report)):
+        before = len(body)
         start = _LEAD_IN.match(line) or _HEADED.match(line)
         if kind == "heading" and not (start and line[start.end() :].strip()):
-            in_list = _LIST_HEADING.match(plain_heading(line)) is not None
+            in_list = BIBLIOGRAPHY.match(plain_heading(line)) is not None
             body.append("" if in_list else line)
         elif start and not (in_list and _NOTED.match(line)):
             rest = line[start.end() :].strip()
@@ -122,13 +117,15 @@ def read_citing(report: str) -> Citing:
             entries.append(line.strip()[:LONGEST])
         else:
             body.append(line)
+        if len(body) == before:
+            apart.add(number)
     text = "\n".join(body)
     numbers = [int(n) for a, b in BRACKET.findall(text) for n in bracketed(a or b)]
     notes = [a for a, _ in FOOTNOTE.findall(text)]
     authors = [name for name, _ in AUTHOR_YEAR.findall(text) if not MONTH.match(name)]
     marks = len(numbers) + len(notes) + len(authors) + len(CITE.findall(text)) + len(_SOURCED.findall(text))
     used = frozenset(numbers) | {int(n) for n in notes if n.isdecimal()}
-    return Citing(marks, used, tuple(entries), noted, len(set(URL.findall(text))))
+    return Citing(marks, used, tuple(entries), noted, len(set(URL.findall(text))), frozenset(apart))
 
 
 def _address(url: str) -> str:

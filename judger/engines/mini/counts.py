@@ -23,7 +23,8 @@ class Counts:
     @classmethod
     def of(cls, report: str, form: FormSignals | None = None) -> Counts:
         """Of any text. form: its signals, where they are known already."""
-        return cls(form or form_signals(report), read_citing(report), read_manner(report))
+        citing = read_citing(report)
+        return cls(form or form_signals(report), citing, read_manner(report, citing.lines))
 
 
 def without_asides(text: str) -> str:

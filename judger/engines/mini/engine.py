@@ -1,9 +1,9 @@
 """The built-in judge: one pass of a small encoder over the report, then a trained reader for each criterion.
 
 The report is encoded once, sentence by sentence, whatever the number of criteria. For each criterion the sentences that
-bear on it are chosen (`selection`), and the reader reads them beside it (`passage`, `model`); trees read the figures
-(`figures`), and both are weighed together (`mix`). What is only about form or can be counted otherwise is not read
-(`known`); what is not there at all is not met (`needs`).
+bear on it are chosen (`selection`), and the reader reads them beside it (`passage`, `model`); trees and a regression
+read the figures (`figures`), and all are weighed together (`mix`). What is only about form or can be counted otherwise
+is not read (`known`); what is not there at all is not met (`needs`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from judger.engines.mini.passage import Pages, Reading, reading
 from judger.engines.mini.quote import Quotable
 from judger.engines.mini.signals import FormSignals, form_signals
 from judger.engines.mini.text import Floats, Tokens, tokenize, unit_spans
-from judger.engines.mini.turn import Asked, asked
+from judger.engines.mini.turn import Asked, as_stated, asked
 from judger.errors import InvalidRequest
 from judger.types import Case, Probabilities, Reason, Unscored
 from judger.verdict import p_satisfied
@@ -64,6 +64,10 @@ class Pair:
     asked: Asked
     evidence: Evidence
     reading: Reading
+
+    @property
+    def described(self) -> Floats:
+        return describe(self.criterion, negative=self.asked.negative)
 
 
 NOT_JUDGED = "the built-in judge is near chance on criteria of this kind, and unsure here; judge_all gives its guess"
@@ -186,18 +190,21 @@ class MiniEngine:
         return None
 
     def _mixed(self, pairs: Sequence[Pair], logs: Floats, deep: Floats | None) -> Floats:
-        rows = [figures(p.criterion.text, p.evidence, p.signals, p.facts, negative=p.asked.negative) for p in pairs]
+        rows = np.stack(
+            [figures(p.criterion.text, p.evidence, p.signals, p.facts, negative=p.asked.negative) for p in pairs]
+        )
         stances = [
             stance(p.asked.text, p.asked.negative, p.report.text, unit_spans(p.report.tokens), p.evidence.score)
             for p in pairs
         ]
         signs = [pair.asked.negative for pair in pairs]
-        p = self.model.mix(logs, self.model.forest(np.stack(rows)), signs, stances, deep)
+        described = np.stack([pair.described for pair in pairs])
+        fitted = self.model.forest(rows) + self.model.linear(rows, described, signs)
+        p = self.model.mix(logs, fitted, signs, stances, deep)
         p = np.stack(
             [row if q.asked.negative else capped(row, q.asked.text, q.counts) for row, q in zip(p, pairs, strict=True)]
         )
-        turned = np.array([pair.asked.is_turned for pair in pairs])
-        return np.where(turned[:, None], p[:, ::-1], p)
+        return as_stated(p, np.array([pair.asked.is_turned for pair in pairs]), self.model.calibration)
 
     def close(self) -> None:
         """Nothing is held but memory."""
@@ -225,7 +232,7 @@ class MiniEngine:
         calibration = self.calibration
         threshold = calibration.negative_threshold if negative else calibration.positive_threshold
         margin = abs(p_satisfied(calibration.apply(p), negative=negative) - threshold)
-        return self.model.judgeable.refuses(describe(pair.criterion, negative=pair.asked.negative), margin)
+        return self.model.judgeable.refuses(pair.described, margin)
 
 
 def _payload(plan: Plan) -> Payload:

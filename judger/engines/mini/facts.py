@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judger.engines.mini.layout import line_kinds
+from judger.engines.mini.layout import Lines, read_lines
 from judger.engines.mini.signals import AUTHOR_YEAR, BRACKET, CITE, FOOTNOTE, MONTH, URL
 from judger.engines.mini.text import Ints
 
@@ -86,18 +86,15 @@ class Facts:
     @classmethod
     def of(cls, text: str, spans: Ints) -> Facts:
         """spans (u, 2): the characters of the report's units."""
-        lines = text.splitlines(keepends=True)
-        plain = [line.rstrip("\r\n") for line in lines]
-        kinds = line_kinds(plain)
-        edges = np.cumsum([0, *map(len, lines)])
-        at = np.clip(np.searchsorted(edges, spans[:, 0], side="right") - 1, 0, max(len(lines) - 1, 0)).astype(np.int32)
+        lines = read_lines(text)
+        at = lines.at(spans[:, 0])
         units = [text[a:b] for a, b in spans]
-        listed, under, beside = _counts(plain, kinds)
+        listed, under, beside = _counts(lines)
         cited = np.array([is_cited(unit) for unit in units], np.bool_)
         found = amounts(text)
         words = _WORD.findall(text.lower())
         numbers = frozenset(n for n, _ in found) | frozenset(_SPELLED[w] for w in words if w in _SPELLED)
-        is_heading = np.array([kinds[line] == "heading" for line in at], np.bool_)
+        is_heading = np.array([lines.kinds[line] == "heading" for line in at], np.bool_)
         held = [stems(unit) for unit in units]
         return cls(
             stems=held,
@@ -121,8 +118,9 @@ def is_cited(text: str) -> bool:
     return any(not MONTH.match(name) for name, _ in AUTHOR_YEAR.findall(text))
 
 
-def _counts(lines: list[str], kinds: list[str]) -> tuple[Ints, Ints, Ints]:
+def _counts(report: Lines) -> tuple[Ints, Ints, Ints]:
     """By line: items of its list or rows of its table; what stands under it as a heading; headings beside its own."""
+    lines, kinds = report.texts, report.kinds
     n = max(len(lines), 1)
     listed, under, beside = (np.zeros(n, np.int32) for _ in range(3))
     block: dict[int, list[int]] = {}

@@ -21,6 +21,6 @@ def known(text: str, negative: bool, counts: Counts, facts: Facts, score: Floats
     if demand is not None:
         return judge_form(demand, counts.form), False
     if negative and (found := ruled(text, counts)) is not None:
-        return found[1], False
+        return found, False
     mention = mentioned(text, facts, score)
     return None if mention is None else (mention, mention > 0.5)

@@ -8,6 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from judger.engines.mini.text import Ints
 
 MARKDOWN_HEADING = re.compile(r"\s{0,3}#{1,6}\s+\S")
 LATEX_HEADING = re.compile(r"\s*\\(?:part|chapter|(?:sub)*section|paragraph)\*?\{|<h[1-6]\b", re.IGNORECASE)
@@ -22,13 +27,48 @@ RULE_ROW = re.compile(r"\s*+(?:\|\s*+)?:?-{2,}+:?\s*+(?:\|\s*+:?-{2,}+:?\s*+)+\|
 FENCE = re.compile(r"\s{0,3}(?:```|~~~)\s*(\w*)")
 QUOTE = re.compile(r"\s{0,3}>")
 DIAGRAM_CODE = frozenset({"mermaid", "dot", "plantuml", "graphviz"})
-BIBLIOGRAPHY = re.compile(
-    r"(?:list of )?(?:references?|works? cited|bibliography|sources?|citations?|literature)(?: cited| list)?$"
+NAMED_SOURCES = (
+    r"(?:list of |selected |annotated |key |main |numbered )?(?:references?|works cited|bibliography"
+    r"|sources?|citations?"
+    r"|literature)(?: cited| list| consulted| used)?"
 )
+"""What a list of sources is called."""
+BIBLIOGRAPHY = re.compile(
+    rf"{NAMED_SOURCES}(?: (?:and|&) (?:further reading|notes|links))?$|(?:further|suggested) reading$"
+    r"|foot ?notes$|endnotes$"
+)
+"""Its heading, plain and in lower case."""
 _SOURCE = re.compile(r"https?://|\b(?:1[5-9]|20)\d\d\b|\[\d{1,3}\]")
 _LIST = frozenset({"bullet", "numbered"})
 _MARKUP = re.compile(r"^[\s#*_>]++|(?<![\s#*_:])[\s#*_:]++$|\\\w++\*?\{|\}|</?h\d[^<>]*+>")
 _LABEL = re.compile(r"^(?:\d{1,2}(?:\.\d{1,2})*\.?|[IVXivx]{1,4}\.|[A-Z]\.)\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A report's lines and what each is: blank, heading, bullet, numbered, row, rule, quote, fence, diagram, code or
+    prose. edges (n + 1,): the characters at which they begin, and the end."""
+
+    texts: tuple[str, ...]
+    kinds: tuple[str, ...]
+    edges: Ints
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return zip(self.texts, self.kinds, strict=True)
+
+    def at(self, characters: Ints) -> Ints:
+        """In which line each character stands."""
+        found = np.searchsorted(self.edges, characters, side="right") - 1
+        return np.clip(found, 0, max(len(self.texts) - 1, 0)).astype(np.int32)
+
+
+@lru_cache(maxsize=2)  # everything that is counted of one report asks for them, one after the other
+def read_lines(report: str) -> Lines:
+    """The lines of any text."""
+    whole = report.splitlines(keepends=True)
+    texts = [line.rstrip("\r\n") for line in whole]
+    edges = np.cumsum([0, *map(len, whole)]).astype(np.int32)
+    return Lines(tuple(texts), tuple(kind for kind, _ in _kinds(texts)), edges)
 
 
 @dataclass(slots=True)
@@ -57,7 +97,7 @@ def read_layout(report: str) -> Layout:
     in_bibliography = False
     # The kinds of the last two lines, and of the last one that is not blank.
     before, last, text = "blank", "blank", ""
-    for kind, line in _kinds(report.splitlines()):
+    for line, kind in read_lines(report):
         match kind:
             case "heading":
                 layout.has_title |= not text
@@ -86,11 +126,6 @@ def read_layout(report: str) -> Layout:
 def plain_heading(line: str) -> str:
     """A heading without its markup and number, in lower case."""
     return _LABEL.sub("", _MARKUP.sub("", line)).strip(" *_:#").lower()
-
-
-def line_kinds(lines: list[str]) -> list[str]:
-    """What each line is: blank, heading, bullet, numbered, row, rule, quote, fence, diagram, code or prose."""
-    return [kind for kind, _ in _kinds(lines)]
 
 
 def _kinds(lines: list[str]) -> Iterator[tuple[str, str]]:

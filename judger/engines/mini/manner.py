@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from judger.engines.mini.layout import line_kinds, plain_heading
+from judger.engines.mini.layout import Lines, plain_heading, read_lines
 from judger.engines.mini.text import plain, sentences
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
@@ -33,8 +34,12 @@ _ANNOUNCES = re.compile(
 _RAW = re.compile(r"\{'\w+':|\{\"\w+\":|\[\{|</\w+>|\\n\\n|&nbsp;")
 OPENING = 400
 """Characters in which a report opens."""
-LEAST = 6
-"""Words of a sentence that nothing repeats by chance."""
+LEAST, FEW = 6, 3
+"""Words of a sentence that nothing repeats by chance; and of one that stands in the text with a mark at its end."""
+_ENDED = re.compile(r"(?<![.!?])[.!?]++[\"'”’)\]]*+$")
+_BOLD_LEAD = re.compile(r"\A([ \t>]*+(?:[-*+•]\s+|\d{1,3}[.)]\s+)?)(?:\*\*|__)[^*_\n]{2,90}(?:\*\*|__)")
+"""A label, "**Costs.** It ...", which may well stand before every item."""
+_TEXT = frozenset({"prose", "bullet", "numbered", "quote"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +55,13 @@ class Manner:
     raw: int
 
 
-def read_manner(report: str) -> Manner:
-    """The manner of any text."""
-    lines = report.splitlines()
-    kinds = line_kinds(lines)
-    headings = [plain_heading(line) for line, kind in zip(lines, kinds, strict=True) if kind == "heading"]
+def read_manner(report: str, apart: Collection[int] = ()) -> Manner:
+    """The manner of any text. apart: lines that are no part of it, as those of a list of sources."""
+    lines = read_lines(report)
+    headings = [plain_heading(line) for line, kind in lines if kind == "heading"]
     counts = Counter(headings)
-    clean = plain(report)
-    said = Counter(
-        " ".join(words)
-        for words in (_WORD.findall(clean[start:end].lower()) for start, end in sentences(clean))
-        if len(words) >= LEAST
-    )
-    prose = " ".join(line for line, kind in zip(lines, kinds, strict=True) if kind not in {"heading", "blank"})
+    said = Counter(_said(report, lines, apart))
+    prose = " ".join(line for line, kind in lines if kind not in {"heading", "blank"})
     opening = prose.strip(' *_#>"“')[:OPENING]
     return Manner(
         repeated=sum(count - 1 for count in said.values()),
@@ -72,3 +71,18 @@ def read_manner(report: str) -> Manner:
         announces=_ANNOUNCES.search(opening) is not None,
         raw=len(_RAW.findall(report)),
     )
+
+
+def _said(report: str, lines: Lines, apart: Collection[int]) -> Iterator[str]:
+    """The sentences that a text says, as words: the long ones, and the short ones that are whole sentences."""
+    kept = [
+        _BOLD_LEAD.sub(r"\1", line) if kind in _TEXT else line if kind == "row" else ""
+        for number, (line, kind) in enumerate(lines)
+        if number not in apart and kind != "heading"
+    ]
+    clean = plain("\n".join(kept))
+    for start, end in sentences(clean):
+        sentence = clean[start:end].strip()
+        words = _WORD.findall(sentence.lower())
+        if len(words) >= (FEW if _ENDED.search(sentence) else LEAST):
+            yield " ".join(words)

@@ -14,8 +14,8 @@ from judger.engines.mini.denial import Stance
 from judger.engines.mini.text import Floats
 
 INPUTS = ("reader", "trees", "claim")
-"""The two logits; and 1 for a flaw that is a claim: most claims that a rubric names are not made. A second reader's
-logit comes behind them, where there is one."""
+"""The two logits, the trees' with the regression's; and 1 for a flaw that is a claim: most claims that a rubric names
+are not made. A second reader's logit comes behind them, where there is one."""
 DENIED = 2.5
 """How far the logit of a claim falls that the report denies."""
 
@@ -40,7 +40,8 @@ class Mix:
         stances: Sequence[Stance],
         deep: Floats | None = None,
     ) -> Floats:
-        """logs (n, 3): the reader's log-probabilities; trees (n,): logits of the strict bit -> probabilities (n, 3).
+        """logs (n, 3): the reader's log-probabilities; trees (n,): logits of the strict bit, the
+        regression's added -> probabilities (n, 3).
 
         deep (n, 3): the log-probabilities of a second reader, where these weights have one for it.
         """

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from judger.engines.mini.encoder import CLS, SEP
-from judger.engines.mini.layout import line_kinds
+from judger.engines.mini.layout import read_lines
 from judger.engines.mini.signals import FormSignals
 from judger.engines.mini.text import Floats, Ints
 
@@ -51,11 +51,8 @@ class Outline:
     @classmethod
     def of(cls, report: str, starts: Ints) -> Outline:
         """starts (u,): the characters at which the units begin."""
-        lines = report.splitlines(keepends=True)
-        kinds = line_kinds([line.rstrip("\r\n") for line in lines])
-        edges = np.cumsum([0, *map(len, lines)])
-        at = np.clip(np.searchsorted(edges, starts, side="right") - 1, 0, max(len(lines) - 1, 0))
-        is_heading = np.array([kinds[line] == "heading" for line in at], np.bool_)
+        lines = read_lines(report)
+        is_heading = np.array([lines.kinds[line] == "heading" for line in lines.at(starts)], np.bool_)
         heading = np.full(len(starts), -1, np.int32)
         last = -1
         for unit, here in enumerate(is_heading):

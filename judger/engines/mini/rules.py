@@ -25,7 +25,6 @@ LONGEST = 200
 class Rule:
     """Answers what holds a word of each of `words` and none of `but`."""
 
-    name: str
     words: tuple[re.Pattern[str], ...]
     but: re.Pattern[str] | None
     answer: Callable[[Counts], bool | None]
@@ -83,34 +82,30 @@ def _among(*names: str) -> Callable[[Counts], bool | None]:
 
 
 def _rules() -> tuple[Rule, ...]:
-    def rule(name: str, answer: Callable[[Counts], bool | None], *words: str, but: str = "") -> Rule:
-        return Rule(name, tuple(map(_any, words)), _any(but) if but else None, answer)
+    def rule(answer: Callable[[Counts], bool | None], *words: str, but: str = "") -> Rule:
+        return Rule(tuple(map(_any, words)), _any(but) if but else None, answer)
 
     return (
-        rule(
-            "gaps in the numbers",
+        rule(  # gaps in the numbers
             lambda c: c.citing.gaps > 0,
             "gaps? skips? skipped missing jumps",
             "number(?:s|ing|ed)?",
             _SOURCES,
         ),
-        rule(
-            "bare links",
+        rule(  # bare links
             _bare,
             "bare naked opaque raw web_address(?:es)?_alone (?:links|urls|addresses)_alone only_links only_urls"
             " addresses?_in_place_of links_in_place_of without_(?:the_)?titles?"
             " no_(?:authors?|titles?)_or_(?:authors?|titles?) neither_(?:authors?|titles?)",
             "links? urls? address(?:es)? sources? references",
         ),
-        rule(
-            "a source listed twice",
+        rule(  # a source listed twice
             lambda c: c.citing.repeated > 0,
             _SOURCES + " books? pages? websites? sites? bots? collections?",
             _TWICE,
             but="sections? headings? sentences? points? ideas? excerpts? asserts? lost",
         ),
-        rule(
-            "entries that are not used",
+        rule(  # entries that are not used
             _unused,
             _SOME,
             _LIST,
@@ -118,8 +113,7 @@ def _rules() -> tuple[Rule, ...]:
             _TIED,
             but="titles? authors? years? about wrong unrelated examples? techniques? methods? metrics?",
         ),
-        rule(
-            "a list that nothing points to",
+        rule(  # a list that nothing points to
             lambda c: bool(c.citing.entries) and not c.citing.tied,
             _LIST,
             _NEVER + " only just merely",
@@ -128,60 +122,51 @@ def _rules() -> tuple[Rule, ...]:
             " in_the_(?:running_)?text body marks? only_(?:at|as|in) in-text anchored",
             but="titles? authors? years? about wrong unrelated examples? research",
         ),
-        rule(
-            "a heading said twice",
+        rule(  # a heading said twice
             lambda c: c.manner.headings_repeated > 0,
             "headings? section_titles? titles?",
             "twice repeated again identical",
             but="sources? papers? points? under in_a_row running succession each redundant second",
         ),
-        rule(
-            "a heading twice running",
+        rule(  # a heading twice running
             lambda c: c.manner.twice_running > 0,
             "headings? section_titles? titles?",
             "in_a_row running succession",
         ),
-        rule(
-            "sentences said twice",
+        rule(  # sentences said twice
             lambda c: c.manner.repeated > 0,
             "sentences? paragraphs? passages? wording",
             r"twice recurs? repeat(?:s|ed)? again verbatim word_for_word duplicat\w+ identical unchanged copies"
             " copy copied",
             but="sources? quotation quoted prompt",
         ),
-        rule(
-            "a chatty opening",
+        rule(  # a chatty opening
             lambda c: c.manner.chatty,
             _OPENS,
             r"chat\w* filler pleasantr\w+ greet\w* small_talk compliment\w* flatter\w* conversational thanks"
             " salutations? about_the_reply search_results asker praise",
         ),
-        rule(
-            "an opening that announces",
+        rule(  # an opening that announces
             lambda c: c.manner.announces or c.manner.chatty,
             _OPENS,
             "announc\\w+ what_(?:it|the_\\w+)_(?:will|is_going_to) roadmap previews?",
         ),
-        rule(
-            "raw markup",
+        rule(  # raw markup
             lambda c: c.manner.raw > 3,
             "raw serialised serialized leftover json",
             "data markup html json notation tags brackets",
         ),
-        rule(
-            "wikis",
+        rule(  # wikis
             _among("wikipedia", "fandom", "wiki"),
             _SOURCES + " pages evidence",
             "encyclopedias? wikis? wikipedia",
         ),
-        rule(
-            "forums",
+        rule(  # forums
             _among("reddit", "quora", "forum", "stackexchange", "stackoverflow"),
             "forums? reddit q&a",
             _SOURCES + " threads? evidence",
         ),
-        rule(
-            "placeholders",
+        rule(  # placeholders
             _among("example.com", "example.org", "xxxx", "placeholder"),
             "placeholders?",
             "address(?:es)? links? urls? references?",
@@ -218,18 +203,18 @@ _PART = re.compile(
 """A statement about a part of the report."""
 
 
-def ruled(text: str, counts: Counts) -> tuple[str, float] | None:
-    """The rule that knows a flaw, and how likely it is there; None where none does."""
+def ruled(text: str, counts: Counts) -> float | None:
+    """How likely a flaw is there, where a rule knows it."""
     plain = without_asides(text)
     if len(plain) > LONGEST or _PART.match(plain):
         return None
     if cites_nothing(plain):
         there = bool(counts.citing.entries) if _OF_LIST.search(plain) else counts.citing.cites
-        return "cites nothing", NO if there else YES
+        return NO if there else YES
     for rule in _RULES:
         if rule.fits(plain):
             answer = rule.answer(counts)
-            return None if answer is None else (rule.name, YES if answer else NO)
+            return None if answer is None else YES if answer else NO
     return None
 
 

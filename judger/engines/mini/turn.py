@@ -9,6 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from judger.engines.mini.text import Floats
+from judger.verdict import Calibration
+
 _OF_IT = (
     r"(?:(?:(?:the|this) )?(?:\w+ )?"
     r"(?:response|answer|report|text|document|essay|article|author|model|section|conclusion)|it)"
@@ -116,3 +122,19 @@ def asked(text: str, *, negative: bool) -> Asked:
     """The criterion as it is read: a flaw of leaving out as its requirement, every other one as it stands."""
     requirement = turned(text) if negative else None
     return Asked(text, negative) if requirement is None else Asked(requirement, False, True)
+
+
+def as_stated(p: Floats, is_turned: NDArray[np.bool_], calibration: Calibration) -> Floats:
+    """p (n, 3) of what was asked -> of what is stated, where is_turned (n,) the answer is turned round.
+
+    Such a flaw is present where its requirement is not met, by the requirement's threshold: log-odds are shifted so
+    that this one comes to lie on the flaw's.
+    """
+    least, most = calibration.negative_threshold, 1 - calibration.positive_threshold
+    back = p[:, ::-1].astype(np.float64)
+    there = back[:, 1] + back[:, 2]
+    up = there * least / (1 - least)
+    shifted = up / (up + (1 - there) * most / (1 - most))
+    sides = np.stack([(1 - shifted) / np.maximum(1 - there, 1e-12), *[shifted / np.maximum(there, 1e-12)] * 2], 1)
+    turned = back * sides / np.maximum((back * sides).sum(1, keepdims=True), 1e-12)
+    return np.asarray(np.where(is_turned[:, None], turned, p), np.float32)

@@ -18,6 +18,7 @@ from judger.config import Reading, Way
 from judger.engines.again import TIMES, asked_again
 from judger.engines.base import Capabilities, Identity, Outcome, Tier
 from judger.engines.code import GENERATIVE, code_digest, versions
+from judger.engines.endpoint import endpoint_client, told
 from judger.engines.explained import TRIAL_TEMPERATURE, judge_in_tiers, weighed
 from judger.engines.openai.reply import Completion, NoCompletion, NoJson, read_completion, read_reply, whole
 from judger.engines.openai.request import Ask, request, ways
@@ -58,9 +59,7 @@ class OpenAIEngine:
         see `request`; `auto` begins with free text and goes on to the next way where that gives no verdict.
         `reason_tokens`: budget of a written reason. `min_label_mass`: below it a verdict is UNPARSABLE. `extra_body`:
         fields of the endpoint's own, such as a switch for thinking. `fence`: by default this process's own key."""
-        from openai import AsyncOpenAI
-
-        self._client = AsyncOpenAI(base_url=base_url, api_key=api_key, max_retries=max_retries, timeout=timeout)
+        self._client = endpoint_client(base_url, api_key, max_retries=max_retries, timeout=timeout)
         self._model = model
         self._fence = fence or process_key()
         self._slots = asyncio.Semaphore(concurrency)
@@ -177,7 +176,7 @@ class OpenAIEngine:
                 return await self._try(case, ask, way) if is_last or ask.explain else None
             return None if way == "choice" and not is_last else unscored(str(error))
         except openai.OpenAIError as error:
-            return unscored(f"{type(error).__name__}: {error}")
+            return unscored(told(error))
         except NoCompletion as error:
             return unscored(str(error))
         self.prompt_tokens += found.sent

@@ -5,48 +5,13 @@ A branch attends to the prefix and to itself, so that it reads what it would rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from judger.engines.small.rows import WORDS, Packed
-
-ATTENTION = "judger_shared_prefix"
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What every layer needs to know of a row: its prefix, and what its branches see (`Packed.mask`)."""
-
-    prefix: int
-    mask: Tensor
-
-
-def attend(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    dropout: float = 0.0,
-    scaling: float | None = None,
-    seen: Seen | None = None,
-    **others: Any,
-) -> tuple[Tensor, None]:
-    """query (1, H, T, D), key and value (1, Hkv, T, D) -> ((1, T, H, D), None), as transformers asks it."""
-    assert seen is not None, "the model does not hand the row down to its attention"
-    groups = query.shape[1] // key.shape[1]
-    key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
-    p = seen.prefix
-    first = F.scaled_dot_product_attention(
-        query[:, :, :p], key[:, :, :p], value[:, :, :p], is_causal=True, scale=scaling
-    )
-    rest = F.scaled_dot_product_attention(query[:, :, p:], key, value, attn_mask=seen.mask, scale=scaling)
-    return torch.cat([first, rest], 2).transpose(1, 2), None
+from judger.engines.packed import ATTENTION, Packed, Seen, register
+from judger.engines.small.rows import WORDS
 
 
 class SmallReader(nn.Module):
@@ -58,10 +23,10 @@ class SmallReader(nn.Module):
     """
 
     def __init__(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
-        from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM, AutoTokenizer
 
         super().__init__()
-        AttentionInterface.register(ATTENTION, attend)
+        register()
         self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         whole = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, attn_implementation=ATTENTION, trust_remote_code=False

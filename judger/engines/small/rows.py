@@ -8,16 +8,14 @@ best, until the room is used up.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from judger.engines.mini.passage import ABOUT_FORM, NEVER, Pages, counted
 from judger.engines.mini.signals import form_signals
 from judger.engines.mini.text import Floats
+from judger.engines.packed import Packed
 
 PREFIX_TOKENS = 600
 QUERY_TOKENS = 60
@@ -30,38 +28,6 @@ DEPTH = 24
 """So many of a criterion's passages are looked at, at most."""
 WORDS = (" no", " partly", " yes")
 """What the head's three outputs begin as: the model's own words for not, partially and fully."""
-
-
-@dataclass(slots=True)
-class Packed:
-    """One row. ids (T,); prefix: tokens that all branches see; branches: (first, last + 1) of each, in order."""
-
-    ids: list[int]
-    prefix: int
-    branches: list[tuple[int, int]]
-
-    @property
-    def positions(self) -> Tensor:
-        """(T,): every branch begins where the prefix ends."""
-        parts = [torch.arange(self.prefix)]
-        parts += [torch.arange(self.prefix, self.prefix + end - begin) for begin, end in self.branches]
-        return torch.cat(parts)
-
-    @property
-    def mask(self) -> Tensor:
-        """(T - prefix, T), true where a branch's token sees: the prefix, and its own branch up to itself."""
-        rest = len(self.ids) - self.prefix
-        seen = torch.zeros(rest, len(self.ids), dtype=torch.bool)
-        seen[:, : self.prefix] = True
-        for begin, end in self.branches:
-            own = slice(begin - self.prefix, end - self.prefix)
-            seen[own, begin:end] = torch.ones(end - begin, end - begin, dtype=torch.bool).tril()
-        return seen
-
-    @property
-    def ends(self) -> Tensor:
-        """(criteria,): where each branch is read."""
-        return torch.tensor([end - 1 for _, end in self.branches])
 
 
 def pack(

@@ -28,7 +28,7 @@ const SORTS = {
   low: ["Lowest reward first", (a, b) => (value(a) ?? 9) - (value(b) ?? 9)],
   file: ["In the run's order", () => 0],
 };
-if (DATA.against) SORTS.differ = ["Where they differ first", (a, b) => gap(b) - gap(a)];
+if (DATA.against) SORTS.differ = ["Differing first", (a, b) => gap(b) - gap(a)];
 const shownEntries = () => DATA.entries.filter(entryShown).sort(SORTS[S.sort][1]);
 
 const ORDERS = {

@@ -25,7 +25,8 @@ function readRubric(text) {
   if (trimmed.startsWith("[") || trimmed.startsWith("{")) {
     const read = JSON.parse(trimmed);
     const list = Array.isArray(read) ? read : read.criteria || read.rubrics || [];
-    return list.map((one) => (typeof one === "string" ? { text: one } : { text: one.text ?? one.criterion ?? "", id: one.id, weight: one.weight, role: one.role, axis: one.axis, fatal: one.fatal }));
+    if (!FORM.query.trim() && typeof (read.query ?? read.prompt) === "string") FORM.query = read.query ?? read.prompt;  // as files have it
+    return list.map((one) => (typeof one === "string" ? { text: one } : { text: one.text ?? one.criterion ?? "", id: one.id, weight: one.weight ?? one.points, role: one.role, axis: one.axis, fatal: one.fatal }));
   }
   return trimmed.split("\n").filter((line) => line.trim()).map((line) => {
     const found = /^\s*([+\-−]?\d{1,6}(?:\.\d{1,6})?)[ \t:]+(\S.*)$/.exec(line);
@@ -52,6 +53,7 @@ async function judgeOne(report, criteria, side, signal) {
       else entry.judgement.verdicts.push(...said.verdicts);
     }
     draw();
+    if (!FORM.isShown) showAnswer();
   }
   return entry;
 }
@@ -60,10 +62,11 @@ async function judgeForm(event) {
   event.preventDefault();
   if (FORM.busy) FORM.busy.abort();
   const mine = (FORM.busy = new AbortController());
-  Object.assign(FORM, { entries: [], fault: "", preference: "" });
+  Object.assign(FORM, { entries: [], fault: "", preference: "", isShown: false });
   S.criterion = null;
   draw();
   try {
+    if (FORM.isPair && !FORM.rubric.trim()) return await compareWhole(mine);
     const criteria = readRubric(FORM.rubric);
     const sides = FORM.isPair ? [["A", FORM.a], ["B", FORM.b]] : [["report", FORM.a]];
     const found = [];
@@ -75,8 +78,25 @@ async function judgeForm(event) {
   } catch (error) {
     if (error.name !== "AbortError") FORM.fault = error.message;
   }
-  if (FORM.busy === mine) FORM.busy = null;
-  draw();
+  finally {
+    if (FORM.busy === mine) FORM.busy = null;
+    draw();
+    if (FORM.preference) showAnswer();
+  }
+}
+
+// Without a rubric the judge is asked which is better, in both orders; not every judge can be.
+async function compareWhole(mine) {
+  const said = await ask("v1/compare", { query: FORM.query, report_a: FORM.a, report_b: FORM.b });
+  if (FORM.busy !== mine) return;
+  FORM.preference = said.preference === "TIE" ? "A tie." : `${said.preference} is better: P ${decimal(said.preference === "A" ? said.p_a : 1 - said.p_a)} in the mean of both orders.`;
+}
+
+// The answer is below the form: once per question it is brought into sight.
+function showAnswer() {
+  FORM.isShown = true;
+  const node = document.querySelector("#main .answer");
+  if (node) node.scrollIntoView({ block: "start" });
 }
 
 function renderJudge() {
@@ -88,13 +108,13 @@ function renderJudge() {
   const pair = el("label", { class: "check" }, el("input", { type: "checkbox", name: "pair", checked: FORM.isPair, onchange: (event) => { FORM.isPair = event.target.checked; draw(); } }), " Compare two reports");
   const token = el("label", {}, el("span", {}, "Token, where the server asks for one"), el("input", { type: "password", id: "token", autocomplete: "off", value: S.token, oninput: (event) => { S.token = event.target.value; } }));
   const form = el("form", { class: "judge-form", onsubmit: judgeForm },
-    area("query", "Query", 2, { placeholder: "What was asked" }),
+    el("div", {}, area("query", "Query", 2, { placeholder: "What was asked" }), opener("query", "open a file")),
     el("div", { class: FORM.isPair ? "two" : "" }, el("div", {}, area("a", FORM.isPair ? "Report A" : "Report", 9, { placeholder: "The report, as text or Markdown" }), opener("a", "open a file")),
       FORM.isPair && el("div", {}, area("b", "Report B", 9), opener("b", "open a file"))),
-    el("div", {}, area("rubric", "Rubric: a criterion a line with its weight before it, or JSON", 6, { placeholder: "+3 Explains the refrigeration cycle\n-4 Claims that heat pumps create energy" }), opener("rubric", "open a file")),
+    el("div", {}, area("rubric", FORM.isPair ? "Rubric: a criterion a line with its weight before it, or JSON; none: the judge compares all in all" : "Rubric: a criterion a line with its weight before it, or JSON", 6, { placeholder: "+3 Explains the refrigeration cycle\n-4 Claims that heat pumps create energy" }), opener("rubric", "open a file")),
     el("details", {}, el("summary", {}, "Server"), token, el("p", { class: "dim small" }, "The doors of this server are listed in ", el("a", { href: "openapi.json" }, "openapi.json"), ".")),
     el("div", { class: "buttons" }, pair, el("button", { type: "submit", class: "primary" }, FORM.busy ? "Judging …" : "Judge")),
     FORM.fault && el("p", { class: "fault", role: "alert" }, FORM.fault));
-  return el("div", { class: "judge" }, form, FORM.preference && el("p", { class: "lead preference" }, FORM.preference),
-    FORM.entries.map((entry) => renderCase(entry, { all: true })));
+  return el("div", { class: "judge" }, form, el("div", { class: "answer" }, FORM.preference && el("p", { class: "lead preference" }, FORM.preference),
+    FORM.entries.map((entry) => renderCase(entry, { all: true }))));
 }

@@ -24,7 +24,7 @@ function renderItem(entry) {
   const open = () => { S.opened = true; go("reports", entry.key, null); };
   return el("li", {}, el("button", { class: "item" + (entry.key === S.key ? " on" : ""), "data-key": entry.key, onclick: open },
     el("span", { class: "item-top" }, el("span", { class: "name" }, entry.key),
-      el("span", { class: "score " + (number === null ? "none" : number > 0 ? "good" : "bad") }, decimal(number),
+      el("span", { class: "score " + (entry.other ? "" : number === null ? "none" : number > 0 ? "good" : "bad") }, decimal(number),
         entry.other ? " → " + decimal(value(entry.other)) : "")),
     el("span", { class: "dots", "aria-hidden": "true" }, rows.slice(0, 60).map((row) => el("i", { class: row.score ? tone(row.score, row.flaw) : "none" }))),
     parts.length > 0 && el("span", { class: "item-note" }, parts.join(" · "))));

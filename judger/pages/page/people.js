@@ -78,8 +78,15 @@ function curve(points) {
     for (const [name, set] of Object.entries(props)) node.setAttribute(name, set);
     return node;
   };
-  const root = svg("svg", { viewBox: "-4 -4 108 108", class: "curve", role: "img", "aria-label": points.map((p) => `${decimal(p.p)}: ${decimal(p.share)} of ${p.n}`).join("; ") });
+  const root = svg("svg", { viewBox: "-13 -4 120 116", class: "curve", role: "img", "aria-label": points.map((p) => `${decimal(p.p)}: ${decimal(p.share)} of ${p.n}`).join("; ") });
   root.append(svg("rect", { x: 0, y: 0, width: 100, height: 100, class: "frame" }), svg("line", { x1: 0, y1: 100, x2: 100, y2: 0, class: "ideal" }));
+  for (const at of [0, 0.5, 1]) {
+    for (const [x, y, anchor] of [[100 * at, 108, "middle"], [-3, 102 - 100 * at, "end"]]) {
+      const tick = svg("text", { x, y, "text-anchor": anchor });
+      tick.textContent = String(at);
+      root.append(tick);
+    }
+  }
   if (points.length > 1) root.append(svg("polyline", { points: points.map((p) => `${100 * p.p},${100 - 100 * p.share}`).join(" "), class: "seen" }));
   for (const p of points) root.append(svg("circle", { cx: 100 * p.p, cy: 100 - 100 * p.share, r: 2.2, class: "dot" }));
   return root;

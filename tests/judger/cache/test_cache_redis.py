@@ -31,6 +31,7 @@ from judger.types import Case, Criterion, Options, Probabilities
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 from tests.judger.cache.test_cache import STRANGE
+from tests.ports import free_port
 
 redis = pytest.importorskip("redis", reason="needs the [redis] extra")
 needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server (a Debian package)")
@@ -62,12 +63,6 @@ def redis_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def request(*texts: str) -> pb.JudgeRequest:

@@ -115,6 +115,36 @@ def test_a_judge_that_always_favours_the_first_gives_ties_and_its_bias_is_told(r
     overall = ran.lines[0]
     assert overall["position_bias"]["value"] == pytest.approx(0.425)
     assert all(one["ties"] == 6 and one["wins"] == 0 for one in overall["standings"])
+    assert overall["answers"] == {"both_good": 9}  # to this reader, who finds all well that quotes nothing
+
+
+@pytest.mark.parametrize(("word", "answer"), [("fully", "both_good"), ("partially", "both_fair"), ("charming", "tie")])
+def test_a_judges_tie_is_good_fair_or_poor_by_what_it_says_of_each_report(run, tasks, reports, tmp_path, word, answer):
+    first = completion("first", [("first", {"first": 0.9, "second": 0.05, "equal": 0.05})])
+    others = {"fully": 0.02, "partially": 0.02, "not": 0.02} | {word: 0.94}
+    alone = completion(word, [(word, others)])
+    rows = [
+        {"task": "t1", "dimension": "overall", "left": "乙", "right": "甲", "answer": "both_good", "voter": "anna"},
+        {"task": "t2", "dimension": "overall", "left": "甲", "right": "乙", "answer": "left", "voter": "anna"},
+    ]
+    votes = write(tmp_path / "votes.jsonl", *rows)
+    with serving() as endpoint:
+        endpoint.answer = lambda request: (
+            first
+            if "Second report:" in str(request)
+            else alone
+            if any(text in str(request) for text in ("all in all", "in this respect"))
+            else reader(request)  # the warm-up
+        )
+        flags = ("--engine", "openai", "--model", "m", "--base-url", endpoint.url, "--votes", votes, "--resamples", 20)
+        ran = run("eval", "adr", "general", "--tasks", tasks, *reports[:4], *flags, "--json")
+    overall = ran.lines[0]
+    assert overall["answers"] == {"both_good": 1, "left": 1} | {answer: 3 + (answer == "both_good")}
+    both = overall["people_and_judge"]
+    assert (both["n"], both["same"]["value"]) == (2, 0.5)
+    of_five = {"both_good": 0.5, "both_fair": 0.0, "tie": None}
+    assert both["same_answer"]["value"] == of_five[answer]
+    assert ran.lines[1]["people_and_judge"] is None
 
 
 def test_a_judge_without_a_pairwise_prompt_is_refused_before_anything_is_asked(run, tasks, reports):

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.judger.cli.conftest import JUDGER, SCRIPTED, make_certificate, serving
+from tests.ports import free_port
 
 CASE = {"report": "The sky is blue.", "criteria": [{"text": "[[fully]]"}]}
 
@@ -29,13 +30,6 @@ def gateway(addr, *flags):
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
-
-
-def free_port():
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
 
 
 def test_it_judges_and_ends_with_0_at_a_signal(addr):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 
-from judger.engines.mini.turn import asked, turned
+from judger.engines.mini.turn import as_stated, asked, turned
+from judger.verdict import Calibration
 
 
 @pytest.mark.parametrize(
@@ -53,3 +55,15 @@ def test_hostile_criteria_take_no_time() -> None:
     for text in ("no " + "a " * 290, "leaves " * 85, ", with " * 80, "the " * 150, "never " * 100, "x" * 100_000):
         turned(text)
     assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize("p_full", [0.05, 0.4, 0.59, 0.61, 0.9])
+def test_such_a_flaw_is_present_where_its_requirement_is_not_met(p_full: float) -> None:
+    rest = 1 - p_full
+    asked_p = np.array([[0.75 * rest, 0.25 * rest, p_full]] * 2, np.float32)
+    calibration = Calibration(positive_threshold=0.6, negative_threshold=0.3)
+    same, stated = as_stated(asked_p, np.array([False, True]), calibration)
+    assert same == pytest.approx(asked_p[0])
+    assert stated.sum() == pytest.approx(1.0)
+    assert bool(stated[1] + stated[2] >= 0.3) == (p_full < 0.6)
+    assert stated[2] / stated[1] == pytest.approx(3.0, rel=1e-4)  # in part or wholly left out: as asked

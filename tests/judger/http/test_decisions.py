@@ -179,7 +179,7 @@ async def test_what_cannot_be_decided_is_refused_with_its_place(
     ("questions", "kind", "said"),
     [
         ({}, InvalidRequest, "questions: "),
-        ({"q": noul("i", criteria={"yes": "a"})}, InvalidRequest, "questions.q.criteria: "),
+        ({"q": noul("i", criteria={"yes": "a"})}, InvalidRequest, "questions.q.criteria.yes: "),
         ({"q": noul("i", criteria=["a"])}, InvalidRequest, "questions.q.criteria: "),
         ({"q": noul("")}, InvalidRequest, "questions.q.instructions: is empty"),
         ({"q": {"type": "score", "criteria": {"a": 1}}}, InvalidRequest, "questions.q.criteria: "),

@@ -9,6 +9,7 @@ import pytest
 
 from judger.errors import InvalidRequest, Unavailable
 from judger.integrations._common import Grader, Unjudged
+from tests.ports import free_port
 
 CHAT = [{"role": "user", "content": "fruit?"}]
 SAID = [{"role": "assistant", "content": "<think> a pear </think> an apple"}]
@@ -58,14 +59,11 @@ async def test_bad_data_and_a_server_that_stays_away_raise(address: str) -> None
 
 
 async def test_a_server_that_comes_late_is_waited_for() -> None:
-    import socket
-
     from judger.config import ServeConfig
     from judger.engines.scripted import ScriptedEngine
     from judger.server.process import running
 
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    port = free_port()
     asking = asyncio.create_task(Grader(address=f"127.0.0.1:{port}", patience=60).grade("", "an apple", ["apple"]))
     await asyncio.sleep(0)
     async with running(ServeConfig(engine="scripted", port=port, grace=1.0), ScriptedEngine()):

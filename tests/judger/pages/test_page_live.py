@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 
 from judger.server.callers import new_token
 from tests.judger.cli.conftest import JUDGER, SCRIPTED, case, write
-from tests.judger.cli.test_cli_gateway import free_port
+from tests.ports import free_port
 
 REPORT = "The sky is blue. Grass is green."
 
@@ -62,7 +62,15 @@ def test_what_is_pasted_is_judged_and_two_reports_are_compared(page: Any) -> Non
         expect(page.locator(".preference")).to_have_text("A is better by 1.00.")
         page.get_by_label("Rubric").fill("")
         page.get_by_role("button", name="Judge").last.click()
+        # Two reports without a rubric: the judge is asked for its pairwise prompt, and this one has none.
+        expect(page.get_by_role("alert")).to_contain_text("compares by criteria only")
+        page.get_by_label("Compare two reports").uncheck()
+        page.get_by_role("button", name="Judge").last.click()
         expect(page.get_by_role("alert")).to_have_text("The rubric is empty.")
+        page.get_by_label("Rubric").fill('{"query": "What is it?", "criteria": [{"text": "sky"}]}')  # as files have it
+        page.get_by_role("button", name="Judge").last.click()
+        expect(page.locator("[name=query]")).to_have_value("What is it?")
+        expect(page.locator(".case .row")).to_have_count(1)
 
 
 def test_a_run_is_shown_while_it_grows_and_verdicts_come_back(page: Any, tmp_path: Path) -> None:

@@ -96,6 +96,18 @@ def test_a_label_that_is_not_the_likeliest_says_why_in_json_and_page(run: Run, t
     assert [verdict["score"].get("why") for verdict in entry.to_json()["judgement"]["verdicts"]] == told
 
 
+def test_a_run_that_is_complete_is_read_to_its_end(judged: Path, tmp_path: Path) -> None:
+    lines = judged.read_text(encoding="utf-8").splitlines()
+    run = tmp_path / "whole.jsonl"
+    run.write_text("\n".join(lines), encoding="utf-8")  # the last line has no end of its own
+    assert len(load_run(run).entries) == len(lines)
+    run.write_text("\n".join(lines)[:-20], encoding="utf-8")
+    with pytest.raises(InvalidFile, match="is not JSON"):
+        load_run(run)
+    growing = Growing(run)
+    assert (growing.look(), growing.faults) == (len(lines) - 1, [])
+
+
 def test_a_folder_holds_a_system_a_file(judged: Path, tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     folder.mkdir()

@@ -18,8 +18,9 @@ from judger.engines.scripted import ScriptedEngine
 from judger.errors import Overloaded
 from judger.judge import Judge
 from judger.observe.metrics import Metrics
+from judger.schedule.beside import LONG, beside
 from judger.schedule.inhand import BytesInHand
-from judger.server.handlers import LONG, beside, handlers
+from judger.server.handlers import handlers
 from judger.server.process import Running
 from judger.server.rpcs import JudgerService
 from judger.types import LIMITS

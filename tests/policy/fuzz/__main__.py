@@ -8,6 +8,7 @@
     replies        what endpoints might send, as far as the record of an episode
     streams        the same in pieces, of which the reply is the same wherever they are cut
     arguments      what a model might write into a call, as far
+    calls          the same carried out by every tool but the shell; an MCP server's answers are odd, too
     reports        citations, mathematics and code: resolved, and laid out as a page without anything active
     commands       for the shell: what they print and change, how they end; each leaves a shell that works
     patches        anchors that say the same or something else, against an oracle (`tests.policy.workspace.edits`)

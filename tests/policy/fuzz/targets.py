@@ -26,6 +26,7 @@ from policy.trajectory import record_of, sequences
 from policy.web import replies
 from policy.whole import loads
 from tests.policy.fuzz.attack import Target
+from tests.policy.fuzz.calls import Calls, calls
 from tests.policy.fuzz.commands import Shells, commands
 from tests.policy.fuzz.inputs import mutated, report, soup, spliced, value
 from tests.policy.index.made import book, pdf, sheets, slides, word
@@ -233,5 +234,6 @@ TARGETS = {
     "arguments": Target(_mutations(b'{"items": ["a", {"b": [1, 2]}]}', _HERMES.encode()), _arguments),
     "reports": Target(_reports, _report, seconds=1),
     "patches": Target(edits.generated, _patch, seconds=1),
+    "calls": Target(calls, (_CALLS := Calls()).bear, close=_CALLS.close),
     "commands": Target(commands, (_SHELLS := Shells()).bear, close=_SHELLS.close),
 }  # fmt: skip

@@ -10,7 +10,7 @@ from tests.policy.fuzz.attack import attack
 from tests.policy.fuzz.commands import missing
 from tests.policy.fuzz.targets import TARGETS
 
-_INPUTS = {"pages": 60, "results": 400, "patches": 600, "commands": 12}
+_INPUTS = {"pages": 60, "results": 400, "patches": 600, "commands": 12, "calls": 90}
 
 
 @pytest.mark.filterwarnings("ignore")

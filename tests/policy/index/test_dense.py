@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from policy.bundled import corpus
 from policy.index.build import build
 from policy.index.dense import digest, load_known
 from policy.index.fusion import cjk_share, text_of
 from policy.index.store import LocalIndex
-from policy.kit import bundled_corpus
 from tests.benchmarks import agent_search
 
 np = pytest.importorskip("numpy")
@@ -99,7 +99,7 @@ def test_the_vectors_of_the_bundled_collection_are_all_there():
         def __init__(self):
             self.encoded = []
 
-    with bundled_corpus() as folder:
+    with corpus() as folder:
         known = load_known(folder / "vectors.npz", Known())
         index = LocalIndex.in_memory(folder)
     documents = {key for (key,) in index._database.execute("SELECT key FROM documents")}
@@ -109,7 +109,7 @@ def test_the_vectors_of_the_bundled_collection_are_all_there():
 
 
 def test_nine_in_ten_paraphrased_questions_find_their_paragraph_among_the_first_five():
-    with bundled_corpus() as folder:
+    with corpus() as folder:
         index = LocalIndex.in_memory(folder, agent_search.StoredQueries())
     found = agent_search.ranks(index.search)
     assert agent_search.recall(found, 5) >= 0.9

@@ -127,6 +127,8 @@ def _tool_call(**function):
     [
         ({"content": None, "tool_calls": [_tool_call(arguments={"q": 1})]}, '{"q": 1}', ""),
         ({"content": None, "tool_calls": [_tool_call(arguments=None)]}, "{}", ""),
+        ({"content": None, "tool_calls": _tool_call(arguments={"q": 1})}, '{"q": 1}', ""),
+        ({"content": None, "function_call": {"name": "search", "arguments": '{"q": 1}'}}, '{"q": 1}', ""),
         ({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, None, "ab"),
         ({"content": "<think>hm</think>The report."}, None, "The report."),
         ({"content": '<tool_call>{"name": "search", "arguments": {"q": 2}}</tool_call>'}, '{"q": 2}', ""),

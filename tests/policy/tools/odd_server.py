@@ -25,6 +25,11 @@ def answer(method: str, asked: dict) -> dict:
                 file.write("x")
             if mode == "dies" or (mode == "dies once" and os.path.getsize(state) == 1):
                 os._exit(1)
+            if mode == "half":
+                print("a line that is meant for people", flush=True)
+                return {"result": {"content": [{"type": "text", "text": "cut \ud83d"}]}}
+            if mode == "wrong":
+                return {"result": {"content": [{"type": "text", "text": None}]}}
             return {"result": {"content": [{"type": "text", "text": "went"}]}}
     return {"error": {"code": -32601, "message": "no such method"}}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -82,3 +83,15 @@ async def test_a_server_that_dies_is_started_again_once(tmp_path):
         answers = [await box.call(call) for _ in range(4)]
     assert all(answer.is_error for answer in answers)
     assert "is not started again" in answers[-1].text
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"), [("half", "answer that is no message of the protocol"), ("wrong", "no result of a tool")]
+)
+async def test_an_answer_that_cannot_be_read_ends_its_call_at_once_and_the_server_goes_on(tmp_path, mode, says):
+    async with asyncio.timeout(60), open_mcp(_odd(mode, tmp_path)) as tools:
+        box = Toolbox(tools)
+        for _ in range(2):
+            answer = await box.call(ToolCall("c", "odd_go", "{}"))
+            assert says in answer.text
+            assert answer.is_error

@@ -58,8 +58,9 @@ async def test_one_bad_target_does_not_spoil_the_batch_but_only_bad_ones_are_an_
     assert "no document 'nothing'" in result.text
     assert "99 to 99 are none of them" in result.text
     assert "web is not available" in result.text
-    with pytest.raises(ToolError, match="no document"):
-        await OpenTool(index).open(["nothing"])
+    for target in ("nothing", f"mill#{'9' * 5000}"):  # more digits than Python makes a number of
+        with pytest.raises(ToolError, match="no document"):
+            await OpenTool(index).open([target])
 
 
 async def test_the_rest_of_a_page_is_opened_by_its_address(tmp_path):

@@ -15,7 +15,7 @@ import pytest
 from policy.config import FetchConfig
 from policy.errors import ToolError
 from policy.models.scripted import ScriptedModel, says
-from policy.tools.media import MediaTools
+from policy.tools.media import Pictures
 from policy.web.cache import DiskCache
 from policy.web.fetch import WebReader, is_public, page_key
 from policy.workspace.files import Workspace
@@ -226,11 +226,11 @@ async def test_a_picture_of_the_web_is_looked_at_where_there_is_a_model_for_it(w
     seeing = ScriptedModel([says("A map of Voe.")])
     with pytest.raises(ToolError, match="Use `describe_image`"):
         await web(tools={"image": "describe_image"}).read(address)
-    result = await MediaTools(Workspace(tmp_path), web(), seeing, None).describe_image(address)
+    result = await Pictures(Workspace(tmp_path), web(), seeing).describe_image(address)
     assert (result.sources[0].location, result.sources[0].key[:10]) == (address, "image-voe-")
     assert seeing.seen[0][0]["content"][1]["image_url"]["url"] == f"data:image/png;base64,{b64encode(png).decode()}"
     with pytest.raises(ToolError, match="not on the open internet"):
-        await MediaTools(Workspace(tmp_path), web(), seeing, None).describe_image("http://inside.test/a.png")
+        await Pictures(Workspace(tmp_path), web(), seeing).describe_image("http://inside.test/a.png")
 
 
 async def test_identical_addresses_are_fetched_once_while_the_cache_is_fresh(web, loopback, tmp_path):

@@ -16,8 +16,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from judger.types import Criterion, Role
+from policy import bundled
 from policy.config import Settings
-from policy.kit import Shared, bundled_corpus, open_kit, open_shared
+from policy.kit import Shared, open_kit, open_shared
 from policy.model import Schema
 from policy.models import hermes
 from policy.rollouts import Task
@@ -72,7 +73,7 @@ class Tiny:
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    with bundled_corpus() as folder:
+    with bundled.corpus() as folder:
         texts = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.md"))]
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()

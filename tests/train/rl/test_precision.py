@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import copy
+from datetime import timedelta
 
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback
 
+from policy.config import Settings
+from policy.rollouts import Task
 from tests.train.shapes import SHAPES, random_model, save_bf16
 from train.precision import load, own_dtype, save
 from train.rl.batch import Experience, collate, logprobs_and_entropy
 from train.rl.config import RLSettings
 from train.rl.gap import GapExceeded, check_gap
+from train.rl.grpo.train import arguments_of, make_trainer
 from train.rl.parallel import Actor, make_accelerator
 from train.rl.ppo.critic import Critic, values
 from train.rl.ppo.learner import Learner
+from train.rl.setup import Inputs
 from train.rl.tokens import Sequence
 
 from .conftest import make_tokenizer
@@ -84,7 +89,7 @@ def test_what_is_written_is_in_the_precision_that_came_and_loads(tokenizer, tmp_
         assert own_dtype(str(folder)) == "bfloat16"
         model = load(str(folder))
         assert model.dtype == torch.float32
-        save(model, tmp_path / "out", dtype="bfloat16")
+        save(model, tokenizer, tmp_path / "out", dtype="bfloat16")
         again = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
         assert again.dtype == torch.bfloat16
         assert AutoConfig.from_pretrained(tmp_path / "out").dtype == torch.bfloat16
@@ -180,3 +185,56 @@ def test_a_bfloat16_run_learns_as_a_float32_one_does(shape, tokenizer, tmp_path)
     last = {name: sum(curve[-4:]) / 4 for name, curve in chances.items()}
     assert min(last.values()) > 0.8 > max(curve[0] for curve in chances.values())
     assert abs(last["float32"] - last["bfloat16"]) < 0.1
+
+
+class _Bandit(TrainerCallback):
+    """Stands where the episodes do: the model that samples in a real run says one token, whose parity is the reward."""
+
+    def __init__(self, pulls, settings, config):
+        self.pulls, self.settings, self.config = pulls, settings, config
+        self.curve, self.actor = [], None
+
+    def rollout(self, prompts, trainer):
+        if self.actor is None:
+            self.actor = Actor(trainer.model, trainer.accelerator, self.settings, self.config, cpu=True)
+        self.actor.refresh()
+        with torch.no_grad():
+            logits = self.actor.model(input_ids=torch.tensor([[5, 6]]), use_cache=False).logits[0, -1]
+        logs = logits.float().log_softmax(-1)
+        pulled = torch.multinomial(logs.exp(), len(prompts), replacement=True, generator=self.pulls).tolist()
+        self.curve.append(sum(pull % 2 for pull in pulled) / len(pulled))
+        return {
+            "prompt_ids": [[5, 6]] * len(pulled),
+            "completion_ids": [[pull] for pull in pulled],
+            "logprobs": [[float(logs[pull])] for pull in pulled],
+            "env_mask": [[1]] * len(pulled),
+            "judged": [float(pull % 2) for pull in pulled],
+        }
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("shape", SHAPES)
+def test_grpo_in_bfloat16_learns_as_in_float32(shape, tokenizer, tmp_path):
+    """The same bandit through TRL's trainer, as `train_grpo` makes it. What is learned stays float32."""
+    folder = checkpoint(shape, tokenizer, tmp_path)
+    inputs = Inputs(str(folder), tokenizer, [Task("pull", "Pull.", ())], Settings())
+    curves = {}
+    for name, precision, seed in (("float32", "float32", 0), ("bfloat16", "bfloat16", 0), ("again", "float32", 1)):
+        AcceleratorState._reset_state()
+        settings = RLSettings.model_validate(
+            {
+                "steps": 14, "tasks_per_step": 1, "group": 48, "lr": 1e-2, "kl": 0.0, "precision": precision,
+                "save_every": 100, "seed": seed, "grpo": {"micro_episodes": 24, "iterations": 2},
+            }
+        )  # fmt: skip
+        arguments = arguments_of(settings, tmp_path / name, inputs, 1, timedelta(minutes=5), cpu=True)
+        bandit = _Bandit(torch.Generator().manual_seed(seed), settings, AutoConfig.from_pretrained(folder))
+        trainer = make_trainer(load(str(folder)), inputs, settings, arguments, bandit)
+        trainer.train()
+        assert trainer.accelerator.mixed_precision == ("bf16" if precision == "bfloat16" else "no")
+        assert {weight.dtype for weight in trainer.model.parameters()} == {torch.float32}
+        curves[name] = bandit.curve
+    last = {name: sum(curve[-3:]) / 3 for name, curve in curves.items()}
+    print(shape, {name: [round(share, 2) for share in curve] for name, curve in curves.items()})
+    assert min(last.values()) > 0.8 > max(curve[0] for curve in curves.values())
+    assert abs(last["bfloat16"] - last["float32"]) < max(0.1, abs(last["again"] - last["float32"]))

@@ -18,9 +18,10 @@ from train.synth.clues import Clues
 from train.synth.duplicates import near_duplicates
 from train.synth.extractive import ExtractiveWriter
 from train.synth.forms import Summary
-from train.synth.planning import deviation, leak
+from train.synth.grounds import supported
+from train.synth.leaks import leak, told
+from train.synth.planning import deviation
 from train.synth.ports import Ports
-from train.synth.reading import supported
 from train.synth.reports import MOST_BULLETS, bulleted, lost, paragraphs
 from train.synth.searching import shortcut, shown
 from train.synth.verification import VERDICTS, disagreement
@@ -165,7 +166,7 @@ def of_questions(rows: Sequence[Mapping[str, Any]]) -> Measured:
         (query.replace("?", f", such as {names[0]}?").replace(".", f", as on {names[0]}.", 1), names)
         for query, names in clean
     ]
-    return measure("answer in the question", lambda pair: words.is_named(*pair), clean, planted)
+    return measure("answer in the question", lambda pair: told(*pair), clean, planted)
 
 
 def of_edges(ports: Ports, count: int, seed: int = 0) -> Measured:

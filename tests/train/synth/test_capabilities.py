@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
+from typing import ClassVar
 
 import pytest
 
 from policy.model import Completion
 from policy.models.scripted import calls, says
 from policy.sources import Source
-from train.synth import hints
-from train.synth.brief import Dropped
+from train.synth import forms, hints
+from train.synth.brief import Brief, Dropped, Fact
 from train.synth.difficulty import sieve, solve_rates
-from train.synth.planning import leak, stripped
-from train.synth.reading import ActiveReading, supported, unanswered
+from train.synth.grounds import supported
+from train.synth.leaks import leak
+from train.synth.planning import stripped
+from train.synth.reading import ActiveReading, unanswered
 from train.synth.reflection import Reflection, Retrying
 from train.synth.reports import bulleted, lost, paragraphs
 from train.synth.sections import outline, said_headings
+from train.synth.subgraphs import Subgraphs, unlike
 from train.synth.verdicts import by_words
 from train.synth.verification import Verification
+from train.synth.walks import Walks
 
 from .conftest import made
 
@@ -72,9 +78,56 @@ def test_reading_asks_only_what_the_text_answers(ports, clues, tmp_path, monkeyp
         for pair in asked.partition("\nIn other words: ")[0].split("\nQuestion: "):
             question, _, answer = pair.partition("\nAnswer: ")
             assert unanswered(question, answer, text) == ""
-    assert unanswered("Who?", "Arne", "The widow Arne.") == ""
+    assert unanswered("Who was a widow?", "Arne", "The widow Arne.") == ""
+    assert unanswered("Which planet is largest?", "Arne", "The widow Arne.").startswith("0% of the words")
     assert unanswered("Is it Arne?", "Arne", "The widow Arne.") == "'Arne' is in the question"
-    assert supported("The mill of Arne had 3 wheels.", "Arne has a mill.") == "3 is not in the text"
+    assert supported("The mill of Arne had 3 wheels.", "Arne has a mill.") == "'3' is not in the text"
+
+
+class _Babbler:
+    """A chat model at its worst: every reply can be read, and none is about what was asked."""
+
+    name, tier = "babbler", 3
+    _SAID: ClassVar = {
+        forms.Asked: {"question": "Which planet of the outer system has the largest number of known moons?"},
+        forms.Plan: {"task": "Write about planets of the outer system.", "steps": ["Count moons.", "Name planets."]},
+        forms.Reading: {"questions": [{"question": "Which planet is largest?", "answer": "a"}], "rewrite": "Moons."},
+        forms.Summary: {"summary": "Planets have moons."},
+        forms.Claims: {"claims": ["The largest planet has ninety moons."]},
+        forms.Queries: {"queries": ["moons"]},
+        forms.Finding: {"verdict": "support", "reason": "So it is.", "citations": []},
+        forms.Report: {"report": "Planets have moons."},
+    }
+
+    async def write(self, prompt, kind):
+        return kind.model_validate(self._SAID[kind])
+
+
+@pytest.mark.parametrize("kind", [Subgraphs, Walks, ActiveReading, Verification])
+def test_nothing_is_kept_of_a_writer_whose_replies_are_about_something_else(kind, ports, clues, tmp_path, monkeypatch):
+    monkeypatch.setattr("train.synth.reading._LEAST_WORDS", 20)
+    rows = made(kind(dataclasses.replace(ports, writer=_Babbler()), clues), tmp_path, 12)
+    assert rows.funnel.total == 12
+    assert list(rows) == []
+    by = {"subgraphs": "not what the facts say", "walks": "not what the facts say", "reading": "answer not in the text",
+          "verification": "claim about something else"}  # fmt: skip
+    assert rows.funnel.dropped[by[kind.name]] >= 3
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ("What does the island's machine at the water grind, which stands near where fish are sold?", ""),
+        ("Which machine on the island grinds barley?", "nothing is told of 'a place where fish are sold'"),
+        ("Which machine of 1822 grinds barley near where fish are sold?", "'1822' is not in the text"),
+        ("Which machine grinds barley near Skerrow, where fish are sold?", "'Skerrow' is not in the text"),
+    ],
+)
+def test_a_question_tells_every_clue_and_nothing_else(question, reason):
+    facts = (Fact("Mill", "is", "a tidal machine that grinds barley", "mill#1"),
+             Fact("Market", "is", "a place where fish are sold", "market#1"))  # fmt: skip
+    passages = (Source("mill#1", "Mill", "", "It stands at the water of the island."),)
+    assert unlike(question, Brief(id="a", kind="subgraphs", facts=facts, passages=passages)) == reason
 
 
 def test_each_claim_has_the_verdict_that_it_was_made_for_and_a_passage_that_shows_it(ports, clues, tmp_path):

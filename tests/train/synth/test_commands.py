@@ -14,6 +14,7 @@ from judger.client import connect
 from judger.errors import Unsupported
 from judger.pairwise import Comparison, Preference
 from policy.config import ModelConfig
+from policy.errors import ModelAway, ModelError
 from policy.models.scripted import ScriptedModel, says
 from tests.train.synth import planted
 from train.cli import main
@@ -24,6 +25,7 @@ from train.synth.checker import Checker, is_deeper
 from train.synth.corpus import open_corpus
 from train.synth.extractive import ExtractiveWriter
 from train.synth.forms import Asked
+from train.synth.opening import alone
 from train.synth.writer import Prompt, Unwritten
 
 TINY = "hidden=32,layers=2,heads=2,intermediate=32,vocab=1500"
@@ -64,6 +66,34 @@ def test_the_same_command_does_nothing_again_and_another_is_refused(made, wiki, 
     assert "other settings (seed)" in capsys.readouterr().err
 
 
+def test_a_folder_in_which_another_process_works_is_refused(wiki, tmp_path, capsys):
+    with alone(tmp_path):
+        assert main(["synth", "make", str(wiki), "-o", str(tmp_path), "--only", "walks"]) == 2
+    assert f"{tmp_path}: another process is at work on it" in capsys.readouterr().err
+
+
+async def test_an_endpoint_that_refuses_everything_is_away_and_drops_nothing(tmp_path):
+    prompt = Prompt("subgraph", Brief(id="a", kind="b"))
+    refusal, question = ModelError("no such model"), says('{"question": "Which ferry floods in winter?"}')
+    at_once = ChatWriter(ScriptedModel([refusal]), ModelConfig(name="m"), tmp_path / "a")
+    with pytest.raises(ModelAway, match="no such model"):
+        await at_once.write(prompt, Asked)
+    later = ChatWriter(ScriptedModel([question, *[refusal] * 8]), ModelConfig(name="m"), tmp_path / "b")
+    await later.write(prompt, Asked)
+    for number in range(7):  # each may be the prompt's own fault
+        with pytest.raises(Unwritten):
+            await later.write(Prompt("subgraph", Brief(id="a", kind="b", asked=str(number), answer=str(number))), Asked)
+    with pytest.raises(ModelAway):
+        await later.write(Prompt("subgraph", Brief(id="a", kind="b", answer="last")), Asked)
+
+
+async def test_the_extractive_writer_leaves_chinese_to_a_model():
+    brief = Brief(id="a", kind="b", asked="潮汐磨坊", answer="潮汐磨坊")
+    with pytest.raises(Unwritten, match="give a --writer"):
+        await ExtractiveWriter().write(Prompt("subgraph", brief), Asked)
+    assert Prompt("subgraph", brief).text.endswith("the names of the fields stay as they are.\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -76,6 +106,9 @@ def test_the_same_command_does_nothing_again_and_another_is_refused(made, wiki, 
         (["demo", "-o", "OUT", "--foldoc", "OUT"], "apt-get install dict-foldoc"),
         (["clean", "nowhere.jsonl", "-o", "OUT"], "nowhere.jsonl: no such file"),
         (["difficulty", "nowhere.jsonl", "--corpus", "x", "-o", "OUT"], "nowhere.jsonl: "),
+        (["make", "WIKI", "-o", "/proc/out/of/reach"], "judger-train: /proc/out"),
+        (["make", "WIKI", "-o", "OUT", "--addr", "localhost:1", "--builtin-judge"], "one judge or the other"),
+        (["make", "WIKI", "-o", "OUT", "--ca", "x.pem"], "--ca: how to reach a server; give its --addr, too"),
     ],
 )  # fmt: skip
 def test_wrong_usage_is_told_in_a_line_and_writes_nothing(arguments, said, wiki, tmp_path, capsys):

@@ -9,6 +9,7 @@ from train.synth import graph as graphs
 from train.synth import words
 from train.synth.brief import Fact
 from train.synth.corpus import open_corpus
+from train.synth.definitions import definition, genus
 from train.synth.foldoc import NoDictionary, read_foldoc
 
 
@@ -81,15 +82,45 @@ def test_triples_make_a_graph_of_names():
         ("(PIM) The set of programs for mail.", "PIM", "the set of programs for mail", "set"),
         ("It was an odd house on a hill.", "House", "an odd house on a hill", "odd house"),
         ("Barley is grown here.", "Barley", "", ""),
+        ("Haskell（1990）是一种惰性的语言，由委员会设计。", "Haskell", "一种惰性的语言，由委员会设计", "语言"),
+        ("潮汐磨坊是利用潮水的机器。", "潮汐磨坊", "利用潮水的机器", "机器"),
+        ("大麦在这里种植得很多。", "大麦", "", ""),
         ("", "x", "", ""),
     ],
 )  # fmt: skip
 def test_a_definition_and_its_genus_are_read(text, title, said, kind):
-    assert words.definition([text], title) == said
-    assert words.genus(said) == kind
+    assert definition([text], title) == said
+    assert genus(said) == kind
 
 
 def test_names_are_whole_words_of_any_case():
     assert words.is_named("We use C++ and haskell, daily.", ["Haskell"]) == "Haskell"
     assert words.is_named("Haskelly things", ["Haskell"]) == ""
     assert words.masked("Haskell, haskell; Haskelly (HASKELL)", ["Haskell"]) == "___, ___; Haskelly (___)"
+
+
+def test_chinese_is_read_by_its_characters_of_which_two_count_as_a_word():
+    text = "成本上升了12%，与 BYD 有关。"
+    assert words.length(text) == 7
+    assert words.numbers(text) == ["12%"]
+    assert words.is_named("答案是北京。", ["北京"]) == "北京"
+    assert words.masked("在北京用Haskell写", ["北京", "Haskell"]) == "在___用___写"
+    assert words.content("成本的上升") == ["成本", "上升"]
+    assert words.ngrams("成本上升 BYD", 3) == [("成", "本", "上", "升", "byd")]
+    assert words.short("一种惰性的函数式语言，由委员会设计", 6) == "一种惰性的函数式语言 …"
+    assert not words.is_cjk("BYD (比亚迪) sells cars in many countries")
+    assert words.is_cjk("比亚迪在多个国家销售 BYD 汽车")
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        "Arwick is near.\n\nThe answer is Belmere.",
+        "So it is:\n\nBelmere.\n\n## Sources\n\n[1] Arwick, a page",
+        "Belmere it is.\n\n**References:**\n1. Arwick\n\n2. Cornant",
+    ],
+)
+def test_a_report_ends_in_what_its_last_paragraph_says_before_its_sources(report):
+    assert words.ends_in(report, ["Belmere"]) == "Belmere"
+    assert words.ends_in(report, ["Arwick"]) == ""
+    assert words.ends_in("", ["Arwick"]) == ""

@@ -13,7 +13,7 @@ from train.synth.extractive import ExtractiveWriter
 from train.synth.planning import Planning
 from train.synth.reflection import Reflection
 
-from . import planted
+from . import planted, realistic
 
 
 @pytest.fixture(scope="module")
@@ -57,4 +57,18 @@ def test_every_filter_finds_what_was_planted_and_leaves_what_is_clean(every):
     print(planted.table(every))
     assert len({one.name for one in every}) == len(every) >= 15
     assert [(one.name, one.recall) for one in every if one.recall < 0.9] == []
+    assert [(one.name, one.loss) for one in every if one.loss > 0.1] == []
+
+
+def test_faults_as_a_pipeline_makes_them_are_found_where_words_can_find_them(reports, asked, walked, ports, clues):
+    rows = [*asked, *walked]
+    every = [
+        *realistic.of_reports(reports), *realistic.of_answers(rows), *realistic.of_near_edges(ports, 40),
+        *realistic.of_calls([json.loads(row["record"]) for row in rows]), *realistic.of_claims(ports, clues, 40),
+        *realistic.of_hops(ports, clues, rows, 30),
+    ]  # fmt: skip
+    print(planted.table(every))
+    seen = [one for one in every if one.name not in realistic.UNSEEN]
+    assert len(seen) >= 10
+    assert [(one.name, one.recall) for one in seen if one.recall < 0.9] == []
     assert [(one.name, one.loss) for one in every if one.loss > 0.1] == []

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from judger.engines.tokens import Prompter
+from judger.engines.tokens import Prompter, Tree
 from judger.prompt import LABELS
 from judger.rubric import iter_cases
 from judger.types import Case, Criterion, Role
-from train.judge.data import balancing_weights, case_files, digest, split_of
+from train.judge.data import Groups, balancing_weights, case_files, digest, split_of
 from train.judge.restate import omission
 
 Tier = Literal["verdict", "explained"]
@@ -48,6 +48,8 @@ class Sample:
     report: str
     source: str = ""
     negative: bool = False
+    shared: int = 0
+    """So many of the prompt's first tokens are those of all criteria of the report."""
 
 
 def read_cases(folder: Path) -> dict[str, list[Case]]:
@@ -64,26 +66,17 @@ def split(sources: Mapping[str, list[Case]], seed: int) -> tuple[list[Case], dic
 
     Cases with the same report, or the same query, belong to one group, and so do those that a third one ties together.
     """
-    parent: dict[str, str] = {}
-
-    def root(key: str) -> str:
-        while parent.setdefault(key, key) != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
+    groups = Groups()
 
     def key(case: Case) -> str:
         return f"report {digest(case.report)}"
 
     for cases in sources.values():
         for case in cases:
-            one = root(key(case))
-            if case.query.strip():
-                other = root(f"query {digest(case.query)}")
-                parent[max(one, other)] = min(one, other)
+            groups.tie(key(case), f"query {digest(case.query)}" if case.query.strip() else None)
 
     def is_held(case: Case) -> bool:
-        return split_of(root(key(case)), seed=seed, dev=HELD_OUT, calibration=0.0) == "dev"
+        return split_of(groups.of(key(case)), seed=seed, dev=HELD_OUT, calibration=0.0) == "dev"
 
     kept = [case for cases in sources.values() for case in cases if not is_held(case)]
     held = {name: [case for case in cases if is_held(case)] for name, cases in sources.items()}
@@ -169,7 +162,7 @@ class Sampler:
                 label = human_label(criterion)
                 if label is not None:
                     answer = (self.prompter.labels.ids[label], self.end)
-                    yield from self._fitting("verdict", tree.lone(index), answer, label, case, criterion)
+                    yield from self._fitting("verdict", tree, index, answer, label, case)
 
     def explained(self, cases: Iterable[Case], taught: Mapping[str, Taught]) -> Iterator[Sample]:
         """The explained tier: every criterion that a teacher has written of."""
@@ -179,9 +172,7 @@ class Sampler:
             for index, lesson in lessons.items():
                 if lesson is not None:
                     answer = self.explanation(lesson)
-                    yield from self._fitting(
-                        "explained", tree.lone(index), answer, lesson.label, case, case.criteria[index]
-                    )
+                    yield from self._fitting("explained", tree, index, answer, lesson.label, case)
 
     def questions(self, cases: Iterable[Case]) -> Iterator[Sample]:
         """The explained tier without answers, for every labelled criterion: what reinforcement learning asks."""
@@ -190,7 +181,7 @@ class Sampler:
             for index, criterion in enumerate(case.criteria):
                 label = human_label(criterion)
                 if label is not None:
-                    yield from self._fitting("explained", tree.lone(index), (), label, case, criterion)
+                    yield from self._fitting("explained", tree, index, (), label, case)
 
     def explanation(self, lesson: Taught) -> tuple[int, ...]:
         """The answer's ids behind `Reason:`: what the engine writes, then what it reads the label behind."""
@@ -199,14 +190,9 @@ class Sampler:
         return (*self.prompter.plain(text), *labels.cue, labels.ids[lesson.label], self.end)
 
     def _fitting(
-        self,
-        tier: Tier,
-        prompt: tuple[int, ...],
-        answer: tuple[int, ...],
-        label: int,
-        case: Case,
-        criterion: Criterion,
+        self, tier: Tier, tree: Tree, index: int, answer: tuple[int, ...], label: int, case: Case
     ) -> Iterator[Sample]:
+        prompt = tree.lone(index)
         if self.max_tokens and len(prompt) + len(answer) > self.max_tokens:
             self.num_too_long += 1
         else:
@@ -217,5 +203,6 @@ class Sampler:
                 label=label,
                 report=case.report,
                 source=case.source,
-                negative=criterion.is_negative,
+                negative=case.criteria[index].is_negative,
+                shared=len(tree.shared) + len(tree.report),
             )

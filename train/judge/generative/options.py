@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--sft-steps", type=int, default=-1, help="-1: as many as --epochs takes; 0: no SFT")
     group.add_argument("--epochs", type=float, default=2.0)
     group.add_argument("--batch", type=int, default=16, help="samples a step of SFT")
-    group.add_argument("--micro-batch", type=int, default=4, help="of them at a time")
+    group.add_argument("--row-tokens", type=int, default=16_384, help="of a report with its criteria, read together")
+    group.add_argument("--lone-prompts", action="store_true", help="read a report once a criterion")
+    group.add_argument("--micro-batch", type=int, default=4, help="prompts at a time, with --lone-prompts")
     group.add_argument("--learning-rate", type=float, default=1e-5)
     group.add_argument("--rl-steps", type=int, default=200, help="0: no RL")
     group.add_argument("--generations", type=int, default=8, help="completions of one prompt")
@@ -64,8 +66,8 @@ def run(options: argparse.Namespace) -> int:
         print("--teacher-url and --teacher-model go together", file=sys.stderr)
         return 2
     fields = (
-        "sft_steps epochs batch micro_batch learning_rate rl_steps generations prompts_per_step rl_learning_rate "
-        "reason_tokens lora_rank max_tokens flaws source_power save_steps device seed"
+        "sft_steps epochs batch micro_batch row_tokens lone_prompts learning_rate rl_steps generations "
+        "prompts_per_step rl_learning_rate reason_tokens lora_rank max_tokens flaws source_power save_steps device seed"
     ).split()
     try:
         figures = train(

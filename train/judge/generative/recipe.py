@@ -73,9 +73,11 @@ def run(recipe: Recipe) -> dict[str, Any]:
     model: str | Path = recipe.model
     figures: dict[str, Any] = {"teacher": counts}
     if settings.sft_steps:
-        samples = [*drawn(sampler.verdicts(cases)), *drawn(sampler.explained(cases, taught))]
-        figures["sft"] = {"samples": dict(Counter(sample.tier for sample in samples))}
-        model = stage(out / "sft", lambda folder: sft.fit(recipe.model, samples, folder, settings))
+        tiers = list(sampler.verdicts(cases)), list(sampler.explained(cases, taught))
+        figures["sft"] = {"samples": dict(Counter(sample.tier for samples in tiers for sample in samples))}
+        model = stage(out / "sft", lambda folder: fit_sft(recipe.model, tiers, folder, settings))
+        if (found := out / "sft" / "sizes.json").exists():
+            figures["sft"] |= json.loads(found.read_text(encoding="utf-8"))
         figures["sft"] |= ends(out / "sft", ("loss", "mean_token_accuracy"))
     if settings.rl_steps:
         before = model
@@ -97,6 +99,21 @@ def run(recipe: Recipe) -> dict[str, Any]:
         shutil.copytree(model, out, dirs_exist_ok=True)
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return figures
+
+
+def fit_sft(model: str, tiers: Sequence[Sequence[Sample]], folder: Path, settings: Settings) -> list[Mapping[str, Any]]:
+    """The SFT stage on rows that share a prefix, or prompt by prompt; each tier is balanced by itself."""
+    power = settings.source_power
+    if settings.lone_prompts:
+        drawn = [one for samples in tiers for one in balanced(samples, settings.seed, source_power=power)]
+        return sft.fit(model, drawn, folder, settings)
+    from train.judge.generative import shared
+
+    weighed = [one for samples in tiers for one in shared.weighted(samples, source_power=power)]
+    found = shared.sizes(weighed, shared.rows_of(weighed, most_tokens=settings.row_tokens))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sizes.json").write_text(json.dumps(found) + "\n", encoding="utf-8")
+    return shared.fit(model, weighed, folder, settings)
 
 
 async def teach_all(cases: Sequence[Case], teacher: SelfBatching, path: Path) -> None:

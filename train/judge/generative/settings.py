@@ -18,8 +18,12 @@ class Settings:
     sft_steps: int = -1
     epochs: float = 2.0
     batch: int = 16
-    """Samples a step, in micro-batches of `micro_batch`."""
+    """Samples a step of SFT, about: whole rows of them, or with `lone_prompts` in micro-batches of `micro_batch`."""
     micro_batch: int = 4
+    row_tokens: int = 16_384
+    """The longest row of a report with its criteria, where its prompt alone is not longer."""
+    lone_prompts: bool = False
+    """Read a report once a criterion: for models that can't share a prefix."""
     learning_rate: float = 1e-5
     rl_steps: int = 200
     prompts_per_step: int = 4
@@ -47,14 +51,18 @@ class Settings:
             raise DataError("a group needs two generations at least")
 
 
-def load(model: str | Path, settings: Settings) -> tuple[Any, Any]:
+def load(model: str | Path, settings: Settings, *, attention: str | None = None) -> tuple[Any, Any]:
     """The model to be trained and its tokenizer. Float32 weights, or bfloat16 under LoRA on CUDA."""
     import torch
     from transformers import AutoModelForCausalLM
 
     half = settings.lora_rank and settings.device.startswith("cuda")
     weights = AutoModelForCausalLM.from_pretrained(
-        model, dtype=torch.bfloat16 if half else torch.float32, use_safetensors=True, trust_remote_code=False
+        model,
+        dtype=torch.bfloat16 if half else torch.float32,
+        attn_implementation=attention,
+        use_safetensors=True,
+        trust_remote_code=False,
     )
     return weights, load_tokenizer(model)
 

@@ -18,8 +18,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from train.judge.packed import Lesson
 from train.judge.small.model import TrainedReader, label_loss
-from train.judge.small.rows import Lesson
 from train.judge.small.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from judger.engines.small.model import SmallReader
-from train.judge.small.rows import Lesson
+from train.judge.packed import Lesson
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 ALPHA = 2

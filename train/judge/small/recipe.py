@@ -30,11 +30,12 @@ from train.judge.data import DataError, LabelledCase
 from train.judge.draw import rows as labelled_rows
 from train.judge.evidence import Shard, Tools, pages_of
 from train.judge.mini import asked, joined
+from train.judge.packed import Lesson
 from train.judge.prepare import data_digests, is_rubric, make_shards, read_sources, without_leaks
 from train.judge.small.fit import States, fit, read
 from train.judge.small.measure import measured
 from train.judge.small.model import TrainedReader
-from train.judge.small.rows import Lesson, lessons
+from train.judge.small.rows import lessons
 from train.judge.small.settings import Settings
 from train.judge.small.weigh import save, weighed
 from train.judge.split import is_held
@@ -83,7 +84,7 @@ def run(data: Path, out: Path, *, model: str | Path, settings: Settings, device:
 
     fit(reader, states, settings, out / "runs" / "small", watch)
     held = joined(
-        replace(asked(shard, np.array(where), mini.reader, mini.forest, mini.tokenizer, device), deep=says)
+        replace(asked(shard, np.array(where), mini.reader, mini.forest, mini.linear, mini.tokenizer, device), deep=says)
         for name, (shard, where, rows) in parts.items()
         if name.startswith("held/") and where
         for kept in [States(reader, rows, out / "states" / name.replace("/", "-"))]

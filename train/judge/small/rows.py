@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from judger.engines.mini.passage import Pages
-from judger.engines.small.rows import Packed, pack
+from judger.engines.small.rows import pack
 from train.judge.draw.rubrics import Row
-
-
-@dataclass(slots=True)
-class Lesson(Packed):
-    """labels, negative, weights (criteria,) and `which`, the criteria's own numbers, are in the branches' order."""
-
-    which: list[int] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
-    negative: list[bool] = field(default_factory=list)
-    weights: list[float] = field(default_factory=list)
+from train.judge.packed import Lesson
 
 
 def lessons(query: str, pages: Pages, rows: Sequence[Row], which: Sequence[int], tokenizer: Any) -> list[Lesson]:

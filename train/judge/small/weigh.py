@@ -29,7 +29,7 @@ def weighed(held: Held, judgeable: Judgeable) -> Weighed:
     mix = fit_mix(held)
     stated = held.stated
     calibration = fit_thresholds(stated, "held-out tasks of the rubrics, natural rates")
-    return mix, calibration, with_margin(judgeable, held.mixed(mix), stated, calibration)
+    return mix, calibration, with_margin(judgeable, held.mixed(mix, calibration), stated, calibration)
 
 
 def save(folder: Path, reader: TrainedReader, fitted: Weighed, about: Mapping[str, Any]) -> None:

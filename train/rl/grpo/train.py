@@ -29,17 +29,15 @@ from train.rl.reward import Rewards
 from train.rl.setup import Inputs, load_model, write_reference
 from train.rl.stop import Stop
 
-__all__ = ["train_grpo"]
+__all__ = ["arguments_of", "make_trainer", "train_grpo"]
 
 
 def train_grpo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards, *, cpu: bool = False) -> Path:
     """Train, or go on with, the run in `out`; the folder of the trained model. Raises as `train_ppo` does."""
-    from datasets import Dataset
-
     patience = PATIENCE + timedelta(seconds=rewards.wait)
     processes = PartialState(cpu=cpu, timeout=patience)
     check_launch(processes)
-    arguments = _arguments(settings, out, inputs, processes.num_processes, patience, cpu=cpu)
+    arguments = arguments_of(settings, out, inputs, processes.num_processes, patience, cpu=cpu)
     reference = out / "reference"
     with processes.main_process_first():
         found = latest(out / "checkpoints", clean=processes.is_main_process)
@@ -55,17 +53,9 @@ def train_grpo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards
             recorder = stack.enter_context(Recorder(out, step=done, steps=settings.steps))
             rewards.say = recorder.say
         hook = Hook(inputs, settings, rewards, recorder, out, cpu=cpu)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*'rollout_func'.*experimental")
-            trainer = GRPOTrainer(
-                model=load_model(str(reference), attention=settings.attention),
-                reward_funcs=[judged_reward],
-                args=arguments,
-                train_dataset=Dataset.from_list([{"prompt": name} for name in _order(inputs, settings)]),
-                processing_class=inputs.tokenizer,
-                rollout_func=hook.rollout,
-                callbacks=[hook],
-            )
+        trainer = make_trainer(
+            load_model(str(reference), attention=settings.attention), inputs, settings, arguments, hook
+        )
         check_launch(trainer.accelerator)  # which alone knows of FSDP
         if trainer.ref_model is not None:
             if is_sharded(trainer.accelerator):
@@ -91,9 +81,26 @@ def train_grpo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards
             state = whole_state(trainer.model, trainer.accelerator)
         if processes.is_main_process:
             dtype = own_dtype(str(reference))
-            write_folder(out / "model", lambda folder: _save(model, inputs.tokenizer, folder, state, dtype))
+            write_folder(out / "model", lambda folder: save(model, inputs.tokenizer, folder, dtype=dtype, state=state))
         processes.wait_for_everyone()
     return out / "model"
+
+
+def make_trainer(model: Any, inputs: Inputs, settings: RLSettings, arguments: GRPOConfig, hook: Any) -> GRPOTrainer:
+    """TRL's trainer of a float32 model, whose episodes and rewards are those of `hook` (a callback with `rollout`)."""
+    from datasets import Dataset
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*'rollout_func'.*experimental")
+        return GRPOTrainer(
+            model=model,
+            reward_funcs=[judged_reward],
+            args=arguments,
+            train_dataset=Dataset.from_list([{"prompt": name} for name in _order(inputs, settings)]),
+            processing_class=inputs.tokenizer,
+            rollout_func=hook.rollout,
+            callbacks=[hook],
+        )
 
 
 def _order(inputs: Inputs, settings: RLSettings) -> list[str]:
@@ -102,9 +109,10 @@ def _order(inputs: Inputs, settings: RLSettings) -> list[str]:
     return [task.id for tasks in steps for task in tasks]
 
 
-def _arguments(
+def arguments_of(
     settings: RLSettings, out: Path, inputs: Inputs, processes: int, patience: timedelta, *, cpu: bool
 ) -> GRPOConfig:
+    """What TRL's trainer is told. Raises ConfigError where the batch can't be dealt out."""
     grpo = settings.grpo
     cycle = grpo.minibatches * grpo.iterations
     if settings.tasks_per_step % processes or settings.episodes // processes % grpo.minibatches:
@@ -148,8 +156,3 @@ def _arguments(
         gradient_checkpointing=settings.gradient_checkpointing,
         ddp_timeout=round(patience.total_seconds()),
     )
-
-
-def _save(model: Any, tokenizer: Any, folder: Path, state: dict[str, Any], dtype: str) -> None:
-    save(model, folder, dtype=dtype, state=state)
-    tokenizer.save_pretrained(folder)

@@ -100,8 +100,8 @@ class _Run:
 
     def write_policy(self, folder: Path, state: dict[str, Any], dtype: str) -> None:
         """A model folder: weights, tokenizer and template."""
-        save(self.accelerator.unwrap_model(self.learner.policy), folder, dtype=dtype, state=state)
-        self.inputs.tokenizer.save_pretrained(folder)
+        model = self.accelerator.unwrap_model(self.learner.policy)
+        save(model, self.inputs.tokenizer, folder, dtype=dtype, state=state)
 
 
 def _contiguous(state: dict[str, Any]) -> dict[str, Any]:

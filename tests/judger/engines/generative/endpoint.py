@@ -6,12 +6,12 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Reply = tuple[int, Any]
-"""Status, and a body: bytes go out as they are, whatever else as JSON."""
+"""Status, and a body: bytes go out as they are, an iterator's one by one until the caller leaves, else JSON."""
 
 
 class Endpoint:
@@ -36,6 +36,14 @@ class Endpoint:
                 status, body = endpoint.answer(request)
                 with endpoint._lock:
                     endpoint._in_flight -= 1
+                if isinstance(body, Iterator):
+                    self.send_response(status)
+                    self.end_headers()
+                    with suppress(OSError):
+                        for piece in body:
+                            self.wfile.write(piece)
+                            self.wfile.flush()
+                    return
                 payload = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", endpoint.content_type)

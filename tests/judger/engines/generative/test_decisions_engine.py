@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from judger.client import connect
 from judger.config import ServeConfig
 from judger.engines.base import VERDICT_TIER, SelfBatching
 from judger.engines.decisions import DecisionsEngine
+from judger.engines.endpoint import MOST_BYTES
 from judger.engines.scripted import ScriptedEngine
 from judger.errors import DeadlineExceeded, EngineError
 from judger.server.process import running
@@ -337,6 +339,31 @@ async def test_a_stalled_endpoint_is_the_deadline_rules_and_holds_nobody_else(en
                 await stalled
     finally:
         stalls.set()
+
+
+def trickle() -> Iterator[bytes]:
+    while True:
+        yield b" "
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (lambda: trickle(), "no whole answer within 0.5 s"),
+        (lambda: (b" " * 2**20 for _ in range(MOST_BYTES // 2**20 + 1)), "more than 16,777,216 bytes"),
+        (lambda: b'{"answers":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
+        (lambda: b'{"answers":' + b"9" * 5000 + b"}", "digits"),
+    ],
+)
+async def test_an_answer_without_end_or_of_any_depth_is_bounded_and_unscored(
+    endpoint: Endpoint, body: Callable[[], Any], said: str
+) -> None:
+    endpoint.answer = lambda request: (200, body())
+    async with made(endpoint.url, api="openai", timeout=0.5 if "within" in said else 60.0) as engine:
+        (found,) = await results(engine, case("A."))
+        assert isinstance(found, Unscored)
+        assert (found.reason, said in found.detail) == (Reason.ENGINE_ERROR, True), found.detail
 
 
 async def test_a_report_cannot_speak_the_chat_templates_marks(endpoint: Endpoint) -> None:
