@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from judger.cache.verdicts import VerdictCache
 from judger.cli import main
+from judger.engines.base import Outcome
 from judger.engines.mini.checkpoint import load
 from judger.engines.small import adapter, base
 from judger.engines.small.engine import SmallEngine
@@ -59,15 +60,19 @@ def test_both_readers_have_their_say_and_a_batch_changes_nothing(engine: SmallEn
     other = case("# Wind\n\nWind turbines are cheap. They need copper.")
     one, two = judged(engine, case()), judged(engine, other)
     both = judged(engine, other, case())
-    assert [p(o) for o in both[1]] == pytest.approx([p(o) for o in one[0]], abs=1e-4)
-    assert [p(o) for o in both[0]] == pytest.approx([p(o) for o in two[0]], abs=1e-4)
+    assert full(both[1]) == pytest.approx(full(one[0]), abs=1e-4)
+    assert full(both[0]) == pytest.approx(full(two[0]), abs=1e-4)
     mix = engine.model.mix
     kept, engine.model.mix = mix, replace(mix, requirement=_without(mix.requirement), flaw=_without(mix.flaw))
     try:
         alone = judged(engine, case())
     finally:
         engine.model.mix = kept
-    assert [p(o).p_full for o in alone[0]] != pytest.approx([p(o).p_full for o in one[0]], abs=1e-4)
+    assert full(alone[0]) != pytest.approx(full(one[0]), abs=1e-3)
+
+
+def full(outcomes: list[Outcome]) -> list[float]:
+    return [p(outcome).p_full for outcome in outcomes]
 
 
 def _without(weights: tuple[float, ...]) -> tuple[float, ...]:
@@ -76,7 +81,7 @@ def _without(weights: tuple[float, ...]) -> tuple[float, ...]:
 
 def test_more_criteria_than_a_row_takes(engine: SmallEngine) -> None:
     many = case(texts=tuple(f"Names river number {i} of the world" for i in range(2 * BRANCHES + 3)))
-    assert len([p(o) for o in judged(engine, many)[0]]) == 2 * BRANCHES + 3
+    assert len(full(judged(engine, many)[0])) == 2 * BRANCHES + 3
 
 
 async def test_what_is_kept_of_a_criterion_holds_in_its_own_company_only(engine: SmallEngine) -> None:
@@ -90,9 +95,7 @@ async def test_what_is_kept_of_a_criterion_holds_in_its_own_company_only(engine:
         fewer = replace(whole, criteria=whole.criteria[:2])
         part = await judge.judge(fewer)
         assert part.usage.cached_criteria == 0, "its passages are shared with others"
-        assert [p(o).p_full for o in judged(engine, fewer)[0]] == pytest.approx(
-            [v.p_full for v in part.verdicts], abs=1e-4
-        )
+        assert full(judged(engine, fewer)[0]) == pytest.approx([v.p_full for v in part.verdicts], abs=1e-4)
     finally:
         await judge.close()
 
