@@ -23,7 +23,7 @@ from judger.engines.small.model import SmallReader
 from judger.engines.small.rows import BRANCHES
 from judger.errors import EngineError, InvalidRequest
 from judger.judge import Judge
-from judger.types import Case, Criterion
+from judger.types import Case, Criterion, Score, Verdict
 from tests.judger.engines.generative import tiny
 from tests.judger.engines.test_mini_engine import REPORT, case, judged, p
 
@@ -75,6 +75,11 @@ def full(outcomes: list[Outcome]) -> list[float]:
     return [p(outcome).p_full for outcome in outcomes]
 
 
+def given(verdict: Verdict) -> float:
+    assert isinstance(verdict.result, Score), verdict.result
+    return verdict.result.p_full
+
+
 def _without(weights: tuple[float, ...]) -> tuple[float, ...]:
     return (*weights[:3], 0.0, weights[4])
 
@@ -91,11 +96,11 @@ async def test_what_is_kept_of_a_criterion_holds_in_its_own_company_only(engine:
         first = await judge.judge(whole)
         again = await judge.judge(whole)
         assert again.usage.cached_criteria == len(whole.criteria)
-        assert [v.p_full for v in again.verdicts] == [v.p_full for v in first.verdicts]
+        assert again.verdicts == first.verdicts
         fewer = replace(whole, criteria=whole.criteria[:2])
         part = await judge.judge(fewer)
         assert part.usage.cached_criteria == 0, "its passages are shared with others"
-        assert full(judged(engine, fewer)[0]) == pytest.approx([v.p_full for v in part.verdicts], abs=1e-4)
+        assert full(judged(engine, fewer)[0]) == pytest.approx([given(v) for v in part.verdicts], abs=1e-4)
     finally:
         await judge.close()
 
@@ -113,7 +118,7 @@ async def test_a_case_that_is_known_in_part_is_judged_whole(folders: tuple[Path,
     finally:
         await judge.close()
     assert two.usage.cached_criteria == 0
-    assert one.verdicts[0].p_full == pytest.approx(two.verdicts[0].p_full, abs=1e-4)
+    assert given(one.verdicts[0]) == pytest.approx(given(two.verdicts[0]), abs=1e-4)
 
 
 def test_it_is_another_judge_than_mini_and_than_the_same_on_other_weights(
