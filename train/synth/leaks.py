@@ -62,7 +62,8 @@ def told(question: str, names: Sequence[str]) -> str:
         return name
     asked = words.tokens(question)
     folded = [_singular(word) for word in asked]
-    joined = {"".join(folded[at : at + size]) for size in (1, 2, 3, 4) for at in range(len(folded))}
+    starts = [at for at, word in enumerate(folded) if word not in ("a", "an", "the")]  # "a yacc" is no "ayacc"
+    joined = {"".join(folded[at : at + size]) for size in (1, 2, 3, 4) for at in starts}
     for name in names:
         parts = words.tokens(name)
         whole = "".join(map(_singular, parts))
