@@ -22,8 +22,11 @@ class Colocated:
     def __init__(
         self, model: Path, settings: ColocatedSettings, *, folder: Path, dtype: str, save: Callable[[Path], None]
     ) -> None:
-        from vllm import LLM
+        from vllm import LLM, exceptions
+        from vllm.v1.engine.exceptions import EngineDeadError
 
+        # Of a prompt beyond its window, its own errors or, before 0.32, ValueError.
+        self._failures = (getattr(exceptions, "VLLMError", ValueError), EngineDeadError, ValueError, RuntimeError)
         self._folder, self._save = folder, save
         self._llm: Any = LLM(
             model=str(model),
@@ -56,7 +59,7 @@ class Colocated:
         ]
         try:
             found = self._llm.generate([{"prompt_token_ids": row.ids} for row in rows], wanted, use_tqdm=False)
-        except (ValueError, RuntimeError) as error:  # a prompt beyond its window; its engine has died
+        except self._failures as error:
             raise SamplerLost(f"vLLM: {error}") from error
         return [_written(one.outputs[0], ends) for one in found]
 
@@ -65,14 +68,14 @@ class Colocated:
         self._save(self._folder)
         try:
             self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(self._folder.resolve())})
-        except RuntimeError as error:
+        except self._failures as error:
             raise SamplerLost(f"vLLM could not read the weights: {error}") from error
         if not self._llm.reset_prefix_cache():
             raise SamplerLost("vLLM's prefix cache could not be emptied")
 
     def close(self) -> None:
-        """Its process ends with the last reference to it."""
-        self._llm = None
+        """End its processes."""
+        self._llm.llm_engine.engine_core.shutdown()
 
 
 def _written(output: Any, ends: frozenset[int]) -> Written:
