@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from judger.types import Criterion
 from policy.errors import ConfigError
 from policy.rollouts import Task
 
-__all__ = ["criteria_json", "tasks_with_rubrics"]
+__all__ = ["command", "criteria_json", "tasks_with_rubrics"]
 
 
 def criteria_json(criteria: Sequence[Criterion]) -> str:
@@ -28,3 +30,18 @@ def tasks_with_rubrics(tasks: Sequence[Task], path: Path) -> list[Task]:
     if without or not tasks:
         raise ConfigError(f"{path}: without criteria there is no reward: {', '.join(without[:5]) or 'it is empty'}")
     return list(tasks)
+
+
+def command(module: str, write: Callable[[Path, Path], int], argv: Sequence[str] | None) -> int:
+    """`python -m MODULE TASKS -o OUT`: 0 done; 2 the tasks are wrong."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}")
+    parser.add_argument("tasks", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    args = parser.parse_args(argv)
+    try:
+        count = write(args.tasks, args.out)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{args.out}: {count} tasks")
+    return 0

@@ -58,15 +58,18 @@ class Desk:
     def say(self, values: object) -> dict[str, Any]:
         """Keeps a person's verdict. Raises InvalidRequest for one on nothing that is there."""
         said: PersonsVerdict = checked(PersonsVerdict, values)
+        self.growing.look()  # whoever asks here first has seen the run elsewhere
         entry = next((entry for entry in self.growing.run.entries if entry.key == said.case), None)
         if entry is None or all(said.criterion != criterion.id for criterion in entry.case.criteria):
             raise InvalidRequest("criterion", "this run has no such case or criterion")
         return self.people.add(said).model_dump(mode="json")
 
     def agreement(self) -> dict[str, Any] | None:
+        self.growing.look()
         return panel(self.growing.run.entries, self.people.latest)
 
     def labelled(self) -> str:
+        self.growing.look()
         return "".join(line + "\n" for line in export(self.growing.run.entries, self.people.latest))
 
 

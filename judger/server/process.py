@@ -52,6 +52,7 @@ logger = logging.getLogger(__name__)
 OPTIONS = (
     ("grpc.max_receive_message_length", LIMITS.message_bytes),
     ("grpc.max_send_message_length", LIMITS.message_bytes),
+    ("grpc.server_handshake_timeout_ms", 20_000),  # TLS, and the first words of HTTP/2; by default two minutes
     ("grpc.so_reuseport", 0),  # a second server on the port fails instead of taking half of the calls
 )
 ENDING = (signal.SIGTERM, signal.SIGINT)

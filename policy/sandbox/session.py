@@ -5,7 +5,8 @@ sources, so that nothing of it is typed, expanded or completed; when bash is rea
 writes the number of the prompt and the exit status into a pipe. The same number goes through the terminal as the pane's
 title: once it is there, tmux has shown all that was written before. There is no prompt, and the screen is emptied as a
 command begins, so that what it holds is the command's output. What would change how a typed line is read is kept off:
-`bind`, an .inputrc. What can't be is for a restart.
+`bind`, an .inputrc, vi's editing (in which a terminal's answer to a program, ESC first, is a command), keys of the
+terminal that are letters. What can't be is for a restart.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import asyncio
 import contextlib
 import os
 import shlex
+import termios
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +42,11 @@ _RC = r"""
 __ready() {{
     builtin printf '%s %s\n' "$((++__prompts))" "$?" >{pipe}
     builtin printf '\033]2;%s\033\\' "$__prompts" >/dev/tty
+    builtin set -o emacs
     PS1= PS2= PS0=$'\033[0m\033[H\033[2J\033[3J'
 }}
 set +H
+bind 'set bind-tty-special-chars off'
 enable -n bind
 PROMPT_COMMAND=__ready
 readonly -f __ready
@@ -64,6 +69,7 @@ class Session:
         self._said = b""
         self._commands = self._number = 0
         self._end: int | None = None
+        self._tty, self._keys = "", list[Any]()
         self.status: int | None = None
         """Of the last command; None while something runs."""
 
@@ -91,6 +97,7 @@ class Session:
                 raise ToolError(f"The shell does not come up. It shows:\n{shown or '(nothing)'}")
             time.sleep(0.01)
             session.hear()
+        session.keep_keys()
         return session
 
     def hear(self) -> None:
@@ -108,12 +115,36 @@ class Session:
             elif words[0].isdigit():
                 self._number, self.status = int(words[0]), int(words[1])
 
+    def keep_keys(self) -> None:
+        """Remember which keys mean something to the terminal itself."""
+        self._tty = self._tell("#{pane_tty}")
+        with self._terminal() as handle:
+            self._keys = termios.tcgetattr(handle)[6]
+
+    def _put_keys_back(self) -> None:
+        """`stty kill b` and the like would take a letter out of what is typed."""
+        with contextlib.suppress(OSError, termios.error), self._terminal() as handle:  # it ends just now
+            now = termios.tcgetattr(handle)
+            now[0] &= ~(termios.IGNCR | termios.ISTRIP)
+            as_they_are = (termios.VMIN, termios.VTIME)  # how the program that reads is given what was typed
+            now[6] = [now[6][n] if n in as_they_are else key for n, key in enumerate(self._keys)]
+            termios.tcsetattr(handle, termios.TCSANOW, now)
+
+    @contextlib.contextmanager
+    def _terminal(self) -> Iterator[int]:
+        handle = os.open(self._tty, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            yield handle
+        finally:
+            os.close(handle)
+
     def run(self, command: str) -> None:
         """Begin a command; the shell must be ready."""
         self._commands += 1
         name = f"command-{self._commands}"
         (self._control / name).write_text(command.rstrip("\n") + "\n", encoding="utf-8", errors="replace")
         self.status = None
+        self._put_keys_back()
         # What a program left in the terminal, and what stands in the line, must not become part of it. One order to
         # tmux, since each is a process of its own.
         line = f" \\builtin . {shlex.quote(f'{self._seen}/{name}')}"

@@ -32,7 +32,6 @@ import grpc
 
 import judger.client
 from judger.config import ServeConfig
-from judger.errors import JudgerError
 from judger.server.process import running
 from judger.types import Judgement
 from judger.v1 import judger_pb2 as pb
@@ -171,27 +170,25 @@ def prefix_tokens(cluster: Cluster) -> tuple[float, float]:
 
 @asynccontextmanager
 async def counted(address: str) -> AsyncIterator[list[tuple[float, str]]]:
-    """Calls one after the other of four callers, without retries while the block runs: (instant, how it ended)."""
+    """Calls of four callers, without retries, while the block runs: (instant, how it ended)."""
     ended: list[tuple[float, str]] = []
+    command = (sys.executable, "-m", "tests.benchmarks.ray_callers", address, WAIT)
+    callers = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert callers.stdout is not None
+    lines = callers.stdout
 
-    async def caller(number: int) -> None:
-        async with judger.client.connect(address, timeout=10, max_attempts=1) as judge:
-            while True:
-                number += 4
-                try:
-                    await judge.judge("q", f"an apple {number}", [WAIT])
-                    ended.append((time.monotonic(), "answered"))
-                except JudgerError as error:
-                    ended.append((time.monotonic(), f"{type(error).__name__}: {str(error)[:100]}"))
-                    await asyncio.sleep(0.2)
+    async def read() -> None:
+        async for line in lines:
+            when, how = json.loads(line)
+            ended.append((when, how))
 
-    tasks = [asyncio.create_task(caller(number)) for number in range(4)]
+    reading = asyncio.create_task(read())
     try:
         yield ended
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        callers.kill()
+        await callers.wait()
+        await reading
 
 
 async def head(cluster: Cluster, *, down: float) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from judger.client import connect
 from policy.index.dense import find_embedder
 from policy.index.fusion import add_vectors
 from policy.index.store import LocalIndex
@@ -45,7 +46,7 @@ from train.synth.solvers import OneSearch
 from train.synth.subgraphs import Subgraphs
 from train.synth.verdicts import by_words
 from train.synth.walks import Walks
-from train.tasks.judging import open_judge
+from train.tasks.judging import local_judge
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -208,7 +209,7 @@ async def judged_labels(sources: Sequence[tuple[str, Path]], count: int, with_ju
     if not with_judge:
         await labels(sources, count, None)
         return
-    async with open_judge(None, patience=600) as client:
+    async with local_judge(patience=600) as address, connect(address, timeout=600) as client:
         await labels(sources, count, Checker(client, ""))
 
 

@@ -1,4 +1,4 @@
-"""What Serve says of a call that no judge has answered, in our words."""
+"""A call between a proxy and a replica: its session, and what Serve says of one that no judge has answered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import grpc
 import pytest
 
 from judger.cluster.hop import Caller, Hop
+from judger.cluster.ingress import session
 from judger.errors import Overloaded, Unavailable
+from judger.v1 import judger_pb2 as pb
 
 
 def hop(left: float | None = None) -> Hop:
@@ -52,3 +54,15 @@ async def test_a_caller_who_has_left_is_told_nothing() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_groups_session_is_its_reports_whatever_their_rubric() -> None:
+    async def of(query: str, reports: list[str], rubric: str) -> str | None:
+        request = pb.JudgeGroupRequest(query=query, reports=reports, criteria=[pb.Criterion(text=rubric)])
+        return await session(pb.JudgeGroupRequest, request.SerializeToString())
+
+    known = await of("q", ["a", "b"], "one")
+    assert known == await of("q", ["a", "b"], "another")
+    others = {await of("p", ["a", "b"], "one"), await of("q", ["a"], "one"), await of("q", ["ab", ""], "one")}
+    assert len(others) == 3
+    assert known not in others

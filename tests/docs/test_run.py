@@ -34,6 +34,7 @@ from tests.judger.engines.generative.endpoint import completion
 BLOCKS = list(blocks())
 ELSEWHERE = {
     "docs/http.md": "tests/judger/http/test_docs.py",
+    "docs/environments.md": "tests/integrations, with the libraries themselves",
     "docs/integrations/": "tests/judger/integrations/test_docs.py, and tests/integrations for the libraries themselves",
 }
 """Pages whose Python and curl are run by tests that look at what they print."""

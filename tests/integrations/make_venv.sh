@@ -15,7 +15,7 @@ ours=(grpcio googleapis-common-protos grpcio-health-checking grpcio-reflection p
 make() { # VENV REQUIREMENT...
     local venv="$1" stamp
     shift
-    stamp="$venv/.$(printf '%s ' "$@" | cksum | cut -d' ' -f1)"
+    stamp="$venv/.$(printf '%s ' "$@" "${ours[@]}" | cat - "$root/pyproject.toml" | cksum | cut -d' ' -f1)"
     if [ ! -e "$stamp" ]; then
         [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
         local pip=("$venv/bin/python" -m pip --disable-pip-version-check install --quiet)

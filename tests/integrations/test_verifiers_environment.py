@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ from typing import Any
 import pytest
 
 from policy.errors import ConfigError
-from tests.integrations.research import REPORT, block, calls, endpoint, says, write_world
+from tests.integrations.research import PAGE, REPORT, block, calls, endpoint, says, write_world
 
 
 def environment(folder: Path, address: str, **more: Any) -> Any:
@@ -117,6 +120,10 @@ def test_the_pages_examples_run(
     ((env,),) = [config["train"]["env"] for config in tomllib.loads(block("toml", "orchestrator")).values()]
     resolved = resolve_env_config(env["env"])
     assert (resolved.taskset.id, str(resolved.agent.harness.settings)) == ("checklist-research", "agent.toml")
+    (command,) = re.findall(r"`vf-eval ([^`]+)`", PAGE)
+    program = Path(sys.executable).with_name("vf-eval")
+    done = subprocess.run([program, *command.split(), "--dry-run", "true"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture

@@ -86,11 +86,11 @@ class Script:
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled collection, indexed as a user's own would be."""
+    from policy import bundled
     from policy.index.build import build
-    from policy.kit import bundled_corpus
 
     path = tmp_path_factory.mktemp("index") / "index.sqlite"
-    with bundled_corpus() as folder:
+    with bundled.corpus() as folder:
         build(path, folder)
     return path
 

@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM
 
 from tests.judger.engines.generative import tiny
 from tests.vllm_engine.served import served
-from train.rl.config import VLLMSettings
+from train.rl.colocated import Colocated
+from train.rl.config import ColocatedSettings, VLLMSettings
 from train.rl.decode import Row, Written
 from train.rl.writer import SamplerLost, Served
 
@@ -74,6 +75,32 @@ def test_the_server_samples_from_the_weights_it_was_given_last(writer: Served, m
     assert [one.ids for one in writer.write(rows(1), ENDS, temperature=1.0)] != [one.ids for one in before]
     writer.refresh()
     check(writer.write(rows(), ENDS, temperature=1.0), models[1])
+
+
+@pytest.fixture(scope="module")
+def beside(models: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colocated]:
+    def save(path: Path) -> None:
+        shutil.copytree(models[1], path, dirs_exist_ok=True)
+
+    folder = tmp_path_factory.mktemp("beside") / "sampler"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+        found = Colocated(models[0], ColocatedSettings(eager=True), folder=folder, dtype="float32", save=save)
+        yield found
+        found.close()
+
+
+def test_beside_the_learner_it_samples_from_the_weights_it_was_given_last(
+    beside: Colocated, models: tuple[Path, Path]
+) -> None:
+    before = beside.write(rows(), ENDS, temperature=1.0)
+    check(before, models[0])
+    assert [one.ids for one in beside.write(rows(), ENDS, temperature=1.0)] == [one.ids for one in before]
+    assert [one.ids for one in beside.write(rows(1), ENDS, temperature=1.0)] != [one.ids for one in before]
+    with pytest.raises(SamplerLost, match="vLLM"):
+        beside.write([Row([5] * 4000, None, torch.rand(4, dtype=torch.float64))], ENDS, temperature=1.0)
+    beside.refresh()
+    check(beside.write(rows(), ENDS, temperature=1.0), models[1])
 
 
 def test_a_prompt_that_the_server_refuses_is_an_error_and_no_reply(writer: Served) -> None:

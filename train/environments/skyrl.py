@@ -10,7 +10,6 @@ reward is the rubric's floor, and the last one's is what the report earns above 
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,6 @@ from judger.errors import InvalidRequest
 from judger.given import criteria_of
 from policy.config import Settings, load_settings
 from policy.episode import Episode
-from policy.errors import ConfigError
 from policy.model import Model
 from policy.rollouts import Task, read_tasks
 from policy.runs import Run, run_episode
@@ -34,7 +32,7 @@ from train.agent import check_agent
 from train.environments.dialogue import Asked, Dialogue
 from train.opened import opened
 from train.outcomes import EpisodeFailed, blame_of, floor
-from train.rows import criteria_json, tasks_with_rubrics
+from train.rows import command, criteria_json, tasks_with_rubrics
 from train.scoring import score
 
 __all__ = ["ResearchEnv", "row", "write"]
@@ -171,17 +169,7 @@ def write(tasks: Path, out: Path) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 done; 2 the tasks are wrong."""
-    parser = argparse.ArgumentParser(prog="python -m train.environments.skyrl")
-    parser.add_argument("tasks", type=Path)
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    args = parser.parse_args(argv)
-    try:
-        count = write(args.tasks, args.out)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"{args.out}: {count} tasks")
-    return 0
+    return command("train.environments.skyrl", write, argv)
 
 
 if __name__ == "__main__":

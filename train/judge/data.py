@@ -196,8 +196,7 @@ def split_of(key: str, *, seed: int = 0, dev: float = 0.08, calibration: float =
 class Groups:
     """What belongs together: names that were tied, and those that a third one ties together (union-find).
 
-    A group's name is the first of its names in the alphabet of those that were its groups' names when they were tied,
-    so that it does not depend on where other files stand.
+    A group is called by the first of its names in the alphabet, in whatever order they were tied.
     """
 
     def __init__(self) -> None:

@@ -6,13 +6,21 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from policy.errors import ConfigError
 from train.precision import Precision
 from train.presets import rl_preset
 
-__all__ = ["GRPOSettings", "PPOSettings", "RLSettings", "VLLMSettings", "WatchSettings", "load_rl_settings"]
+__all__ = [
+    "ColocatedSettings",
+    "GRPOSettings",
+    "PPOSettings",
+    "RLSettings",
+    "VLLMSettings",
+    "WatchSettings",
+    "load_rl_settings",
+]
 
 
 class _Frozen(BaseModel):
@@ -90,6 +98,20 @@ class VLLMSettings(_Frozen):
     """Replies that a process asks for at the same time."""
 
 
+class ColocatedSettings(_Frozen):
+    """vLLM in the learner's place, for a run of one process: it shares its GPU, and reads the weights from
+    OUT/sampler."""
+
+    memory: float = Field(default=0.4, gt=0, lt=1)
+    """Share of the GPU's memory that it takes, for as long as the run lasts."""
+    tokens: int | None = Field(default=None, ge=1)
+    """Of a prompt with its reply; the model's own window without it."""
+    at_once: int = Field(default=256, ge=1)
+    """Replies that it writes at the same time."""
+    eager: bool = False
+    """Without CUDA graphs: a quicker start, slower replies."""
+
+
 class WatchSettings(_Frozen):
     """Bounds of the hacking watch, whose figures enter no reward. A run that leaves one is stopped with its state
     saved; the same command with a wider bound, or without it, goes on."""
@@ -152,13 +174,21 @@ class RLSettings(_Frozen):
     on_gap: Literal["stop", "warn"] = "stop"
     """What to do about a larger gap: end the run with its state saved, or say so and go on."""
     vllm: VLLMSettings | None = None
-    """Replies by a vLLM server; without it by the model in this process."""
+    """Replies by a vLLM server."""
+    colocated: ColocatedSettings | None = None
+    """Replies by vLLM beside the learner. Without either they are the model's in this process."""
     watch: WatchSettings = WatchSettings()
     """When the hacking watch stops the run."""
     ppo: PPOSettings = PPOSettings()
     """PPO."""
     grpo: GRPOSettings = GRPOSettings()
     """GRPO."""
+
+    @model_validator(mode="after")
+    def _one_writes(self) -> RLSettings:
+        if self.vllm is not None and self.colocated is not None:
+            raise ValueError("vllm and colocated: one of them writes the replies")
+        return self
 
     @property
     def episodes(self) -> int:

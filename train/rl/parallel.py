@@ -5,6 +5,7 @@ Data parallelism (DDP) and PyTorch's sharding (FSDP2) by accelerate. What neithe
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_
 from policy.errors import ConfigError
 from train.precision import compute_dtype, is_mixed, own_dtype, save
 from train.rl.checkpoint import write_folder
+from train.rl.colocated import Colocated
 from train.rl.config import RLSettings
 from train.rl.sampler import Sampler
 from train.rl.setup import Inputs
@@ -30,6 +32,7 @@ __all__ = [
     "PATIENCE",
     "Actor",
     "check_launch",
+    "check_writer",
     "deal_weights",
     "hold_still",
     "is_sharded",
@@ -51,6 +54,7 @@ def make_accelerator(settings: RLSettings, *, cpu: bool, wait: float = 0.0) -> A
         kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE + timedelta(seconds=wait))],
     )
     check_launch(accelerator)
+    check_writer(settings, accelerator.num_processes)
     if settings.ppo.critic_average and is_sharded(accelerator):
         raise ConfigError("ppo.critic_average: needs whole weights in every process, which FSDP does not keep")
     return accelerator
@@ -62,6 +66,16 @@ def check_launch(state: PartialState | Accelerator) -> None:
         raise ConfigError("judger-train rl: DeepSpeed is not supported; launch it with FSDP2 or DDP")
     if state.distributed_type == DistributedType.FSDP and not state.is_fsdp2:
         raise ConfigError("judger-train rl: FSDP of version 1 is not supported; set fsdp_version: 2")
+
+
+def check_writer(settings: RLSettings, processes: int) -> None:
+    """Raises ConfigError where vLLM is to stand beside the learner and can't."""
+    if settings.colocated is None:
+        return
+    if processes > 1:
+        raise ConfigError("colocated: is for a run of one process; for several take a server ([vllm])")
+    if importlib.util.find_spec("vllm") is None:
+        raise ConfigError("colocated: vLLM is not installed (pip install 'checklist-judger[vllm]')")
 
 
 def is_sharded(accelerator: Accelerator) -> bool:
@@ -151,7 +165,7 @@ def sampler_of(
 
     config = AutoConfig.from_pretrained(out / "reference")
     common: dict[str, Any] = {"temperature": settings.temperature, "turn_tokens": settings.turn_tokens}
-    if settings.vllm is None:
+    if settings.vllm is None and settings.colocated is None:
         actor = Actor(learned, accelerator, settings, config, cpu=cpu)
         return Sampler(actor.model, inputs.tokenizer, writer=actor, **common), actor
     model, dtype = accelerator.unwrap_model(learned), own_dtype(str(out / "reference"))
@@ -163,6 +177,10 @@ def sampler_of(
             write_folder(folder, lambda part: save(model, inputs.tokenizer, part, dtype=dtype, state=state))
         accelerator.wait_for_everyone()
 
+    if settings.colocated is not None:
+        beside = Colocated(out / "reference", settings.colocated, folder=out / "sampler", dtype=dtype, save=write)
+        return Sampler(model, inputs.tokenizer, writer=beside, batch=settings.colocated.at_once, **common), beside
+    assert settings.vllm is not None
     served = Served(
         settings.vllm,
         folder=out / "sampler",

@@ -1,4 +1,5 @@
-"""Who writes the replies of an episode: a model in this process, or a vLLM server that is given the weights.
+"""Who writes the replies of an episode: a model in this process, or a vLLM server that is given the weights
+(`train.rl.colocated`: vLLM beside the learner).
 
 A server is vLLM's own (`vllm serve`, 0.31 or 0.32 with VLLM_SERVER_DEV_MODE=1), asked over its OpenAI completions with
 token ids in and out. It takes new weights over NCCL, by TRL's client, or from a folder that it can read.

@@ -39,12 +39,10 @@ def satisfied(judgement: Judgement, number: int) -> float | None:
 
 
 async def is_deeper(checker: Checker, query: str, rewrite: str, original: str) -> bool | None:
-    """Whether the rewrite is preferred whichever of the two stands first; None where the judge has no opinion, as one
-    without a pairwise prompt (the built-in one) never has. Raises what else the client raises."""
+    """Whether the rewrite is preferred whichever of the two stands first; a tie is no preference. None where the judge
+    compares nothing, having no pairwise prompt, as the built-in one. Raises what else the client raises."""
     try:
         first, second = await checker.prefers(query, rewrite, original), await checker.prefers(query, original, rewrite)
     except Unsupported:
         return None
-    if first is None or second is None:
-        return None
-    return first and not second
+    return first is True and second is False

@@ -27,7 +27,7 @@ class ExtractiveWriter:
         maker = _MAKERS.get(prompt.name)
         if maker is None:
             raise Unwritten(f"the extractive writer has no {prompt.name}")
-        if prompt.is_cjk and prompt.name != "reformat":
+        if prompt.is_cjk and prompt.name not in ("reformat", "summary"):
             raise Unwritten("the extractive writer's own words are English: for other languages give a --writer")
         made = maker(prompt)
         assert isinstance(made, kind)

@@ -16,7 +16,7 @@ _OWN, _SHARE = 5, 0.6
 """So many telling words that a sentence alone has, and the share of them that a task may not have."""
 _NEAR = 0.06
 """A percentage is rounded by no more than this share of it."""
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?(?:%|per ?cent\b)")
+_PERCENT = re.compile(r"(?<![\d.])(\d{1,5}(?:\.\d{1,5})?) ?(?:[%％]|per ?cent\b)")
 _TENS = dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
 _UNITS = {name: number for number, name in enumerate("one two three four five six seven eight nine".split(), 1)}
 _SPELLED = re.compile(rf"\b({'|'.join(_TENS)})(?:[- ]({'|'.join(_UNITS)}))?\b", re.IGNORECASE)
@@ -62,7 +62,8 @@ def told(question: str, names: Sequence[str]) -> str:
         return name
     asked = words.tokens(question)
     folded = [_singular(word) for word in asked]
-    joined = {"".join(folded[at : at + size]) for size in (1, 2, 3, 4) for at in range(len(folded))}
+    starts = [at for at, word in enumerate(folded) if word not in ("a", "an", "the")]  # "a yacc" is no "ayacc"
+    joined = {"".join(folded[at : at + size]) for size in (1, 2, 3, 4) for at in starts}
     for name in names:
         parts = words.tokens(name)
         whole = "".join(map(_singular, parts))

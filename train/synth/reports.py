@@ -56,14 +56,16 @@ class Reports:
             raise Dropped(IN_TASK, reason)
         if reason := unfollowed(report, plan.steps):
             raise Dropped(NOT_FOLLOWED, reason)
-        rewritten = report
+        rewritten, deeper = report, None
         if bulleted(report) > MOST_BULLETS:
             rewritten = (await ports.writer.write(Prompt("reformat", found.brief, {"report": report}), Report)).report
             if bulleted(rewritten) > MOST_BULLETS:
                 raise Dropped(FRAGMENTED, f"{key}: {bulleted(rewritten):.0%} in bullets")
             if reason := lost(report, rewritten):
                 raise Dropped(LOST, f"{key}: {reason}")
-            if ports.checker is not None and await is_deeper(ports.checker, plan.task, rewritten, report) is False:
+            if ports.checker is not None:
+                deeper = await is_deeper(ports.checker, plan.task, rewritten, report)
+            if deeper is False:
                 raise Dropped(SHALLOW, key)
         steps = "\n".join(f"{number}. {step}" for number, step in enumerate(plan.steps, 1))
         asking = f"{plan.task}\n\nKeep to this plan:\n{steps}"
@@ -71,6 +73,7 @@ class Reports:
             "text": f"Task: {plan.task}\n\n{words.plain(report)}",
             "messages": [_message("user", asking), _message("assistant", rewritten)],
             "tools": "[]", "turns": 1, "tool_errors": 0, "source": key, "reformatted": rewritten != report,
+            "deeper": deeper,
         }  # fmt: skip
 
 

@@ -39,6 +39,7 @@ class Funnel:
 def show(funnels: list[Funnel]) -> None:
     """Print the funnels as one table."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="What each filter dropped", title_justify="left")
@@ -49,6 +50,6 @@ def show(funnels: list[Funnel]) -> None:
         table.add_row(funnel.name, "made", "", str(left))
         for name, count in funnel.dropped.items():
             left -= count
-            table.add_row("", name, str(count), str(left), funnel.examples.get(name, ""))
+            table.add_row("", escape(name), str(count), str(left), escape(funnel.examples.get(name, "")))
         table.add_section()
     Console().print(table)

@@ -6,15 +6,13 @@ ground truth and extra information in each row; the criteria travel as JSON text
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from policy.errors import ConfigError
 from policy.rollouts import Task, read_tasks
-from train.rows import criteria_json, tasks_with_rubrics
+from train.rows import command, criteria_json, tasks_with_rubrics
 
 __all__ = ["row", "write"]
 
@@ -43,17 +41,7 @@ def write(tasks: Path, out: Path) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 done; 2 the tasks are wrong."""
-    parser = argparse.ArgumentParser(prog="python -m train.verl.data", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("tasks", type=Path)
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    args = parser.parse_args(argv)
-    try:
-        count = write(args.tasks, args.out)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"{args.out}: {count} tasks")
-    return 0
+    return command("train.verl.data", write, argv)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ class DecisionsEngine:
             prompt=decision_digest(CHAT_MARKS.pattern),
             precision=f"remote {api} {scores}",
             endpoint=base_url.rstrip("/"),
-            code=code_digest(*GENERATIVE, "engines/decisions"),
+            code=code_digest(*GENERATIVE, "engines/endpoint.py", "engines/decisions"),
             fence=self._fence.digest,
             settings=json.dumps([min_label_mass]),
         )

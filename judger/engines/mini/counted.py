@@ -74,15 +74,16 @@ def counted(text: str, facts: Facts, score: Floats, *, negative: bool) -> Floats
     asks_manner = negative and claim is None
     examples = _examples(text)
     n = least(_EXAMPLES.sub(" ", text))
-    found = sum(any(len(one & some) >= HELD * len(one) for some in facts.stems) for one in examples)
+    every = [some for some, is_read in zip(facts.stems, read, strict=True) if is_read]
+    found = sum(any(len(one & some) >= HELD * len(one) for some in every) for one in examples)
     values = [
         *_items(n, facts, score, order),
         *(float(len(examples)), float(found), found / len(examples) if examples else 0.0),
         float(np.clip(found - (n or len(examples)), -MOST, MOST)) if examples else 0.0,
-        *_clauses(text, held, facts.stems, read),
+        *_clauses(text, held),
         *_amounts(text, claim, facts),
         *_headings(facts, score, order),
-        _quoted(text, facts, read),
+        _quoted(text, every),
         float(facts.cited[near].mean()) if asks_cited else 0.0,
         float(facts.cited[best]) if asks_cited else 0.0,
         *(float(asks_cited), float(asks_manner)),
@@ -118,7 +119,7 @@ def _examples(text: str) -> list[frozenset[str]]:
     return [one for one in found if one][:12]
 
 
-def _clauses(text: str, near: list[frozenset[str]], every: list[frozenset[str]], read: np.ndarray) -> list[float]:
+def _clauses(text: str, near: list[frozenset[str]]) -> list[float]:
     """The parts of a criterion, and how much of the least found one stands in the sentences that bear on it."""
     body = _EXAMPLES.sub(" ", text)
     parts = [one for one in (stems(part) for part in _CLAUSES.split(body)) if one][:8]
@@ -155,9 +156,9 @@ def _headings(facts: Facts, score: Floats, order: np.ndarray) -> list[float]:
     return [float(score[heads[0]] / max(float(score[order[0]]), 1e-3)), math.log1p(float(facts.under[heads[0]] > 0))]
 
 
-def _quoted(text: str, facts: Facts, read: np.ndarray) -> float:
+def _quoted(text: str, every: list[frozenset[str]]) -> float:
     """Of what a criterion puts in quotation marks, the share found; 0.5 where there is none."""
     wanted = [one for one in (stems(part) for part in _QUOTED.findall(text)) if one]
     if not wanted:
         return 0.5
-    return sum(any(one <= some for some in facts.stems) for one in wanted) / len(wanted)
+    return sum(any(one <= some for some in every) for one in wanted) / len(wanted)

@@ -89,7 +89,7 @@ class OpenAIEngine:
             prompt=prompt.digest(*WORDS, *PAIR_WORDS, CHAT_MARKS.pattern),
             precision=f"remote {reading}",
             endpoint=base_url.rstrip("/"),
-            code=code_digest(*GENERATIVE, "engines/openai"),
+            code=code_digest(*GENERATIVE, "engines/endpoint.py", "engines/openai"),
             fence=self._fence.digest,
             settings=json.dumps([reason_tokens, trial_temperature, min_label_mass, self._extra_body], sort_keys=True),
         )

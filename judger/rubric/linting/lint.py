@@ -7,7 +7,7 @@ from typing import Protocol
 
 from judger.rubric.linting.findings import Finding
 from judger.rubric.linting.whole import Matrix, overlaps, unrelated, weights
-from judger.rubric.linting.wording import without_examples, wording
+from judger.rubric.linting.wording import wording
 from judger.types import Criterion
 
 
@@ -35,11 +35,10 @@ def lint(
     near: Matrix | None = None
     if reader is not None and criteria:
         whole = [criterion.text for criterion in criteria]
-        texts = [without_examples(text).strip() or text for text in whole]
-        near = reader.similarities(texts, texts)
+        near = reader.similarities(whole, whole)
         if query.strip():
             about = [row[0] for row in reader.similarities(whole, [query])]
-            found += unrelated(criteria, reader.similarities(whole, whole), about)
+            found += unrelated(criteria, near, about)
         if judge:
             found += _left_open(criteria, reader, judge)
     found += overlaps(criteria, near)

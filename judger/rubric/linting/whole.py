@@ -13,8 +13,11 @@ from judger.types import Criterion
 
 DUPLICATE_OVERLAP = 0.75
 """Of the words that carry meaning, from which share on two criteria are one, without a look at what they mean."""
-NEAR = ((35, 0.76), (20, 0.84), (0, 0.95))
-"""(words of the shorter, cosine) from which on two criteria are about one thing: a short one is mostly its topic."""
+SAME = 0.95
+"""Cosine from which on two criteria are one, whatever else there is."""
+PAIR = 0.72
+"""Cosine from which on two of several criteria are about one thing where neither is as near to any other: below it, and
+without that, they share no more than the rubric's topic."""
 FAR = 0.5
 """Cosine with the query plus the mean of the nearest criteria, below which a criterion is about something else."""
 ENOUGH, NEIGHBOURS = 4, 3
@@ -50,6 +53,7 @@ def overlaps(criteria: Sequence[Criterion], near: Matrix | None) -> Iterator[Fin
 
     near (n, n): how near in meaning; without it, only those that share most of the words that carry meaning.
     """
+    nearest = _nearest(near) if near is not None and len(criteria) >= ENOUGH else []
     words = [WORD.findall(without_examples(criterion.text).lower()) for criterion in criteria]
     bags = [_bag(one) for one in words]
     names = [frozenset(NAME.findall(criterion.text)) for criterion in criteria]
@@ -59,7 +63,8 @@ def overlaps(criteria: Sequence[Criterion], near: Matrix | None) -> Iterator[Fin
             shared, either = len(bags[i] & bags[j]), len(bags[i] | bags[j])
             by_words = shared >= 3 and shared >= DUPLICATE_OVERLAP * either and names[i] == names[j]
             nearness = near[i][j] if near is not None else 0.0
-            alike = by_words or (nearness >= _bar(words[i], words[j]) and not _is_series(words[i], words[j]))
+            is_pair = bool(nearest) and nearness >= PAIR and (nearest[i], nearest[j]) == (j, i)
+            alike = by_words or ((is_pair or nearness >= SAME) and not _is_series(words[i], words[j]))
             if alike and not (bags[i] ^ bags[j]) & COUNTING and max(nearness, by_words) > how:
                 best, how = j, max(nearness, float(by_words))
         if best is not None:
@@ -72,9 +77,9 @@ def _bag(words: Sequence[str]) -> frozenset[str]:
     return frozenset(words) - FILLER
 
 
-def _bar(one: Sequence[str], other: Sequence[str]) -> float:
-    shorter = min(len(one), len(other))
-    return next(cosine for words, cosine in NEAR if shorter >= words)
+def _nearest(near: Matrix) -> list[int]:
+    """Of each the other one that is nearest."""
+    return [max((j for j in range(len(row)) if j != i), key=row.__getitem__) for i, row in enumerate(near)]
 
 
 def _is_series(one: Sequence[str], other: Sequence[str]) -> bool:

@@ -144,11 +144,14 @@ async def test_calls_pass_through_and_those_on_one_report_are_of_one_session() -
         first, second, third = serve.sessions
         assert first == second != third
         serve.sessions.clear()
-        group = [await judge.judge_group_all("q", [f"apple {number}", "b"], ["apple"]) for number in range(2)]
-        assert [[one.reward.value for one in answers if isinstance(one, Judgement)] for answers in group] == [
-            [1, 0]
-        ] * 2
-        assert len(set(serve.sessions)) == 1
+        groups = [
+            await judge.judge_group_all("q", [report, "b"], criteria)
+            for report, criteria in (("an apple", ["apple"]), ("an apple", ["pear"]), ("a pear", ["pear"]))
+        ]
+        rewards = [[one.reward.value for one in group if isinstance(one, Judgement)] for group in groups]
+        assert rewards == [[1, 0], [0, 0], [1, 0]]
+        first, second, third = serve.sessions
+        assert first == second != third  # by the reports: what is asked of them may differ
         assert all(text is not None and 0 < float(text) < 21 for text in serve.times[-2:])
         assert (await judge.compare("q", "apple", "pear", ["apple"])).preference == "a"
 
@@ -163,17 +166,15 @@ async def test_a_refusal_keeps_its_details_and_a_group_has_no_answer_beside_it()
 
 
 @pytest.mark.parametrize(
-    ("code", "kind", "retry_after"),
+    ("code", "kind"),
     [
-        (grpc.StatusCode.INTERNAL, Unavailable, None),
-        (grpc.StatusCode.NOT_FOUND, Unavailable, None),
-        (grpc.StatusCode.UNAVAILABLE, Unavailable, None),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, Overloaded, 1.0),
+        (grpc.StatusCode.INTERNAL, Unavailable),
+        (grpc.StatusCode.NOT_FOUND, Unavailable),
+        (grpc.StatusCode.UNAVAILABLE, Unavailable),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, Overloaded),
     ],
 )
-async def test_what_serve_itself_says_is_worth_another_try(
-    code: Any, kind: type[JudgerError], retry_after: float | None
-) -> None:
+async def test_what_serve_itself_says_is_worth_another_try(code: Any, kind: type[JudgerError]) -> None:
     async with proxy() as (address, serve):
         serve.refusal = code
         async with judger.client.connect(address, timeout=0.9, max_attempts=1) as judge:
@@ -181,7 +182,7 @@ async def test_what_serve_itself_says_is_worth_another_try(
                 with pytest.raises(kind) as raised:
                     await call
                 assert not isinstance(raised.value, EngineError)
-                assert getattr(raised.value, "retry_after", None) == retry_after
+                assert getattr(raised.value, "retry_after", None) is None  # it would be after this deadline
         async with grpc.aio.insecure_channel(address) as channel:
             said = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
             assert said.status == health_pb2.HealthCheckResponse.NOT_SERVING

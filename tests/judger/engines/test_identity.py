@@ -23,8 +23,8 @@ ENGINES = {
     "mini": ("engines/mini",),
     "torch": (*GENERATIVE, "engines/torch"),
     "vllm": (*GENERATIVE, "engines/vllm.py"),
-    "openai": (*GENERATIVE, "engines/openai"),
-    "decisions": (*GENERATIVE, "engines/decisions"),
+    "openai": (*GENERATIVE, "engines/endpoint.py", "engines/openai"),
+    "decisions": (*GENERATIVE, "engines/endpoint.py", "engines/decisions"),
 }
 MAKES_NO_VERDICT = {
     "errors.py", "version.py", "config.py", "flags.py", "engines/code.py", "engines/find.py", "engines/again.py"

@@ -57,6 +57,15 @@ def test_items_are_those_of_the_matched_list_or_under_the_matched_heading() -> N
     assert row("Names at least three groups", best=5)["items_sentence"] == 0
 
 
+def test_what_only_repeats_the_criterion_holds_none_of_its_examples_or_quotations() -> None:
+    text = 'Names parties (e.g., vendors, insurers) and says "growth by 2030"'
+    score = np.array([0.3, 0.3, 0.3, 0.3, 0.3, 1.0], np.float32)
+    names = [COUNTED_NAMES.index(name) for name in ("examples_found", "quoted")]
+    assert counted(text, facts(), score, negative=False)[names].tolist() == [2.0, 1.0]
+    score[5] = -1.0  # a copy
+    assert counted(text, facts(), score, negative=False)[names].tolist() == [0.0, 0.0]
+
+
 def test_a_longer_list_is_no_merit_where_no_number_is_asked_for() -> None:
     found = row("Names the barriers", best=1)
     assert all(found[name] == 0 for name in COUNTED_NAMES if name.startswith("items"))

@@ -61,7 +61,7 @@ def test_modes_filters_keys_and_search_leave_what_fits(page: Any, tmp_path: Path
     page.goto(written(tmp_path) + "#/reports")
 
     def names() -> list[str]:
-        return page.locator(".item .name").all_inner_texts()
+        return page.locator(".item .name").all_text_contents()
 
     page.locator("[data-mode=failures]").click()
     assert names() == ["sky", "wrong"]

@@ -117,8 +117,8 @@ def test_strangers_pages_and_names_are_refused_and_tokens_are_those_of_grpc(tmp_
     with ui(run, "--tokens", tmp_path / "tokens") as url:
         assert httpx.get(f"{url}/run").status_code == 401
         assert httpx.post(f"{url}/run/people", json=said).status_code == 401
-        assert httpx.get(f"{url}/run", headers=good).json()["entries"][0]["id"] == "one"
         assert httpx.post(f"{url}/run/people", json=said, headers=good).json()["label"] == "not_satisfied"
+        assert httpx.get(f"{url}/run", headers=good).json()["entries"][0]["id"] == "one"
         for headers in ({"host": "evil.example"}, {"origin": "http://evil.example"}, {"origin": "null"}):
             assert httpx.get(f"{url}/run", headers=good | headers).status_code == 403
         stranger = good | {"origin": "http://evil.example"}

@@ -48,6 +48,7 @@ _CHANGES = [
     "umask 777", "umask 022", "exec 3>&1", "exec 3>&-", "hash -r", "command_not_found_handle() { :; }",
     "function . { echo fake; }", "f() { return 3; }; f", "x=$(printf '\\001')", "declare -a BASH_ENV=(1)",
     "bind 'set bell-style none'", "bind '\"\\C-e\": \"echo typed\\n\"'", "bind '\"\\C-u\": self-insert'",
+    "stty kill b", "stty erase u intr i", "stty stop l", "stty lnext t quit n", "stty susp . werase ' '", "stty igncr",
     "bind -r '\\C-m'", "bind '\"b\": \"x\"'", "shopt -s histverify",
 ]  # fmt: skip
 _JOBS = [
@@ -125,7 +126,11 @@ class Shells:
         if self._runner is None:
             self._runner, self._folder = asyncio.Runner(), tempfile.TemporaryDirectory()
             self._tool = ShellTool(Path(self._folder.name), _CONFIG)
-        self._runner.run(self._bear(command))
+        try:
+            self._runner.run(self._bear(command))
+        except Exception:
+            self.close()  # one that is spoilt would fail all that come after
+            raise
 
     async def _bear(self, command: Command) -> None:
         assert self._tool is not None

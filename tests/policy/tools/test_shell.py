@@ -115,6 +115,19 @@ async def test_what_breaks_off_a_command_is_shown_and_the_session_goes_on(shell)
     assert await shell.shell("echo next") == "next\n[exit status 0]"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "stty kill b", "stty erase u", "stty intr i", "stty stop l", "stty lnext t", "stty igncr",
+        "set -o vi; printf '\\033[6n\\033[c'", "set +o emacs; printf '\\033[c'",
+    ],
+)  # fmt: skip
+async def test_nothing_that_a_command_sets_changes_how_the_next_is_read(shell, change):
+    for _ in range(2):
+        assert "[exit status 4]" in await shell.shell(f"{change}\n(exit 4)")
+    assert (await shell.shell("echo next")).endswith("next\n[exit status 0]")
+
+
 @pytest.mark.parametrize("command", ["exit 3", "exec sh -c 'exit 3'", "set -e; (exit 3)"])
 async def test_a_command_that_ends_the_session_says_so_with_its_status(shell, command):
     assert "has ended with exit status 3" in await shell.shell(command)

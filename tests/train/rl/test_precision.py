@@ -32,12 +32,6 @@ def tokenizer():
     return make_tokenizer()
 
 
-@pytest.fixture(autouse=True)
-def _own_state():
-    yield
-    AcceleratorState._reset_state()
-
-
 def checkpoint(shape, tokenizer, folder, **changed):
     return save_bf16(random_model(shape, tokenizer, **changed), tokenizer, folder / shape)
 

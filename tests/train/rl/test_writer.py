@@ -14,14 +14,28 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from transformers import AutoModelForCausalLM
 
+from policy.errors import ConfigError
 from train.cli import main
-from train.rl.config import VLLMSettings
+from train.rl.config import RLSettings, VLLMSettings
 from train.rl.decode import Row, generate
+from train.rl.parallel import check_writer
 from train.rl.writer import SamplerLost, Served
 
 from .test_runs import arguments, curve
+
+
+def test_vllm_beside_the_learner_is_refused_where_it_can_not_stand():
+    beside = RLSettings.model_validate({"colocated": {}})
+    with pytest.raises(ConfigError, match=r"colocated: is for a run of one process; for several take a server"):
+        check_writer(beside, 2)
+    with pytest.raises(ConfigError, match="colocated: vLLM is not installed"):
+        check_writer(beside, 1)  # it is in an environment of its own: tests/vllm_engine
+    check_writer(RLSettings(), 2)
+    with pytest.raises(ValidationError, match="vllm and colocated: one of them"):
+        RLSettings.model_validate({"colocated": {}, "vllm": {"url": "http://x", "model": "m"}})
 
 
 class StandIn(ThreadingHTTPServer):

@@ -25,7 +25,7 @@ from train.synth.ports import Ports
 from train.synth.reports import MOST_BULLETS, bulleted, lost, paragraphs
 from train.synth.searching import shortcut, shown
 from train.synth.verification import VERDICTS, disagreement
-from train.synth.writer import Prompt
+from train.synth.writer import Prompt, Unwritten
 
 FOREIGN = (
     "Diese Entwicklung hat in den letzten Jahren zu einer deutlichen Zunahme der Kosten geführt, die niemand sah.",
@@ -258,7 +258,7 @@ def rows_of(capability: Any, count: int) -> list[dict[str, Any]]:
     for brief in capability.briefs(count):
         try:
             kept.append({"id": brief.id, "kind": capability.name, **asyncio.run(capability.make(brief))})
-        except Dropped:
+        except (Dropped, Unwritten):
             continue
     return kept
 

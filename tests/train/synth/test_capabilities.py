@@ -16,7 +16,7 @@ from train.synth import forms, hints
 from train.synth.brief import Brief, Dropped, Fact
 from train.synth.difficulty import sieve, solve_rates
 from train.synth.grounds import supported
-from train.synth.leaks import leak
+from train.synth.leaks import leak, told
 from train.synth.planning import stripped
 from train.synth.reading import ActiveReading, unanswered
 from train.synth.reflection import Reflection, Retrying
@@ -66,6 +66,20 @@ def test_a_task_gives_no_result_away(task, reason):
     body = ["In all, 37 mills were lost.", "The wheel of the mill was carried out to sea."]
     assert leak(task, "Tidal mills of 1822", body).startswith(reason)
     assert bool(leak(task, "Tidal mills of 1822", body)) == bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("question", "names", "found"),
+    [
+        ("Which of the tidal mills is meant?", ["Tidal Mill"], "Tidal Mill"),
+        ("Is it ObjectiveC?", ["Objective C"], "Objective C"),
+        ("Is it the WAN of the harbour?", ["Wide Area Network"], "Wide Area Network"),
+        ("Is it a yacc?", ["ayacc"], ""),
+        ("Is it wan of face?", ["Wide Area Network"], ""),
+    ],
+)
+def test_an_answer_is_told_in_the_plural_as_one_word_and_by_its_initials_too(question, names, found):
+    assert told(question, names) == found
 
 
 def test_reading_asks_only_what_the_text_answers(ports, clues, tmp_path, monkeypatch):

@@ -181,10 +181,13 @@ class _Prefers:
 
     async def compare(self, query, first, second):
         place = Preference.A if self._liked in (first, "first") else Preference.B
+        place = Preference.TIE if self._liked == "neither" else place
         return Comparison(case_id="", preference=place, judge_id="")
 
 
-@pytest.mark.parametrize(("liked", "deeper"), [("rewrite", True), ("original", False), ("first", False)])
+@pytest.mark.parametrize(
+    ("liked", "deeper"), [("rewrite", True), ("original", False), ("first", False), ("neither", False)]
+)
 async def test_a_rewrite_is_deeper_where_it_is_preferred_in_both_orders(liked, deeper):
     assert await is_deeper(Checker(_Prefers(liked), ""), "q", "rewrite", "original") is deeper
 

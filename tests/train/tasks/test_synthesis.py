@@ -156,12 +156,12 @@ async def test_what_a_writer_cannot_write_is_counted(judge):
 
 def test_the_funnel_shows_what_is_left_after_each_filter(capsys):
     funnel = Funnel("tasks", total=10)
-    funnel.drop("role changed", "why", 3)
+    funnel.drop("role changed", "[why]", 3)
     funnel.drop("inconsistent")
     show([funnel])
     shown = capsys.readouterr().out
     assert "role changed" in shown
-    assert "why" in shown
+    assert "[why]" in shown  # and no markup
     assert [cell.strip() for line in shown.splitlines() if "inconsistent" in line for cell in line.split("│")][3:5] == [
         "1",
         "6",

@@ -23,7 +23,7 @@ from train.rl.collect import tasks_of
 from train.rl.config import RLSettings
 from train.rl.grpo.checkpoints import latest, mark
 from train.rl.grpo.hook import Hook, judged_reward
-from train.rl.parallel import PATIENCE, check_launch, deal_weights, is_sharded, whole_state
+from train.rl.parallel import PATIENCE, check_launch, check_writer, deal_weights, is_sharded, whole_state
 from train.rl.record import Recorder
 from train.rl.reward import Rewards
 from train.rl.setup import Inputs, load_model, write_reference
@@ -37,6 +37,7 @@ def train_grpo(inputs: Inputs, settings: RLSettings, out: Path, rewards: Rewards
     patience = PATIENCE + timedelta(seconds=rewards.wait)
     processes = PartialState(cpu=cpu, timeout=patience)
     check_launch(processes)
+    check_writer(settings, processes.num_processes)
     arguments = arguments_of(settings, out, inputs, processes.num_processes, patience, cpu=cpu)
     reference = out / "reference"
     with processes.main_process_first():
