@@ -60,6 +60,9 @@ def packed(which: int = 0) -> Lesson:
 def test_a_branch_reads_what_it_would_read_alone(folder: Path) -> None:
     reader, row = reader_of(folder), packed()
     together = reader.upper(reader.lower(row), row)
+    with torch.no_grad():
+        served = reader.upper(reader.lower(row), row)
+    torch.testing.assert_close(served, together, atol=1e-5, rtol=1e-4, msg="attention as it trains and as it serves")
     for k, (begin, end) in enumerate(row.branches):
         ids = row.ids[: row.prefix] + row.ids[begin:end]
         alone = replace(row, ids=ids, branches=[(row.prefix, len(ids))])
@@ -140,10 +143,8 @@ def test_a_packed_row_ends_each_criterion_with_its_cue() -> None:
 
 
 def test_the_command_goes_from_cases_to_adapters_and_figures(folder: Path, tmp_path: Path) -> None:
-    for part, first, count in (("train", 0, 12), ("eval", 50, 4)):
-        (tmp_path / "data" / part).mkdir(parents=True)
-        with gzip.open(tmp_path / "data" / part / "toy.jsonl.gz", "wt") as file:
-            file.writelines(json.dumps(case(first + i)) + "\n" for i in range(count))
+    write(tmp_path / "data" / "train", range(16, 28))
+    write(tmp_path / "data" / "eval", range(50, 54))
     told = ["--engine", "small", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--workers", "1"]
     assert main(told) == 2, "it needs a model"
     told += ["--model", str(folder), "--small-epochs", "1", "--small-frozen", "1", "--small-rank", "2"]
@@ -152,6 +153,23 @@ def test_the_command_goes_from_cases_to_adapters_and_figures(folder: Path, tmp_p
     assert figures["eval/toy"]["all"]["n"] == 8
     assert {"small", "mini", "both"} < set(figures["eval/toy"]["all"])
     assert (tmp_path / "out" / "weights" / "adapter.safetensors").is_file()
+
+
+@pytest.mark.parametrize("engine", ["mini", "small"])
+def test_too_few_tasks_to_hold_one_out_are_told_before_anything_is_trained(
+    folder: Path, tmp_path: Path, engine: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "data" / "train", range(4))
+    told = ["--engine", engine, "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--workers", "1"]
+    assert main([*told, *(["--model", str(folder)] if engine == "small" else [])]) == 2
+    assert "no task is held out" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "runs").exists()
+
+
+def write(folder: Path, cases: range) -> None:
+    folder.mkdir(parents=True)
+    with gzip.open(folder / "toy.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps(case(i)) + "\n" for i in cases)
 
 
 def case(i: int) -> dict[str, object]:

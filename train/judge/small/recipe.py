@@ -38,7 +38,7 @@ from train.judge.small.model import TrainedReader
 from train.judge.small.rows import lessons
 from train.judge.small.settings import Settings
 from train.judge.small.weigh import save, weighed
-from train.judge.split import is_held
+from train.judge.split import check_split, is_held
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,9 @@ def run(data: Path, out: Path, *, model: str | Path, settings: Settings, device:
     torch.manual_seed(settings.seed)
 
     parts: dict[str, tuple[Shard, list[int], list[Lesson]]] = {}
-    for name, shard in make_shards(train, out / "evidence", tools, workers).items():
+    shards = make_shards(train, out / "evidence", tools, workers)
+    check_split(item for shard in shards.values() for item in shard.items)
+    for name, shard in shards.items():
         held = [i for i, item in enumerate(shard.items) if is_held(item)]
         rest = [i for i, item in enumerate(shard.items) if not is_held(item)]
         for part, where in ((f"train/{name}", rest), (f"held/{name}", held)):
