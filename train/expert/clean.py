@@ -11,10 +11,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from policy.trajectory import Record
 from policy.whole import loads
-from train.tasks.draft import Card
+from train.tasks.draft import Card, Named
 from train.tasks.funnel import Funnel
 
 __all__ = ["Attempt", "clean", "loop", "rules"]
@@ -35,18 +36,21 @@ _LATIN_WORD = re.compile(r"[A-Za-z]+")
 _COMPARES = re.compile(r"\b(?:disagree|differ|contradict)")
 
 
+N = TypeVar("N", bound=Named)
+
+
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Generic[N]):
     """An episode and the task it was for."""
 
-    card: Card
+    card: N
     record: Record
 
 
-Rule = Callable[[Attempt], str]
+Rule = Callable[[Attempt[N]], str]
 
 
-def rules() -> dict[str, Rule]:
+def rules() -> dict[str, Rule[Card]]:
     """The filters in their order: what ends an episode, what it says, how it says it, how it got there."""
     return {
         "not finished": _unfinished,
@@ -61,22 +65,21 @@ def rules() -> dict[str, Rule]:
 
 
 def clean(
-    attempts: Sequence[Attempt],
+    attempts: Sequence[Attempt[N]],
     funnel: Funnel,
     *,
     recovered: float = 0.15,
     seed: int = 0,
-    order: Mapping[str, Rule] | None = None,
-) -> list[Attempt]:
+    order: Mapping[str, Rule[N]],
+) -> list[Attempt[N]]:
     """One attempt a task: the shortest that passes every rule.
 
     For a share of `recovered` of the tasks it is one with a tool error that was mended; no other attempt with an error
-    is kept. `order`: other rules than this world's.
+    is kept. `order`: the rules, such as this world's.
     """
-    order = rules() if order is None else order
     funnel.total += len(attempts)
     funnel.expect(*order, _SHORTEST, _OVER, _RECOVERY)
-    by_task: dict[str, list[Attempt]] = {}
+    by_task: dict[str, list[Attempt[N]]] = {}
     for attempt in attempts:
         for name, rule in order.items():
             if reason := rule(attempt):
@@ -91,7 +94,7 @@ def clean(
     for task in sorted(tasks, key=lambda task: all(map(_errors, by_task[task])), reverse=True):
         if len(with_errors) < quota and any(map(_errors, by_task[task])):
             with_errors.add(task)
-    kept: list[Attempt] = []
+    kept: list[Attempt[N]] = []
     for task, some in by_task.items():
         wanted = [attempt for attempt in some if bool(_errors(attempt)) == (task in with_errors)]
         if not wanted:
@@ -105,12 +108,12 @@ def clean(
     return kept
 
 
-def _unfinished(attempt: Attempt) -> str:
+def _unfinished(attempt: Attempt[Card]) -> str:
     record = attempt.record
     return "" if record["status"] == "done" else f"{record['status']}: {record['reason']}"
 
 
-def _wrong(attempt: Attempt) -> str:
+def _wrong(attempt: Attempt[Card]) -> str:
     card = attempt.card
     sentences = _sentences(attempt.record["report"])
     wanted = [(subject, name) for subject in card.subjects for name in card.asked]
@@ -136,7 +139,7 @@ def _opening(claim: str) -> str:
     return before if before.strip() else after
 
 
-def _unseen(attempt: Attempt) -> str:
+def _unseen(attempt: Attempt[Card]) -> str:
     seen = {source["key"] for source in attempt.record["sources"]}
     for text, keys in _sentences(attempt.record["report"]):
         if not keys:
@@ -147,7 +150,7 @@ def _unseen(attempt: Attempt) -> str:
     return ""
 
 
-def _unsupported(attempt: Attempt) -> str:
+def _unsupported(attempt: Attempt[Card]) -> str:
     """Every name and number of a sentence must stand in what it cites."""
     sources = {source["key"]: f"{source['title']} {source['text']}" for source in attempt.record["sources"]}
     for text, keys in _sentences(attempt.record["report"]):
@@ -167,7 +170,7 @@ def _shares_words(text: str, said: str) -> bool:
     return len([word for word in words if re.search(rf"\b{word}\b", said.lower())]) >= 0.6 * len(words)
 
 
-def _repetition(attempt: Attempt) -> str:
+def _repetition(attempt: Attempt[Card]) -> str:
     sentences = Counter(text for text, _ in _sentences(attempt.record["report"]))
     sentence, count = max(sentences.items(), key=lambda pair: pair[1])
     if count > 1:
@@ -214,7 +217,7 @@ def _folded(value: object) -> object:
     return value
 
 
-def _pinned(attempt: Attempt) -> str:
+def _pinned(attempt: Attempt[Card]) -> str:
     """A year in a search that neither the query nor anything read before has named."""
     known = attempt.record["query"]
     for message in attempt.record["messages"][2:]:
@@ -227,7 +230,7 @@ def _pinned(attempt: Attempt) -> str:
     return ""
 
 
-def _mixing(attempt: Attempt) -> str:
+def _mixing(attempt: Attempt[Card]) -> str:
     """Words of another script that nothing before has shown. In Chinese or Japanese a Latin name is none: NVIDIA; a run
     of Latin words is."""
     record = attempt.record
@@ -266,10 +269,10 @@ def _sentences(report: str) -> list[tuple[str, tuple[str, ...]]]:
     return pairs
 
 
-def _errors(attempt: Attempt) -> int:
+def _errors(attempt: Attempt[N]) -> int:
     return int(attempt.record["usage"]["tool_errors"])
 
 
-def _length(attempt: Attempt) -> tuple[int, int]:
+def _length(attempt: Attempt[N]) -> tuple[int, int]:
     record = attempt.record
     return record["usage"]["turns"], sum(len(json.dumps(message, ensure_ascii=False)) for message in record["messages"])

@@ -16,7 +16,7 @@ class NothingLeft(Exception):
     """Every row was dropped; the funnel says by what."""
 
 
-def chat_row(attempt: Attempt, provenance: Mapping[str, Any]) -> dict[str, Any]:
+def chat_row(attempt: Attempt[Any], provenance: Mapping[str, Any]) -> dict[str, Any]:
     """One trajectory in chat format. Arguments of tool calls are JSON text, exactly as the model wrote them.
 
     `slips` are the places in `messages` of replies that went wrong: they are shown, and what mends them is learned.

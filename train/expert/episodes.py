@@ -30,12 +30,12 @@ async def attempt_tasks(
     habits: Callable[[random.Random], Habits] = draw_habits,
     concurrency: int = 8,
     on_done: Callable[[], None] = lambda: None,
-) -> list[Attempt]:
+) -> list[Attempt[Card]]:
     """Each (card, query) that many times, in order. `work` holds the episodes' workspaces and is taken away after."""
     slots = asyncio.Semaphore(concurrency)
     async with open_shared(settings) as shared:
 
-        async def one(card: Card, query: str, number: int) -> Attempt:
+        async def one(card: Card, query: str, number: int) -> Attempt[Card]:
             expert = Expert(card, documents, habits(random.Random(f"{card.id} attempt {number}")))
             async with slots:
                 run = Run(work / f"{card.id}-{number}")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from judger.version import __version__
 from policy.errors import ConfigError
@@ -16,7 +16,6 @@ from train.expert.datasets import chat_row, save_rows
 from train.synth.duplicates import near_duplicates
 from train.synth.filters import rules
 from train.synth.plot import draw_funnels
-from train.tasks.draft import Card
 from train.tasks.funnel import Funnel
 
 __all__ = ["clean_records", "clean_rollouts", "read_answers"]
@@ -44,7 +43,7 @@ def clean_records(
     Reports that nearly repeat another task's are dropped last.
     """
     funnel = Funnel("records")
-    attempts = [Attempt(cast(Card, _Task(record["task"])), record) for record in records]
+    attempts = [Attempt(_Task(record["task"]), record) for record in records]
     kept = clean(attempts, funnel, recovered=recovered, seed=seed, order=_by_attempt(answers, least_reward))
     funnel.expect(_NEAR)
     near = near_duplicates((one.record["id"], one.record["report"]) for one in kept)
@@ -82,7 +81,7 @@ def clean_rollouts(
     write(out / "trajectories.jsonl", kept)
     rows = [
         chat_row(
-            Attempt(cast(Card, _Task(record["task"])), record),
+            Attempt(_Task(record["task"]), record),
             {"id": record["id"], "model": record["model"], "judge_id": record["judge_id"], "version": __version__},
         )
         for record in kept

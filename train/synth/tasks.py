@@ -7,7 +7,7 @@ looked at again, and an independent judge on whether it all agrees. Only the sub
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from train.synth.brief import IS, Brief, Dropped, Fact
 from train.synth.clues import Clues
@@ -15,7 +15,7 @@ from train.synth.forms import Asked
 from train.synth.ports import Ports
 from train.synth.writer import Prompt, Writer
 from train.tasks.chat import Roles, Rubric
-from train.tasks.draft import Assessment, Card, Draft
+from train.tasks.draft import Assessment, Draft
 from train.tasks.funnel import Funnel
 from train.tasks.synthesis import synthesise
 
@@ -43,8 +43,7 @@ class Tasks:
     async def make(self, brief: Brief) -> Mapping[str, Any]:
         written = self._written(brief)
         funnel = Funnel(brief.id)
-        card = cast(Card, written)  # of which the synthesis reads nothing but the id
-        kept = await synthesise([card], BriefWriter(self._ports.writer), self._client, funnel)
+        kept = await synthesise([written], BriefWriter(self._ports.writer), self._client, funnel)
         if not kept:
             by = next(name for name, count in funnel.dropped.items() if count)
             raise Dropped(by, funnel.examples.get(by, ""))
@@ -92,15 +91,15 @@ class BriefWriter:
     def name(self) -> str:
         return self._writer.name
 
-    async def draft(self, card: Card) -> Draft:
-        return (await self._writer.write(Prompt("rubric", cast(Brief, card)), Rubric)).draft()
+    async def draft(self, card: Brief) -> Draft:
+        return (await self._writer.write(Prompt("rubric", card), Rubric)).draft()
 
-    async def query(self, card: Card, draft: Draft) -> str:
-        prompt = Prompt("query", cast(Brief, card), {"rubric": _shown(draft)})
+    async def query(self, card: Brief, draft: Draft) -> str:
+        prompt = Prompt("query", card, {"rubric": _shown(draft)})
         return (await self._writer.write(prompt, Asked)).question
 
-    async def reassess(self, query: str, card: Card, draft: Draft) -> Sequence[Assessment]:
-        prompt = Prompt("roles", cast(Brief, card), {"query": query, "rubric": _shown(draft, roles=False)})
+    async def reassess(self, query: str, card: Brief, draft: Draft) -> Sequence[Assessment]:
+        prompt = Prompt("roles", card, {"query": query, "rubric": _shown(draft, roles=False)})
         return (await self._writer.write(prompt, Roles)).assessments(draft)
 
 

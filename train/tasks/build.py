@@ -14,12 +14,12 @@ from judger.version import __version__
 from policy.config import load_settings
 from policy.trajectory import append
 from train.expert.capabilities import stage_one
-from train.expert.clean import clean
+from train.expert.clean import clean, rules
 from train.expert.datasets import chat_row, save_rows
 from train.expert.drills import make_drills, run_drills
 from train.expert.episodes import attempt_tasks
 from train.expert.model import draw_habits
-from train.tasks.draft import deal
+from train.tasks.draft import Card, deal
 from train.tasks.funnel import Funnel
 from train.tasks.synthesis import AGREEMENT, Sample, synthesise
 from train.tasks.writer import Writer
@@ -57,7 +57,7 @@ class Plan:
 
 
 async def build(
-    plan: Plan, writer: Writer, judge: Client, *, say: Callable[[str], None] = lambda _: None
+    plan: Plan, writer: Writer[Card], judge: Client, *, say: Callable[[str], None] = lambda _: None
 ) -> list[Funnel]:
     """Write the folder. Returns the funnels, which are in `funnel.json` too.
 
@@ -99,7 +99,7 @@ async def build(
             attempts=plan.attempts,
             habits=partial(draw_habits, rough=plan.size.plain),
         )
-        kept = clean(attempts, trajectories, seed=seed)
+        kept = clean(attempts, trajectories, order=rules(), seed=seed)
         for attempt in kept:
             append(records, attempt.record)
         cleaned += [chat_row(attempt, {"source": "expert", **origin}) for attempt in kept]
@@ -120,8 +120,26 @@ async def build(
     return funnels
 
 
-def _write_tasks(samples: list[Sample], path: Path, origin: dict[str, Any]) -> None:
-    lines = (json.dumps(sample.as_case(**origin), ensure_ascii=False) for sample in samples)
+def as_case(sample: Sample[Card], **provenance: Any) -> dict[str, Any]:
+    """The line of a task file: a case without its report."""
+    draft = sample.draft
+    criteria = [
+        {"id": c.id, "text": c.text, "weight": c.weight, "role": c.role.value, "axis": c.axis} for c in draft.criteria
+    ]
+    meta = {
+        "summary": draft.summary,
+        "subjects": [subject.id for subject in sample.card.subjects],
+        "aspects": [item.aspect for item in draft.items],
+        "reasons": [assessment.reason for assessment in sample.assessments],
+        "agreement": round(sample.agreement, 4),
+        "judge_id": sample.judge_id,
+        **provenance,
+    }
+    return {"id": sample.card.id, "query": sample.query, "criteria": criteria, "meta": meta}
+
+
+def _write_tasks(samples: list[Sample[Card]], path: Path, origin: dict[str, Any]) -> None:
+    lines = (json.dumps(as_case(sample, **origin), ensure_ascii=False) for sample in samples)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 

@@ -15,6 +15,7 @@ from train.access import JudgeAccess, add_access_flags
 
 if TYPE_CHECKING:
     from train.tasks.build import Plan
+    from train.tasks.draft import Card
     from train.tasks.writer import Writer
 
 _AMOUNTS = {
@@ -122,7 +123,7 @@ async def _make(plan: Plan, args: argparse.Namespace) -> None:
 
 
 @asynccontextmanager
-async def _writer(args: argparse.Namespace) -> AsyncIterator[Writer]:
+async def _writer(args: argparse.Namespace) -> AsyncIterator[Writer[Card]]:
     if args.writer == "templates":
         from train.tasks.templates import TemplateWriter
 

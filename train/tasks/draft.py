@@ -5,11 +5,19 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from judger.types import Criterion, Role
 from train.world.generate import Entity, World
 
-__all__ = ["Assessment", "Card", "Draft", "Item", "deal"]
+__all__ = ["Assessment", "Card", "Draft", "Item", "Named", "deal"]
+
+
+class Named(Protocol):
+    """All that the synthesis knows of what a task is about: a card of a world, a brief of one's own corpus."""
+
+    @property
+    def id(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar
 
 from judger.client import Client
 from judger.errors import JudgerError
 from judger.types import Case, Criterion, Judgement, Score
-from train.tasks.draft import Assessment, Card, Draft
+from train.tasks.draft import Assessment, Draft, Named
 from train.tasks.funnel import Funnel
 from train.tasks.writer import Unwritten, Writer
 
 __all__ = ["AGREEMENT", "RELEVANCE", "Sample", "synthesise"]
+
+N = TypeVar("N", bound=Named)
 
 AGREEMENT = 0.6
 """Least mean agreement of summary, query and rubric, in [0, 1]."""
@@ -33,54 +35,37 @@ FORM = ("references", "communication")
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Generic[N]):
     """A task that passed, with what the policy does not see."""
 
-    card: Card
+    card: N
     draft: Draft
     query: str
     assessments: tuple[Assessment, ...]
     agreement: float
     judge_id: str
 
-    def as_case(self, **provenance: Any) -> dict[str, Any]:
-        """The line of a task file: a case without its report."""
-        criteria = [
-            {"id": c.id, "text": c.text, "weight": c.weight, "role": c.role.value, "axis": c.axis}
-            for c in self.draft.criteria
-        ]
-        meta = {
-            "summary": self.draft.summary,
-            "subjects": [subject.id for subject in self.card.subjects],
-            "aspects": [item.aspect for item in self.draft.items],
-            "reasons": [assessment.reason for assessment in self.assessments],
-            "agreement": round(self.agreement, 4),
-            "judge_id": self.judge_id,
-            **provenance,
-        }
-        return {"id": self.card.id, "query": self.query, "criteria": criteria, "meta": meta}
-
 
 async def synthesise(
-    cards: Sequence[Card],
-    writer: Writer,
+    cards: Sequence[N],
+    writer: Writer[N],
     judge: Client,
     funnel: Funnel,
     *,
     agreement: float = AGREEMENT,
     concurrency: int = 8,
-) -> list[Sample]:
+) -> list[Sample[N]]:
     """The samples that passed, in the order of the cards; what was dropped is counted in `funnel`."""
     slots = asyncio.Semaphore(concurrency)
 
-    async def write(card: Card) -> Sample | tuple[str, str]:
+    async def write(card: N) -> Sample[N] | tuple[str, str]:
         async with slots:
             return await _write(card, writer)
 
     funnel.total += len(cards)
     funnel.expect("unreadable", "role changed", "same query", "unscored")
     funnel.expect("answers another query", "summary with a flaw", "irrelevant criterion", "inconsistent")
-    drafts: list[Sample] = []
+    drafts: list[Sample[N]] = []
     seen: set[str] = set()
     for made in await asyncio.gather(*map(write, cards)):
         if not isinstance(made, Sample):
@@ -93,7 +78,7 @@ async def synthesise(
     return await _consistent(drafts, judge, funnel, agreement)
 
 
-async def _write(card: Card, writer: Writer) -> Sample | tuple[str, str]:
+async def _write(card: N, writer: Writer[N]) -> Sample[N] | tuple[str, str]:
     """The sample, or the filter that drops it and why."""
     try:
         draft = await writer.draft(card)
@@ -107,7 +92,7 @@ async def _write(card: Card, writer: Writer) -> Sample | tuple[str, str]:
     return Sample(card, draft, query, assessments, 0.0, "")
 
 
-async def _consistent(drafts: Sequence[Sample], judge: Client, funnel: Funnel, least: float) -> list[Sample]:
+async def _consistent(drafts: Sequence[Sample[N]], judge: Client, funnel: Funnel, least: float) -> list[Sample[N]]:
     """Those whose hidden summary satisfies the rubric and answers the query, by the judge's own reading."""
 
     async def cases() -> AsyncIterator[Case]:
@@ -125,7 +110,7 @@ async def _consistent(drafts: Sequence[Sample], judge: Client, funnel: Funnel, l
         if isinstance(answer, JudgerError):
             raise answer
         judged[index] = answer
-    kept: list[Sample] = []
+    kept: list[Sample[N]] = []
     for index, sample in enumerate(drafts):
         fault, agreement = _agreement(sample, judged[index], least)
         if fault:
@@ -137,11 +122,11 @@ async def _consistent(drafts: Sequence[Sample], judge: Client, funnel: Funnel, l
     return kept
 
 
-def _content(sample: Sample) -> list[Criterion]:
+def _content(sample: Sample[N]) -> list[Criterion]:
     return [criterion for criterion in sample.draft.criteria if criterion.axis not in FORM]
 
 
-def _agreement(sample: Sample, judgement: Judgement, least: float) -> tuple[tuple[str, str] | None, float]:
+def _agreement(sample: Sample[N], judgement: Judgement, least: float) -> tuple[tuple[str, str] | None, float]:
     scores: list[float] = []
     for criterion, verdict in zip((*_content(sample), None), judgement.verdicts, strict=True):
         result = verdict.result

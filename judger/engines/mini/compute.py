@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -35,22 +36,28 @@ def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
 
 
 def encode(encoder: Encoder, texts: Sequence[Tokens], device: str | torch.device) -> list[Tensor]:
-    """The last states (n, d) of each text's tokens: every unit alone, beside those of the others."""
-    units = [(text, int(a), int(b)) for text, tokens in enumerate(texts) for a, b in tokens.units]
+    """The last states (n, d) of each text's tokens: every unit alone, beside those of the others.
+
+    A unit that is there several times is encoded once: a group's reports share their criteria.
+    """
+    places: dict[bytes, list[tuple[int, int, int]]] = defaultdict(list)
+    for text, tokens in enumerate(texts):
+        for a, b in tokens.units:
+            places[tokens.ids[a:b].tobytes()].append((text, int(a), int(b)))
+    units = list(places.values())
+    lengths = [b - a + 2 for ((_, a, b), *_) in units]
     states = [torch.zeros(len(tokens), encoder.shape.width, device=device) for tokens in texts]
-    for batch in batches([b - a + 2 for _, a, b in units], ENCODE_TOKENS):
-        length = max(units[i][2] - units[i][1] + 2 for i in batch)
+    for batch in batches(lengths, ENCODE_TOKENS):
+        length = max(lengths[i] for i in batch)
         ids = np.full((len(batch), length), PAD, np.int64)
-        sizes = []
         for row, i in enumerate(batch):
-            text, a, b = units[i]
+            text, a, b = units[i][0]
             ids[row, 0], ids[row, 1 : b - a + 1], ids[row, b - a + 1] = CLS, texts[text].ids[a:b], SEP
-            sizes.append(b - a + 2)
-        mask = torch.arange(length) < torch.tensor(sizes)[:, None]
+        mask = torch.arange(length) < torch.tensor([lengths[i] for i in batch])[:, None]
         (out,) = encoder(torch.from_numpy(ids).to(device), mask.to(device), (encoder.shape.layers,))
         for row, i in enumerate(batch):
-            text, a, b = units[i]
-            states[text][a:b] = out[row, 1 : b - a + 1]
+            for text, a, b in units[i]:
+                states[text][a:b] = out[row, 1 : b - a + 1]
     return states
 
 

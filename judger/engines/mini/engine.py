@@ -64,6 +64,8 @@ class Pair:
     asked: Asked
     evidence: Evidence
     reading: Reading
+    counted: tuple[float, bool] | None
+    """What counts tell of it (`known`): then it is not read."""
 
     @property
     def described(self) -> Floats:
@@ -154,13 +156,14 @@ class MiniEngine:
             for plan, positions in zip(plans, open_, strict=True)
             if positions
         ]
-        pairs = [pair for _, found in of_plans for pair in found]
-        logs = read(self.model.reader, [pair.reading for pair in pairs], self.device)
-        mixed = self._mixed(pairs, logs, self._deep(of_plans)).tolist() if pairs else []
-        read_out = iter(zip(pairs, mixed, strict=True))
+        to_read = [(query, [pair for pair in pairs if pair.counted is None]) for query, pairs in of_plans]
+        unread = [pair for _, pairs in to_read for pair in pairs]
+        logs = read(self.model.reader, [pair.reading for pair in unread], self.device)
+        said = iter(self._mixed(unread, logs, self._deep(to_read)).tolist() if unread else ())
+        each = iter(pair for _, pairs in of_plans for pair in pairs)
         outcomes = []
         for plan, positions in zip(plans, open_, strict=True):
-            scored = {i: self._outcome(plan, i, *next(read_out)) for i in positions}
+            scored = {i: self._outcome(plan, i, next(each), said) for i in positions}
             refused = {i: Outcome(result=unscored) for i, unscored in plan.refused.items()}
             outcomes.append([(scored | refused)[i] for i in range(len(plan.case.criteria))])
         return outcomes
@@ -182,7 +185,12 @@ class MiniEngine:
             reading(question.text, pages, evidence.score, negative=question.negative)
             for question, evidence in zip(questions, found, strict=True)
         ]
-        each = zip(criteria, questions, found, readings, strict=True)
+        stated = [plan.case.criteria[i] for i in positions]
+        counted = [
+            known(criterion.text, criterion.is_negative, counts, facts, evidence.score)
+            for criterion, evidence in zip(stated, found, strict=True)
+        ]
+        each = zip(criteria, questions, found, readings, counted, strict=True)
         return [Pair(report, pages, signals, facts, counts, quotable, *one) for one in each]
 
     def _deep(self, of_plans: Sequence[tuple[str, Sequence[Pair]]]) -> Floats | None:
@@ -209,23 +217,24 @@ class MiniEngine:
     def close(self) -> None:
         """Nothing is held but memory."""
 
-    def _outcome(self, plan: Plan, position: int, pair: Pair, p: list[float]) -> Outcome:
+    def _outcome(self, plan: Plan, position: int, pair: Pair, said: Iterator[list[float]]) -> Outcome:
+        """said: what the readers say of the pairs that are read, in order."""
         tokens = len(pair.report.tokens)
-        read_as = Probabilities(*p)
-        result: Probabilities | Unscored = read_as
         spans = pair.quotable.best(pair.evidence.score)
-        criterion = plan.case.criteria[position]
-        counted = known(criterion.text, criterion.is_negative, pair.counts, pair.facts, pair.evidence.score)
-        if counted is not None:  # not read
-            sure, is_shown = counted
-            result, spans = Probabilities(1.0 - sure, 0.0, sure), spans if is_shown else ()
-        elif not self.judge_all and self._is_open(pair, read_as, criterion.is_negative):
+        if pair.counted is not None:
+            sure, is_shown = pair.counted
+            return Outcome(
+                result=Probabilities(1.0 - sure, 0.0, sure),
+                evidence=spans if is_shown else (),
+                prompt_tokens=tokens,
+                shared_tokens=tokens,
+            )
+        read_as = Probabilities(*next(said))
+        result: Probabilities | Unscored = read_as
+        if not self.judge_all and self._is_open(pair, read_as, plan.case.criteria[position].is_negative):
             result, spans = Unscored(Reason.NOT_JUDGEABLE, NOT_JUDGED), ()
         return Outcome(
-            result=result,
-            evidence=spans,
-            prompt_tokens=tokens + len(pair.reading.ids),
-            shared_tokens=tokens,
+            result=result, evidence=spans, prompt_tokens=tokens + len(pair.reading.ids), shared_tokens=tokens
         )
 
     def _is_open(self, pair: Pair, p: Probabilities, negative: bool) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from judger.engines.base import VERDICT_TIER, Engine, Outcome
 from judger.engines.mini.checkpoint import WEIGHTS
@@ -128,6 +129,34 @@ def test_a_criterion_does_not_depend_on_the_other_criteria(engine: MiniEngine) -
     (alone,) = judged(engine, case(texts=TEXTS[1:2]))
     (together,) = judged(engine, case())
     assert p(alone[0]).p_full == pytest.approx(p(together[1]).p_full, abs=2e-5)
+
+
+def test_what_is_counted_is_not_read_and_what_a_group_shares_is_encoded_once(
+    engine: MiniEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {"reader": 0, "encoder": 0}
+
+    def counted(name: str) -> None:
+        module = getattr(engine.model, name)
+        forward = module.forward
+
+        def call(ids: torch.Tensor, *rest: object) -> object:
+            rows[name] += len(ids)
+            return forward(ids, *rest)
+
+        monkeypatch.setattr(module, "forward", call)
+
+    counted("reader")
+    counted("encoder")
+    texts = (*TEXTS, "Has a table.", "Longer than 20 words.")
+    (alone,) = judged(engine, case(texts=texts))
+    once = dict(rows)
+    assert once["reader"] == len(TEXTS)
+    assert [outcome.prompt_tokens == outcome.shared_tokens for outcome in alone] == [False] * len(TEXTS) + [True] * 2
+    assert [p(outcome).p_full for outcome in alone[-2:]] == [pytest.approx(0.0, abs=0.1), pytest.approx(1.0, abs=0.1)]
+    two = judged(engine, case(texts=texts), case(REPORT + " It is long.", texts=texts))
+    assert rows["encoder"] == 2 * once["encoder"] + 1, "the second report brings one sentence"
+    assert [p(x).p_full for x in two[0]] == pytest.approx([p(x).p_full for x in alone], abs=1e-5)
 
 
 def test_another_language_is_refused_and_not_guessed(engine: MiniEngine) -> None:

@@ -158,7 +158,7 @@ async def test_the_shortest_correct_attempt_of_a_task_is_kept(small, attempt):
     card = _single(small)
     long, short = await attempt(card, second_search=True), await attempt(card)
     funnel = Funnel("t")
-    assert clean([long, short], funnel, recovered=0) == [short]
+    assert clean([long, short], funnel, order=rules(), recovered=0) == [short]
     assert (_counted(funnel), funnel.kept) == ({"not the shortest": 1}, 1)
 
 
@@ -169,7 +169,7 @@ async def test_recovered_errors_are_kept_for_a_share_of_the_tasks(small, attempt
         attempts += [await attempt(card), await attempt(card, slip="key")]
     for share, wanted in ((0.0, 0), (0.2, 2), (1.0, 10)):
         funnel = Funnel("t")
-        kept = clean(attempts, funnel, recovered=share)
+        kept = clean(attempts, funnel, order=rules(), recovered=share)
         assert len(kept) == funnel.kept == 10
         assert sum(one.record["usage"]["tool_errors"] > 0 for one in kept) == wanted
 
@@ -177,7 +177,7 @@ async def test_recovered_errors_are_kept_for_a_share_of_the_tasks(small, attempt
 async def test_a_task_with_nothing_but_errors_beyond_the_share_is_left_out(small, attempt):
     slipped = await attempt(_single(small), slip="tool")
     funnel = Funnel("t")
-    assert clean([slipped], funnel, recovered=0) == []
+    assert clean([slipped], funnel, order=rules(), recovered=0) == []
     assert _counted(funnel) == {"over the share of recovered errors": 1}
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from judger.client import make_criteria
 from judger.types import Role
+from train.tasks.build import as_case
 from train.tasks.draft import Assessment, Draft, deal
 from train.tasks.funnel import Funnel, show
 from train.tasks.synthesis import synthesise
@@ -50,7 +51,7 @@ async def test_a_kept_task_is_a_case_without_a_report_that_the_client_takes(mini
     assert funnel.total == 8
     assert funnel.kept == len(samples) >= 5
     for sample in samples:
-        case = sample.as_case(world_seed=6)
+        case = as_case(sample, world_seed=6)
         criteria = make_criteria(case["criteria"])
         roles = {criterion.role for criterion in criteria}
         assert roles == set(Role)
