@@ -128,12 +128,13 @@ class MiniEngine:
         criteria = [tokenize(question.text, self.model.tokenizer) for question in questions]
         fault = language_fault(case.language, case.report)
         refused = {}
+        has_words = _has_words(report, case.report)
         for position, tokens in enumerate(criteria):
             if fault is not None:
                 refused[position] = Unscored(Reason.UNSUPPORTED_LANGUAGE, fault)
-            elif not len(report):
+            elif not has_words:
                 refused[position] = Unscored(Reason.UNPARSABLE, "the report holds no readable words")
-            elif not len(tokens):
+            elif not _has_words(tokens, questions[position].text):
                 refused[position] = Unscored(Reason.UNPARSABLE, "the criterion holds no readable words")
         cost = sum(len(tokens) for position, tokens in enumerate(criteria) if position not in refused)
         if len(refused) < len(criteria):
@@ -242,6 +243,11 @@ class MiniEngine:
         threshold = calibration.negative_threshold if negative else calibration.positive_threshold
         margin = abs(p_satisfied(calibration.apply(p), negative=negative) - threshold)
         return self.model.judgeable.refuses(pair.described, margin)
+
+
+def _has_words(tokens: Tokens, text: str) -> bool:
+    """Whether there is anything to read: "!?" has tokens, and says nothing."""
+    return len(tokens) > 0 and any(map(str.isalnum, text))
 
 
 def _payload(plan: Plan) -> Payload:

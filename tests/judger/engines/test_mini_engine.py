@@ -167,11 +167,12 @@ def test_another_language_is_refused_and_not_guessed(engine: MiniEngine) -> None
 
 
 def test_text_without_a_word_is_unscored(engine: MiniEngine) -> None:
-    ((outcome,),) = judged(engine, case("\u200b \n", ("Something is said.",)))
-    assert isinstance(outcome.result, Unscored)
-    (first, second) = judged(engine, case(texts=("\u200b", "The Danube rises in the Black Forest.")))[0]
-    assert isinstance(first.result, Unscored)
-    assert isinstance(second.result, Probabilities)
+    for wordless in ("\u200b \n", "!? ...", "---"):
+        ((outcome,),) = judged(engine, case(wordless, ("Something is said.",)))
+        assert isinstance(outcome.result, Unscored)
+        (first, second) = judged(engine, case(texts=(wordless, "The Danube rises in the Black Forest.")))[0]
+        assert isinstance(first.result, Unscored)
+        assert isinstance(second.result, Probabilities)
 
 
 def test_what_it_is_near_chance_on_is_left_open_unless_all_is_to_be_judged(engine: MiniEngine) -> None:
