@@ -15,7 +15,10 @@ class Unwritten(Exception):
 
 
 class Writer(Protocol):
-    """Templates (`train.tasks.templates`) or a chat model (`train.tasks.chat`). Each method may raise Unwritten."""
+    """Templates (`train.tasks.templates`) or a chat model (`train.tasks.chat`).
+
+    Each method may raise Unwritten, and ModelAway where no other prompt would fare better: the run ends then.
+    """
 
     @property
     def name(self) -> str: ...
