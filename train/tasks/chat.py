@@ -156,8 +156,9 @@ def _facts(card: Card) -> str:
             wrong = subject.statement(subject.contested, value=subject.false_value)
             lines.append(f"- A blog, which is wrong, says: {wrong}")
     if card.rival is not None:
-        other = card.rival.statement(card.asked[0])  # structures of every kind have facts of the same names
-        lines.append(f"- Easily confused with {card.rival.called}: {other}")
+        shared = [name for name in card.asked if name in card.rival.facts]  # in a small world it may know none of them
+        other = f": {card.rival.statement(shared[0])}" if shared else ""
+        lines.append(f"- Easily confused with {card.rival.called}{other}")
     return "\n".join(lines)
 
 
