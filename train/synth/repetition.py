@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from policy import citations
 from train.synth import words
 
-__all__ = ["MOST_REPEATED", "NGRAM", "TIMES", "repeated", "repeated_share"]
+__all__ = ["MOST_REPEATED", "NGRAM", "TIMES", "repeated"]
 
 NGRAM = 8
 MOST_REPEATED = 0.15
@@ -40,11 +40,6 @@ def repeated(text: str) -> str:
     if in_a_row:
         return f"{in_a_row[:80]!r} {TIMES} times in a row"
     return f"{share:.0%} said before" if share > MOST_REPEATED else ""
-
-
-def repeated_share(text: str) -> float:
-    """The share of its words that end a run of `NGRAM` words which the text has had before."""
-    return _said_before(citations.replaced(text, lambda keys: "", lambda key: False))[0]
 
 
 def _sentences(text: str) -> Iterator[str]:
