@@ -53,10 +53,10 @@ class TemplateWriter:
         summary = [subject.statement(name) for subject in card.subjects for name in card.asked]
         if card.contested:
             topic = first.attribute(card.contested).topic
-            items.append(
-                _item(f"Sources disagree about {topic}.", 2, Role.IMPLICIT, "synthesis", "disagreement", first.id)
-            )
-            summary.append(f"Sources disagree about {topic} of {first.called}.")
+            # Who disagrees, not "sources": else a list of them under its heading is taken for it.
+            text = f"Tells of a blog and a registry that contradict each other on {topic}."
+            items.append(_item(text, 2, Role.IMPLICIT, "synthesis", "disagreement", first.id))
+            summary.append(f"A blog and the registry contradict each other on {topic} of {first.called}.")
         if len(card.subjects) == 1 and "town" not in card.asked:
             items.append(_fact(first, "town", 2, Role.IMPLICIT, card))
             summary.append(first.statement("town"))
