@@ -20,6 +20,8 @@ __all__ = ["LEXICAL", "Dense", "add_vectors", "text_of"]
 
 LEXICAL = 0.1
 
+_CJK = re.compile(f"[{CJK}]")
+
 
 class Dense:
     """The vectors of an index in memory, and the encoder for queries."""
@@ -60,7 +62,7 @@ class Dense:
 
 def cjk_share(query: str) -> float:
     """Which share of the letters of a query is Chinese or Japanese; a character counts as four letters."""
-    cjk = 4 * len(re.findall(f"[{CJK}]", query))
+    cjk = 4 * len(_CJK.findall(query))
     others = len(re.findall(r"[^\W\d_]", query)) - cjk // 4
     return cjk / (cjk + others) if cjk else 0.0
 
