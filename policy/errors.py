@@ -4,6 +4,7 @@ AgentError
 +-- ToolError       a tool could not do what it was asked; becomes an observation the model can act on
 +-- ModelError      the model gave no completion; ends the episode as failed
 |   +-- ContextFull the prompt is longer than the model takes; the history is compacted and the turn tried again
+|   +-- NoAccess    the endpoint does not take the key; every other request would end so, too
 |   +-- ModelAway   the model can't be reached for now; leaves the episode as it stands, to be resumed
 +-- InUse           another process works on the same file
 +-- ConfigError     a setting or a file of the user is wrong; exit 2
@@ -11,7 +12,7 @@ AgentError
 
 from __future__ import annotations
 
-__all__ = ["AgentError", "ConfigError", "ContextFull", "InUse", "ModelAway", "ModelError", "ToolError"]
+__all__ = ["AgentError", "ConfigError", "ContextFull", "InUse", "ModelAway", "ModelError", "NoAccess", "ToolError"]
 
 
 class AgentError(Exception):
@@ -32,6 +33,10 @@ class ContextFull(ModelError):
     def __init__(self, message: str, *, window: int | None = None) -> None:
         super().__init__(message)
         self.window = window
+
+
+class NoAccess(ModelError):
+    """The endpoint refuses the key, or wants one: no request of ours will have a reply."""
 
 
 class ModelAway(ModelError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
 
@@ -25,6 +26,17 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def loggers() -> Iterator[None]:
+    """Each test leaves the loggers as it found them: a command that runs in this process sets level and handlers."""
+    ours = [logging.getLogger(), logging.getLogger("judger")]
+    before = [(logger, logger.level, list(logger.handlers)) for logger in ours]
+    yield
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 @pytest.fixture

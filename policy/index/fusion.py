@@ -14,10 +14,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from policy.index.dense import Embedder, embed_all
+from policy.scripts import CJK
 
 __all__ = ["LEXICAL", "Dense", "add_vectors", "text_of"]
 
 LEXICAL = 0.1
+
+_CJK = re.compile(f"[{CJK}]")
 
 
 class Dense:
@@ -59,7 +62,7 @@ class Dense:
 
 def cjk_share(query: str) -> float:
     """Which share of the letters of a query is Chinese or Japanese; a character counts as four letters."""
-    cjk = 4 * len(re.findall(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]", query))
+    cjk = 4 * len(_CJK.findall(query))
     others = len(re.findall(r"[^\W\d_]", query)) - cjk // 4
     return cjk / (cjk + others) if cjk else 0.0
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 
+from policy.scripts import CJK
+
 __all__ = ["STOP_WORDS", "query_terms", "segment", "to_match"]
 
-_CJK = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff"
-_RUN = re.compile(f"[{_CJK}]+")
-_TERM = re.compile(rf"[{_CJK}]+|[^\W_]+")
+_RUN = re.compile(f"[{CJK}]+")
+_TERM = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+")
 
 _STOP_WORDS = (
     "a about after all also am an and any are as at be because been before being between both but by can could did do "

@@ -29,6 +29,7 @@ class LocalModel:
         self._model, self._tokenizer, self._config = model.eval(), tokenizer, config
         self._observer = observer
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="policy-model")
+        self._turn = asyncio.Lock()
         self._replies = 0
 
     @classmethod
@@ -52,13 +53,17 @@ class LocalModel:
     async def complete(
         self, messages: Sequence[Message], tools: Sequence[Schema], *, max_tokens: int, use_tools: bool = True
     ) -> Completion:
+        async with self._turn:  # a reply's time begins when the model is free for it
+            return await self._replied(messages, tools if use_tools else (), max_tokens)
+
+    async def _replied(self, messages: Sequence[Message], tools: Sequence[Schema], max_tokens: int) -> Completion:
         stop, loop = threading.Event(), asyncio.get_running_loop()
         streamer = None
         if (observer := self._observer) is not None:
             observer.begins()
             streamer = _Streamer(self._tokenizer, lambda piece: loop.call_soon_threadsafe(observer.writes, piece))
         future = loop.run_in_executor(
-            self._thread, self._generate, list(messages), list(tools) if use_tools else [], max_tokens, stop, streamer
+            self._thread, self._generate, list(messages), list(tools), max_tokens, stop, streamer
         )
         try:
             async with asyncio.timeout(self._config.timeout):  # `wait_for` of 3.11 may swallow a cancellation

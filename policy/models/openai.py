@@ -14,7 +14,7 @@ import openai
 
 from policy.config import ModelConfig
 from policy.context import estimate_tokens
-from policy.errors import ConfigError, ContextFull, ModelAway, ModelError
+from policy.errors import ConfigError, ContextFull, ModelAway, ModelError, NoAccess
 from policy.model import Completion, Message, Observer, Schema
 from policy.models import stream
 from policy.models.limits import TooLong, too_long
@@ -26,6 +26,7 @@ __all__ = ["OpenAIModel"]
 log = logging.getLogger(__name__)
 
 _PASSING = (408, 409, 425, 429)
+_NO_KEY = 401
 _UNKNOWN = (400, 404, 405, 415, 422, 501)
 """What endpoints answer to a field that they do not know."""
 _LENGTH = "max_completion_tokens"
@@ -138,6 +139,8 @@ class OpenAIModel:
                         if how is self._streaming[0]:
                             del self._streaming[0]
                         continue
+                    if status == _NO_KEY:
+                        raise NoAccess(f"the endpoint refuses the key: {error}") from error
                     if status not in _PASSING and status < 500:
                         raise ModelError(f"the endpoint refuses the request: {error}") from error
                     wait = _retry_after(error, pause)

@@ -16,12 +16,13 @@ from importlib.resources import files
 
 from rapidfuzz.distance import OSA
 
+from policy.scripts import CJK
+
 __all__ = ["Token", "is_slip", "tokens"]
 
-_CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 # A sign belongs to its number, unless it stands between two things: -5 % is not 5 %, and 3-5 is a range.
 _TOKEN = re.compile(
-    rf"(?<![\w)])[-\u2212\u2013+±]?\.?\d++(?:[.,:]\d++)*+|[{_CJK}]|[^\W\d_{_CJK}]++(?:['’][^\W\d_{_CJK}]++)*+|[^\s]"
+    rf"(?<![\w)])[-\u2212\u2013+±]?\.?\d++(?:[.,:]\d++)*+|[{CJK}]|[^\W\d_{CJK}]++(?:['’][^\W\d_{CJK}]++)*+|[^\s]"
 )
 _IDLE = frozenset({*"\"'`´,.;*_~\u200b\u200c\u200d\u2060\ufeff\u00ad", "the", "a", "an"})
 """What a copy may have more or less of. A colon, a question mark, a sign or a bracket is not among them."""

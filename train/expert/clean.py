@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from policy.scripts import CJK
 from policy.trajectory import Record
 from policy.whole import loads
 from train.tasks.draft import Card, Named
@@ -30,8 +31,8 @@ _RECOVERY = "a recovery stands for the task"
 _CITE = re.compile(r"(?:(?<!\s)\s++)?\\cite\{([^{}]*)\}")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _YEAR = re.compile(r"\b(?:1[5-9]|20)\d\d\b")
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
-_CJK_RUN = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
+_CJK = re.compile(f"[{CJK}]")
+_CJK_RUN = re.compile(f"[{CJK}]+")
 _LATIN_WORD = re.compile(r"[A-Za-z]+")
 _COMPARES = re.compile(r"\b(?:disagree|differ|contradict)")
 

@@ -8,6 +8,6 @@ writer, chat, extractive, extracts, forms, prompts/     who writes: any chat mod
 checker                     who checks: the judger's client, where a judge is at hand
 subgraphs, walks, planning, reading, verification, reports, reflection, tasks, difficulty       the capabilities
 seeking, solvers            who answers where there is no model: demonstrations, and a plain baseline
-filters, grounds, leaks, mixing, duplicates, hints, clean       what is dropped, and by what
+filters, grounds, leaks, mixing, repetition, duplicates, hints, clean       what is dropped, and by what
 export, plot                datasets and pictures
 """

@@ -6,7 +6,6 @@ A rule gives the reason, or "". Records are those of `judger-agent rollouts`; a 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from policy import citations
@@ -15,16 +14,11 @@ from policy.trajectory import Record
 from train.expert.clean import loop
 from train.synth import words
 from train.synth.mixing import MOST_MIXED, foreign_share
+from train.synth.repetition import repeated
 
-__all__ = ["Rule", "mixed", "pinned", "repeated", "rules", "unfinished", "unseen", "wrong"]
+__all__ = ["Rule", "mixed", "pinned", "rules", "unfinished", "unseen", "wrong"]
 
 Rule = Callable[[Record], str]
-NGRAM = 8
-MOST_REPEATED = 0.15
-"""Share of a text's words that may stand in runs of eight words that the text has said before."""
-TIMES = 3
-"""How often one sentence of six words or more is too often; twice that where its numbers differ."""
-_DIGITS = re.compile(r"\d+")
 _YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
 _TODAY = re.compile(r"[Tt]oday is (\d{4})-\d\d-\d\d")
 
@@ -65,28 +59,6 @@ def mixed(text: str) -> str:
     return f"{share:.0%} in another language" if share > MOST_MIXED else ""
 
 
-def repeated(text: str) -> str:
-    """One sentence over and over, or much of the text said before. A heading or a table's row may come again."""
-    said = [one.lower() for one in words.sentences(_uncited(text)) if words.length(one) >= 6]
-    for same, times in ((said, TIMES), ([_DIGITS.sub("0", one) for one in said], 2 * TIMES)):
-        sentence, count = max(Counter(same).items(), key=lambda pair: pair[1], default=("", 0))
-        if count >= times:
-            return f"{sentence[:80]!r} {count} times"
-    share = repeated_share(text)
-    return f"{share:.0%} said before" if share > MOST_REPEATED else ""
-
-
-def repeated_share(text: str) -> float:
-    """The share of its words that end a run of `NGRAM` words which the text has had before."""
-    grams = words.ngrams(_uncited(text), NGRAM)
-    seen: set[tuple[str, ...]] = set()
-    again = 0
-    for gram in grams:
-        again += gram in seen
-        seen.add(gram)
-    return again / len(grams) if len(grams) >= NGRAM else 0.0
-
-
 def unseen(record: Record) -> str:
     """A citation of what no tool has shown."""
     sources = Sources()
@@ -119,7 +91,3 @@ def pinned(record: Record) -> str:
         if message["role"] == "tool":
             known.update(_YEAR.findall(message["content"]))
     return ""
-
-
-def _uncited(text: str) -> str:
-    return citations.replaced(text, lambda keys: "", lambda key: False)

@@ -10,19 +10,20 @@ import re
 from typing import Any
 
 from policy import citations
+from policy.scripts import CJK
 from train.synth import words
 
 __all__ = ["MOST_MIXED", "foreign_share"]
 
 MOST_MIXED = 0.06
 """Share of the letters of a text that may stand in sentences of another language."""
-_CJK = re.compile(rf"[{words.CJK}]")
+_CJK = re.compile(rf"[{CJK}]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]{2,}")
 _TOKEN = re.compile(r"[!-~]+")
 _ODD = frozenset("0123456789_\\/=<>{}[]|#@^~")
 """A run of printable ASCII with one of these is an address, a number or code, and of no language."""
 _BRACKETED = re.compile(r"[(（\[「『《“\"][^()（）\[\]「」『』《》“”\"]{0,200}[)）\]」』》”\"]")
-_BARE = re.compile(rf"\b[a-z]{{1,40}},? ?[{words.CJK}]")
+_BARE = re.compile(rf"\b[a-z]{{1,40}},? ?[{CJK}]")
 _LATIN_RUN = re.compile(r"[A-Za-z][A-Za-z' -]{0,200}")
 _LINKING = re.compile(
     r"\b(?:a|an|are|is|was|were|will|would|can|could|should|it|this|that|these|those|they|we|which|because|although|"

@@ -6,13 +6,15 @@ Chinese and Japanese have no spaces: each of their characters is a token, and tw
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+
+from policy.scripts import CJK
 
 __all__ = [
-    "CJK",
     "TOKEN",
     "content",
     "ends_in",
+    "half_words",
     "is_cjk",
     "is_named",
     "length",
@@ -20,13 +22,12 @@ __all__ = [
     "ngrams",
     "numbers",
     "plain",
+    "runs",
     "sentences",
     "short",
     "tokens",
 ]
 
-CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-"""Chinese and Japanese letters, as the inside of a character class."""
 _LINK = re.compile(r"!?\[([^\[\]\n]{1,200})\]\([^()\s]{1,500}\)")
 _END = re.compile(r"(?<=[.!?])(?<!\b[A-Za-z]\.)\s+(?=[A-Z\"'(])|(?<=[。！？])")
 TOKEN = re.compile(rf"[{CJK}]|[^\W{CJK}]+")
@@ -100,20 +101,27 @@ def numbers(text: str) -> list[str]:
 
 def ngrams(text: str, size: int) -> list[tuple[str, ...]]:
     """Its runs of that many words, in small letters; two Chinese characters count as one."""
-    words = TOKEN.findall(text.lower())
-    if not _CJK_RUN.search(text):
-        return [tuple(words[at : at + size]) for at in range(len(words) - size + 1)]
-    weights = [1 if _is_letter(word) else 2 for word in words]
-    out, end, weight = [], 0, 0
-    for at in range(len(words)):
-        while weight < 2 * size and end < len(words):
-            weight += weights[end]
+    said = TOKEN.findall(text.lower())
+    return [tuple(said[start:end]) for start, end in runs(said, size)]
+
+
+def runs(said: Sequence[str], size: int) -> Iterator[tuple[int, int]]:
+    """Where each run of that many words begins and ends among tokens; two Chinese characters count as one."""
+    halves = list(map(half_words, said))
+    end = weight = 0
+    for start in range(len(said)):
+        while weight < 2 * size and end < len(said):
+            weight += halves[end]
             end += 1
         if weight < 2 * size:
-            break
-        out.append(tuple(words[at:end]))
-        weight -= weights[at]
-    return out
+            return
+        yield start, end
+        weight -= halves[start]
+
+
+def half_words(token: str) -> int:
+    """2 for a word, 1 for a Chinese or Japanese character."""
+    return 1 if _is_letter(token) else 2
 
 
 def is_named(text: str, names: Iterable[str]) -> str:

@@ -12,13 +12,14 @@ from judger.errors import InvalidRequest, TooLarge
 from train.synth import filters
 from train.synth.brief import Brief, Dropped
 from train.synth.ports import Capability
+from train.synth.repetition import repeated
 from train.synth.rows import Rows
 from train.synth.writer import Unwritten
 
 __all__ = ["Progress", "each", "work"]
 
 UNREADABLE, REFUSED = "unreadable", "refused by the judge"
-WRITTEN = {"language mixing": filters.mixed, "repetition": filters.repeated}
+WRITTEN = {"language mixing": filters.mixed, "repetition": repeated}
 """What holds for any text that a writer wrote."""
 
 

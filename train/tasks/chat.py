@@ -11,8 +11,9 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from judger.types import Criterion, Role
-from policy.errors import ModelError
+from policy.errors import ModelAway, ModelError
 from policy.model import Message, Model
+from train.tasks.counted import Counted
 from train.tasks.draft import Assessment, Card, Draft, Item
 from train.tasks.templates import TemplateWriter
 from train.tasks.writer import Unwritten
@@ -81,7 +82,7 @@ class ChatWriter:
     """Writes with a model behind the agent's own interface, such as `policy.models.openai`'s."""
 
     def __init__(self, model: Model) -> None:
-        self._model = model
+        self._model = Counted(model)
 
     @property
     def name(self) -> str:
@@ -104,9 +105,12 @@ class ChatWriter:
         return (await self._ask(_fill("roles", query=query, rubric=rubric), Roles)).assessments(draft)
 
     async def _ask(self, prompt: str, kind: type[_Reply]) -> _Reply:
-        """The reply as JSON of that kind. Raises Unwritten after a second try, or where the model gives no reply."""
+        """The reply as JSON of that kind. Raises Unwritten after a second try, or where the model gives no reply to
+        this prompt; ModelAway where it would give none to any."""
         try:
             return await ask(self._model, prompt, kind)
+        except ModelAway:
+            raise
         except ModelError as error:
             raise Unwritten(str(error)) from error
 
@@ -152,8 +156,9 @@ def _facts(card: Card) -> str:
             wrong = subject.statement(subject.contested, value=subject.false_value)
             lines.append(f"- A blog, which is wrong, says: {wrong}")
     if card.rival is not None:
-        other = card.rival.statement(card.asked[0])  # structures of every kind have facts of the same names
-        lines.append(f"- Easily confused with {card.rival.called}: {other}")
+        shared = [name for name in card.asked if name in card.rival.facts]  # in a small world it may know none of them
+        other = f": {card.rival.statement(shared[0])}" if shared else ""
+        lines.append(f"- Easily confused with {card.rival.called}{other}")
     return "\n".join(lines)
 
 

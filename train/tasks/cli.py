@@ -50,13 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Makes the data. 0 when done; 1 where filters left nothing; 2 for wrong usage; 3 where no judge answers."""
+    """Makes the data. 0 when done; 1 where filters left nothing; 2 for wrong usage; 3 where judge or writer is away."""
     faults = _faults(args)
     for fault in faults:
         print(fault, file=sys.stderr)
     if faults:
         return 2
     from judger.errors import JudgerError
+    from policy.errors import ModelAway
     from train.expert.datasets import NothingLeft
     from train.tasks.build import Plan
     from train.tasks.judging import JudgeDown
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     except NothingLeft as error:
         print(error, file=sys.stderr)
         return 1
-    except (JudgeDown, JudgerError) as error:
+    except (JudgeDown, JudgerError, ModelAway) as error:
         print(error, file=sys.stderr)
         return 3
     return 0

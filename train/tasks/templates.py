@@ -53,10 +53,10 @@ class TemplateWriter:
         summary = [subject.statement(name) for subject in card.subjects for name in card.asked]
         if card.contested:
             topic = first.attribute(card.contested).topic
-            items.append(
-                _item(f"Sources disagree about {topic}.", 2, Role.IMPLICIT, "synthesis", "disagreement", first.id)
-            )
-            summary.append(f"Sources disagree about {topic} of {first.called}.")
+            # Who disagrees, not "sources": else a list of them under its heading is taken for it.
+            text = f"Tells of a blog and a registry that contradict each other on {topic}."
+            items.append(_item(text, 2, Role.IMPLICIT, "synthesis", "disagreement", first.id))
+            summary.append(f"A blog and the registry contradict each other on {topic} of {first.called}.")
         if len(card.subjects) == 1 and "town" not in card.asked:
             items.append(_fact(first, "town", 2, Role.IMPLICIT, card))
             summary.append(first.statement("town"))
@@ -92,15 +92,13 @@ def _flaws(card: Card, draw: random.Random) -> list[Item]:
     for subject in card.subjects:
         value = subject.false_value
         if all(value != other.facts[subject.contested] for other in card.subjects):
-            weight, aspect = -draw.randint(4, 5), f"false {subject.contested}"
-            items.append(_fact(subject, subject.contested, weight, Role.NEGATIVE, card, value, aspect))
+            items.append(_falsehood(subject, subject.contested, value, -draw.randint(4, 5), "false"))
     rival = card.rival
     names = [name for name in card.asked if name in _TELLING] or list(_TELLING)
     names = [name for name in names if rival and _differs(name, rival, card.subjects[0])]
     if rival is not None and names:
         name = draw.choice(names)
-        weight = -draw.randint(3, 4)
-        items.append(_fact(card.subjects[0], name, weight, Role.NEGATIVE, card, rival.facts[name], f"rival {name}"))
+        items.append(_falsehood(card.subjects[0], name, rival.facts[name], -draw.randint(3, 4), "rival"))
     items.append(_item(f"Longer than {MOST_WORDS} words.", -4, Role.NEGATIVE, "communication", "length"))
     items.append(_item("Says a sentence twice.", -3, Role.NEGATIVE, "communication", "repetition"))
     # One for each fact, the town and what sources disagree about: more are padding, as any judge can count.
@@ -131,11 +129,15 @@ def _assess(query: str, item: Item, card: Card) -> Assessment:
     return Assessment(Role.IMPLICIT, f"The query says nothing of {topic}.")
 
 
-def _fact(subject: Entity, name: str, weight: int, role: Role, card: Card, value: str = "", aspect: str = "") -> Item:
-    """A criterion about a fact, or about another `value` in its place; of two subjects it names its own."""
-    text = subject.criterion(name, value)
-    text = text if len(card.subjects) == 1 else f"{subject.name}: {text}"
-    return _item(text, weight, role, "factual", aspect or name, subject.id)
+def _fact(subject: Entity, name: str, weight: int, role: Role, card: Card) -> Item:
+    """A fact that is asked for; of two subjects it names its own."""
+    text = subject.requirement(name, is_one_of_two=len(card.subjects) == 2)
+    return _item(text, weight, role, "factual", name, subject.id)
+
+
+def _falsehood(subject: Entity, name: str, value: str, weight: int, what: str) -> Item:
+    """A flaw: another `value` in the fact's place."""
+    return _item(subject.flaw(name, value), weight, Role.NEGATIVE, "factual", f"{what} {name}", subject.id)
 
 
 def _item(text: str, weight: float, role: Role, axis: str, aspect: str, subject: str = "") -> Item:

@@ -19,7 +19,7 @@ class Unwritten(Exception):
 class Writer(Protocol[N]):
     """Of cards: templates (`train.tasks.templates`), a chat model (`train.tasks.chat`); of briefs: `train.synth.tasks`.
 
-    Each method may raise Unwritten.
+    Each method may raise Unwritten, and ModelAway where no other prompt would fare better: the run ends then.
     """
 
     @property

@@ -49,9 +49,18 @@ class Entity:
         """The fact in the fewest words."""
         return self.attribute(name).claim.format(v=value or self.facts[name])
 
-    def criterion(self, name: str, value: str = "") -> str:
-        """The fact as a rubric words it."""
-        return self.attribute(name).criterion.format(v=value or self.facts[name])
+    def requirement(self, name: str, *, is_one_of_two: bool = False) -> str:
+        """The fact as a rubric asks for it: the value first, and none of the words in which a report says it, for in
+        those the built-in judge takes another value for the same fact. Measured by tests/benchmarks/world_reward.py.
+        """
+        topic, value = self.attribute(name).topic, self.facts[name]
+        if is_one_of_two:
+            return f"gives the right {topic.removeprefix('the ')}, {value}, for {self.called}"
+        return f"gives {value} as {topic}"
+
+    def flaw(self, name: str, value: str) -> str:
+        """Another `value` in the fact's place, as a rubric holds it against a report."""
+        return f"says that {self.attribute(name).says.format(it=self.called, v=value)}"
 
 
 @dataclass(frozen=True, slots=True)

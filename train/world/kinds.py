@@ -1,4 +1,4 @@
-"""Kinds of things and what there is to say of each: how a fact is stated, asked for and claimed in a rubric."""
+"""Kinds of things and what there is to say of each: how a fact is stated, asked for and required by a rubric."""
 
 from __future__ import annotations
 
@@ -21,21 +21,9 @@ class Attribute:
     topic: str
     """What it is, as a noun."""
     claim: str
-    """The fact in the fewest words: what a criterion asks for."""
+    """The fact in the fewest words: what a sentence that states it holds."""
     pool: tuple[str, ...] = ()
     """The values; empty where they are other entities or made of two pools."""
-
-    @property
-    def criterion(self) -> str:
-        """How a rubric words it. A number among fixed words ("cost 900 crowns") is named with its question instead:
-        the built-in judge takes another number in the same words for the same fact. Measured by
-        tests/benchmarks/world_reward.py."""
-        match self.name:
-            case "measure":
-                return f"{self.topic}: {{v}}"
-            case "cost" | "special" | "people":
-                return f"says {self.ask.format(it='it')}: {{v}}"
-        return self.claim
 
     def state(self, it: str, value: str) -> str:
         """The sentence, with `it` at its head."""
@@ -50,10 +38,10 @@ _COMMON = (
        pools.YEARS),
     _a("designer", "{it} was designed by {v}.", "who designed {it}", "the designer", "designed by {v}"),
     _a("material", "{it} is built of {v}.", "what {it} is built of", "the material", "built of {v}", pools.MATERIALS),
-    _a("town", "{it} stands in {v}.", "where {it} stands", "the town", "stands in {v}"),
+    _a("town", "{it} stands in {v}.", "where {it} stands", "the location", "stands in {v}"),
     _a("cost", "{it} cost {v} crowns.", "what {it} cost", "the cost", "cost {v} crowns", pools.AMOUNTS),
     _a(
-        "repaired", "{it} was repaired after the {v}.", "after what {it} was repaired", "the repair",
+        "repaired", "{it} was repaired after the {v}.", "after what {it} was repaired", "the cause of the repair",
         "repaired after the {v}",
     ),
     _a("owner", "{it} is owned by the {v} family.", "which family owns {it}", "the owner", "owned by the {v} family",
@@ -86,15 +74,15 @@ STRUCTURES = (
                "carries a {v}",
                ("road", "canal", "railway", "footpath", "pipeline", "tramway"))),
     _structure("observatory", "high", _a("special", "{it} has a telescope of {v} inches.", "which telescope {it} has",
-               "the telescope", "telescope of {v} inches", pools.LENGTHS)),
+               "the size of the telescope", "telescope of {v} inches", pools.LENGTHS)),
     _structure("mill", "high", _a("special", "{it} grinds {v}.", "what {it} grinds", "the produce", "grinds {v}",
                ("wheat", "barley", "rye", "oats", "mustard", "bark", "bone", "maize"))),
-    _structure("lighthouse", "high", _a("special", "{it} shows a {v} light.", "which light {it} shows", "the light",
-               "shows a {v} light", ("white", "red", "green", "yellow", "blue"))),
-    _structure("library", "long", _a("special", "{it} holds {v} books.", "how many books {it} holds", "the collection",
-               "holds {v} books", pools.AMOUNTS)),
-    _structure("theatre", "wide", _a("special", "{it} seats {v} people.", "how many people {it} seats", "the seats",
-               "seats {v} people", pools.AMOUNTS)),
+    _structure("lighthouse", "high", _a("special", "{it} shows a {v} light.", "which light {it} shows",
+               "the colour of the light", "shows a {v} light", ("white", "red", "green", "yellow", "blue"))),
+    _structure("library", "long", _a("special", "{it} holds {v} books.", "how many books {it} holds",
+               "the number of books", "holds {v} books", pools.AMOUNTS)),
+    _structure("theatre", "wide", _a("special", "{it} seats {v} people.", "how many people {it} seats",
+               "the number of seats", "seats {v} people", pools.AMOUNTS)),
     _structure("garden", "long", _a("special", "{it} is known for its {v}.", "what {it} is known for", "the plants",
                "known for its {v}", ("roses", "ferns", "tulips", "lilies", "orchids", "palms", "irises", "poppies"))),
     _structure("tunnel", "long", _a("special", "{it} was closed in {v}.", "when {it} was closed", "the year of closing",

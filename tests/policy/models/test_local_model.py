@@ -75,6 +75,28 @@ async def test_a_reply_that_takes_too_long_is_given_up_and_its_generation_stoppe
     await model.aclose()
 
 
+async def test_a_reply_that_waits_for_its_turn_has_not_begun(parts):
+    """Its seconds count from then."""
+    seen = []
+
+    class Watching:
+        def begins(self):
+            seen.append("begins")
+
+        def writes(self, piece):
+            seen.append("writes")
+
+        def waits(self, seconds, reason):
+            raise AssertionError("nothing breaks off")
+
+    model = LocalModel(*parts, ModelConfig(name="tiny", backend="transformers", temperature=0), observer=Watching())
+    replies = await asyncio.gather(*(model.complete(ASK, [], max_tokens=12) for _ in range(3)))
+    assert len({reply.token_ids for reply in replies}) == 1
+    assert [at for at, what in enumerate(seen) if what == "begins"] == [k * len(seen) // 3 for k in range(3)]
+    assert len(seen) > 3
+    await model.aclose()
+
+
 async def test_a_history_is_rendered_as_training_renders_it(parts):
     model = LocalModel(*parts, ModelConfig(name="tiny", backend="transformers", temperature=0))
     call = {"id": "c", "type": "function", "function": {"name": "search", "arguments": '{"queries": ["x"]}'}}

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from policy.config import ModelConfig
-from policy.errors import ConfigError, ContextFull, ModelAway, ModelError
+from policy.errors import ConfigError, ContextFull, ModelAway, ModelError, NoAccess
 from policy.models import open_model, openai
 
 TOOLS = [{"type": "function", "function": {"name": "search", "description": "", "parameters": {"type": "object"}}}]
@@ -72,6 +72,11 @@ async def test_a_full_context_is_told_apart_from_other_refusals(loopback):
         await _ask(loopback, 400, full)
     with pytest.raises(ModelError, match="refuses the request"):
         await _ask(loopback, 400, {"error": {"message": "no such field"}})
+
+
+async def test_a_key_that_is_refused_is_told_apart_and_not_tried_again(loopback):
+    with pytest.raises(NoAccess, match=r"refuses the key.*who are you"):
+        await _ask(loopback, 401, {"error": {"message": "who are you?"}})
 
 
 async def test_an_endpoint_that_is_down_is_a_model_error(loopback):

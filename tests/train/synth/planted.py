@@ -22,6 +22,7 @@ from train.synth.grounds import supported
 from train.synth.leaks import leak, told
 from train.synth.planning import deviation
 from train.synth.ports import Ports
+from train.synth.repetition import repeated
 from train.synth.reports import MOST_BULLETS, bulleted, lost, paragraphs
 from train.synth.searching import shortcut, shown
 from train.synth.verification import VERDICTS, disagreement
@@ -88,7 +89,7 @@ def of_texts(reports: Sequence[str], seed: int = 0) -> list[Measured]:
     formed = [paragraphs(report) for report in reports]
     return [
         measure("language mixing", filters.mixed, reports, [_mixed(report, draw) for report in reports]),
-        measure("repetition", filters.repeated, reports, [_repeating(x, n % 2 == 0) for n, x in enumerate(reports)]),
+        measure("repetition", repeated, reports, [_repeating(x, n % 2 == 0) for n, x in enumerate(reports)]),
         duplicates,
         measure("fragmented", lambda text: bulleted(text) > MOST_BULLETS, formed, [_bullets(text) for text in formed]),
         measure(
@@ -284,7 +285,7 @@ def _mixed(report: str, draw: random.Random) -> str:
 
 
 def _repeating(report: str, by_sentence: bool) -> str:
-    said = [one for one in words.sentences(report) if len(one.split()) >= 8]
+    said = [one for one in words.sentences(report) if words.length(one) >= 8]
     if by_sentence:
         return report + "\n\n" + " ".join([said[len(said) // 2]] * 3)
     return report + "\n\n" + report[2 * len(report) // 3 :]

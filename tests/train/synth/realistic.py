@@ -26,6 +26,7 @@ from train.synth.forms import Summary
 from train.synth.grounds import supported
 from train.synth.leaks import leak, told
 from train.synth.ports import Ports
+from train.synth.repetition import repeated
 from train.synth.searching import shortcut, shown
 from train.synth.verification import disagreement
 from train.synth.writer import Prompt
@@ -65,7 +66,7 @@ def of_chinese(reports: Sequence[str], seed: int = 0) -> list[Measured]:
     return [
         measure("Chinese report: English words in its sentences", filters.mixed, reports, switched),
         measure("Chinese report: paragraphs left in English", filters.mixed, reports, paragraphs),
-        measure("Chinese report: said over and over", filters.repeated, reports,
+        measure("Chinese report: said over and over", repeated, reports,
                 [report + "\n\n" + report[len(report) // 4 : len(report) // 2] for report in reports]),
         measure("Chinese report: a result in the task, word by word", lambda given: leak(*given),
                 [(f"撰写一份报告：{title}", title, [report]) for title, _, report in leaks],
@@ -213,8 +214,29 @@ def of_loops(reports: Sequence[str]) -> list[Measured]:
         return "\n\n".join([report, " ".join(f"In {year}, {said[len(said) // 2]}" for year in range(1990, 2020))])
 
     some = [one for one in reports if whole(one)]  # those of tables alone have nothing to say again
-    planted = [looping(one) for one in some]
-    return [measure("repetition: a loop with another year each time", filters.repeated, some, planted)]
+    out = [measure("repetition: a loop with another year each time", repeated, some, [looping(one) for one in some])]
+    for name, opening, way in (
+        ("a heading or a row, three times in a row", ("#", "|"), lambda parts, said: [*parts, "\n".join([said] * 3)]),
+        ("an item of a list, in three places", ("- ", "* "), _scattered),
+    ):
+        clean, planted = [], []
+        for report in reports:
+            lines = [one for one in report.split("\n") if one.strip().startswith(opening)]
+            lines = [
+                one for one in lines if words.length(one) >= 8 and not one.rstrip(" *").endswith((".", "。", ":", "："))
+            ]
+            if lines:
+                clean.append(report)
+                planted.append("\n\n".join(way(report.split("\n\n"), lines[len(lines) // 2])))
+        if planted:
+            out.append(measure(f"repetition: {name}", repeated, clean, planted))
+    return out
+
+
+def _scattered(parts: list[str], said: str) -> list[str]:
+    """The parts of a report with the same behind each third of them."""
+    third = max(1, len(parts) // 3)
+    return [*parts[:third], said, *parts[third : 2 * third], said, *parts[2 * third :], said]
 
 
 def of_answers(rows: Sequence[Mapping[str, Any]]) -> list[Measured]:

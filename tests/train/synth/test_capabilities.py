@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import random
 from typing import ClassVar
 
 import pytest
@@ -20,6 +21,7 @@ from train.synth.leaks import leak, told
 from train.synth.planning import stripped
 from train.synth.reading import ActiveReading, unanswered
 from train.synth.reflection import Reflection, Retrying
+from train.synth.repetition import repeated
 from train.synth.reports import bulleted, lost, paragraphs
 from train.synth.sections import outline, said_headings
 from train.synth.subgraphs import Subgraphs, unlike
@@ -169,6 +171,41 @@ def test_each_claim_has_the_verdict_that_it_was_made_for_and_a_passage_that_show
 def test_words_alone_tell_support_refutation_and_doubt(claim, verdict):
     assert by_words(claim, PAGE, "Mill") == verdict
     assert by_words(claim, [Source("x#1", "Elsewhere", "", "Nothing of the kind.")], "Mill") == "doubtful"
+
+
+_ROW = "| Arnewick | 20 paces | built by monks from the north |"
+_ITEM = "- The ferry of Arnewick floods every second winter"
+_CHINESE = "这座桥由北方的僧侣在漫长的战争之后建造"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (f"{_ITEM}\n" * 3, "3 times"),
+        (f"{_ITEM}\n\nMore.\n\n{_ITEM}\n- And so on\n\n{_ITEM}", "3 times"),
+        (f"## What monks from the north have built\n\n{_ITEM}\n\n" * 2, ""),
+        ("The monks from the north have built:\n" * 3, "3 times in a row"),
+        (f"{_ROW}\n" * 3, "3 times in a row"),
+        (f"{_ROW}\n\nMore.\n\n{_ROW}\n\nAnd more.\n\n{_ROW}", ""),  # a row may come again
+        (f"{_CHINESE} " * 3, "3 times in a row"),
+        ("| 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |", ""),
+        ("\n".join(f"[{n}] https://example.org/{n}/a/page/of/the/whole/wiki" for n in range(9)), ""),
+    ],
+)
+def test_what_has_no_end_of_its_own_is_heard_again_too(said, reason):
+    draw = random.Random(0)
+    prose = " ".join(f"The {''.join(draw.sample('aeioukmnprst', 6))} was {draw.random()} paces long." for _ in range(3))
+    prose += " " + " ".join("".join(draw.sample("aeioukmnprst", 6)) for _ in range(400)) + "."
+    assert repeated(f"{prose}\n\n{said}").endswith(reason)
+    assert bool(repeated(f"{prose}\n\n{said}")) == bool(reason)
+
+
+def test_a_chinese_report_whose_list_of_sources_comes_twice_repeats_itself():
+    draw = random.Random(0)
+    body = "。".join("".join(draw.sample([chr(0x4E00 + n) for n in range(900)], 30)) for _ in range(30)) + "。"
+    sources = "\n".join(f"[{n}] Bridge {n * 7} of county{n}, a survey: https://example.org/b{n}" for n in range(16))
+    assert repeated(f"{body}\n\n{sources}") == ""
+    assert repeated(f"{body}\n\n{sources}\n\n{sources}").endswith("said before")
 
 
 def test_bullets_become_paragraphs_and_nothing_is_lost():

@@ -14,7 +14,7 @@ from judger.client import connect
 from judger.errors import Unsupported
 from judger.pairwise import Comparison, Preference
 from policy.config import ModelConfig
-from policy.errors import ModelAway, ModelError
+from policy.errors import ModelAway, ModelError, NoAccess
 from policy.models.scripted import ScriptedModel, says
 from tests.train.synth import planted
 from train.cli import main
@@ -85,6 +85,14 @@ async def test_an_endpoint_that_refuses_everything_is_away_and_drops_nothing(tmp
             await later.write(Prompt("subgraph", Brief(id="a", kind="b", asked=str(number), answer=str(number))), Asked)
     with pytest.raises(ModelAway):
         await later.write(Prompt("subgraph", Brief(id="a", kind="b", answer="last")), Asked)
+
+
+async def test_a_key_that_is_taken_back_ends_the_run_at_once(tmp_path):
+    question = says('{"question": "Which ferry floods in winter?"}')
+    writer = ChatWriter(ScriptedModel([question, NoAccess("expired")]), ModelConfig(name="m"), tmp_path)
+    await writer.write(Prompt("subgraph", Brief(id="a", kind="b")), Asked)
+    with pytest.raises(ModelAway, match="expired"):
+        await writer.write(Prompt("subgraph", Brief(id="a", kind="b", answer="another")), Asked)
 
 
 async def test_the_extractive_writer_leaves_chinese_to_a_model():

@@ -5,6 +5,9 @@ from __future__ import annotations
 import networkx as nx
 import pytest
 
+from policy.index import tokens as index_tokens
+from policy.index.fusion import cjk_share
+from policy.workspace import words as copied
 from train.synth import graph as graphs
 from train.synth import words
 from train.synth.brief import Fact
@@ -110,6 +113,19 @@ def test_chinese_is_read_by_its_characters_of_which_two_count_as_a_word():
     assert words.short("一种惰性的函数式语言，由委员会设计", 6) == "一种惰性的函数式语言 …"
     assert not words.is_cjk("BYD (比亚迪) sells cars in many countries")
     assert words.is_cjk("比亚迪在多个国家销售 BYD 汽车")
+
+
+def test_all_that_reads_chinese_reads_the_same_letters():
+    for letter in "あア㐀一鿿豈":
+        text, said = f"x1{letter}y2", ["x1", letter, "y2"]
+        assert words.tokens(text) == said
+        assert index_tokens.query_terms(text) == said
+        assert cjk_share(letter) == 1.0
+        assert letter in [one.word for one in copied.tokens(text)]
+    # A Latin name between Chinese words is searched for as the index has it.
+    text = "用BYD电池的车"
+    assert set(index_tokens.query_terms(text)) <= set(index_tokens.segment(text).lower().split())
+    assert "byd" in index_tokens.query_terms(text)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from policy.config import ModelConfig
+from policy.errors import ModelAway
 from policy.models import open_model
 from tests.policy.conftest import Loopback
 from train.tasks.chat import ChatWriter
@@ -122,11 +123,60 @@ async def test_roles_that_miss_a_criterion_are_not_written(endpoint):
     await writer.aclose()
 
 
-async def test_an_endpoint_that_fails_drops_the_sample_with_its_words(judge):
-    server = Loopback(lambda _: (400, {"content-type": "application/json"}, b'{"error": {"message": "no such model"}}'))
-    writer = ChatWriter(open_model(ModelConfig(name="m", base_url=f"{server.url}/v1", patience=0)))
+JSON = {"content-type": "application/json"}
+
+
+def _refuses(status, message):
+    return status, JSON, json.dumps({"error": {"message": message}}).encode()
+
+
+def _says(content):
+    return 200, JSON, json.dumps(_completion(content)).encode()
+
+
+@pytest.fixture
+def refusing():
+    """`refusing(replies)`: a writer whose endpoint gives these replies, the last again and again, and its server."""
+    servers = []
+
+    def start(*replies):
+        left = list(replies)
+        servers.append(Loopback(lambda _: left.pop(0) if len(left) > 1 else left[0]))
+        config = ModelConfig(name="m", base_url=f"{servers[-1].url}/v1", patience=60)
+        return ChatWriter(open_model(config)), servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+async def test_an_endpoint_that_refuses_one_prompt_drops_the_sample_with_its_words(refusing, judge):
+    draft = '{"summary": "s", "criteria": [{"text": "abc", "weight": 1, "role": "explicit"}]}'
+    writer, _ = refusing(_says(draft), _refuses(400, "this is against our rules"))
     funnel = Funnel("tasks")
     assert await synthesise([CARD], writer, judge, funnel, agreement=LOW) == []
     await writer.aclose()
-    server.close()
-    assert "no such model" in funnel.examples["unreadable"]
+    assert "against our rules" in funnel.examples["unreadable"]
+
+
+@pytest.mark.parametrize(("status", "message"), [(401, "bad key"), (403, "not your project"), (404, "no such model")])
+async def test_an_endpoint_that_refuses_everything_is_asked_once_and_nothing_is_dropped(
+    refusing, judge, status, message
+):
+    writer, server = refusing(_refuses(status, message))
+    funnel = Funnel("tasks")
+    with pytest.raises(ModelAway, match=message):
+        await synthesise([CARD], writer, judge, funnel, agreement=LOW)
+    await writer.aclose()
+    assert len(server.requests) == 1
+    assert not funnel.examples
+
+
+async def test_a_key_that_is_taken_back_ends_the_run_at_once(refusing):
+    draft = '{"summary": "s", "criteria": [{"text": "abc", "weight": 1, "role": "explicit"}]}'
+    writer, server = refusing(_says(draft), _refuses(401, "the key has expired"))
+    made = await writer.draft(CARD)
+    with pytest.raises(ModelAway, match=r"refuses the key.*expired"):
+        await writer.query(CARD, made)
+    await writer.aclose()
+    assert len(server.requests) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import subprocess
@@ -13,6 +14,7 @@ from datasets import load_from_disk
 from policy.config import load_settings
 from policy.rollouts import read_tasks
 from policy.trajectory import read_records
+from tests.policy.conftest import Loopback
 from train.cli import main
 from train.tasks.build import Plan, build
 from train.tasks.templates import TemplateWriter
@@ -99,6 +101,17 @@ def test_a_judge_that_does_not_answer_is_waited_for_with_a_message_and_then_give
     assert main(["tasks", "-o", str(tmp_path / "out"), *options]) == 3
     assert "127.0.0.1:9: no judge answered within 0.3 s" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+async def test_a_wrong_key_of_the_writer_ends_the_command_with_the_endpoints_words(tmp_path, scripted_server, capsys):
+    endpoint = Loopback(
+        lambda _: (401, {"content-type": "application/json"}, b'{"error": {"message": "who are you?"}}')
+    )
+    writer = ["--writer", "openai", "--model", "m", "--base-url", f"{endpoint.url}/v1"]
+    options = ["--entities", "8", "--worlds", "1", "--size", "small", "--addr", scripted_server.address, *writer]
+    assert await asyncio.to_thread(main, ["tasks", "-o", str(tmp_path / "out"), *options]) == 3
+    endpoint.close()
+    assert "the endpoint refuses the key: Error code: 401 - who are you?" in capsys.readouterr().err
 
 
 def test_the_command_line_loads_nothing_heavy_before_it_knows_that_its_input_is_right():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
 from tests.benchmarks.world_reward import CORRUPTIONS, auc, good, make_tasks, rewards
 from train.access import JudgeAccess
 from train.tasks.judging import JudgeDown, open_judge
+
+KEY = re.compile(r"\\cite\{([^}]*)\}")
 
 
 @pytest.mark.timeout(300)  # loads the judge in a process of its own
@@ -20,6 +23,13 @@ async def test_the_built_in_judge_rewards_who_answers_and_not_who_copies_or_stuf
     for times in (1, 2, 5):
         said = [(report, f"{report.rpartition('}. ')[2]}") for report in reports["good"]]
         reports[f"again {times}"] = [" ".join([report, *[last] * times]) for report, last in said]
+    reports["twice"] = [f"{report}\n\n{report}" for report in reports["good"]]
+    sentences = [report.removesuffix(".").split(". ") for report in reports["good"]]
+    turned = [[". ".join(draw.sample(some, len(some))) + "." for _ in range(3)] for some in sentences]
+    reports["thrice, in other orders"] = ["\n\n".join(some) for some in turned]
+    # The heading of a list of sources does not say that they disagree.
+    listed = ["Sources:\n" + "\n".join(f"- {key}" for key in sorted(set(KEY.findall(one)))) for one in reports["good"]]
+    reports["sources"] = [f"{one}\n\n{some}" for one, some in zip(reports["good"], listed, strict=True)]
     few = [report.split("}. ")[0] + "}." for report in reports["good"]]
     reports |= {"one sentence": few, "one sentence thrice": [" ".join([report] * 3) for report in few]}
     async with open_judge(None) as judge:  # a process of its own, started for the block
@@ -34,7 +44,7 @@ async def test_the_built_in_judge_rewards_who_answers_and_not_who_copies_or_stuf
     for name in ("checklist", "stuffed", "left out"):
         assert all(a > b for a, b in zip(earned["good"], earned[name], strict=True)), (name, earned)
     # A sentence said again earns nothing, least of all the citations that were asked for.
-    for name in ("again 1", "again 2", "again 5"):
+    for name in ("again 1", "again 2", "again 5", "twice", "thrice, in other orders", "sources"):
         assert all(a >= b for a, b in zip(earned["good"], earned[name], strict=True)), (name, earned)
     assert all(a >= b for a, b in zip(earned["one sentence"], earned["one sentence thrice"], strict=True)), earned
     assert auc(earned["good"], [value for name in CORRUPTIONS for value in earned[name]]) >= 0.9, earned

@@ -177,4 +177,4 @@ async def test_comparisons_name_both_things_and_say_which_a_criterion_is_about(n
     query = await writer.query(cards[number], draft)
     assert all(thing.called in query for thing in cards[number].subjects)
     explicit = [criterion.text for criterion in draft.criteria if criterion.role is Role.EXPLICIT]
-    assert all(any(text.startswith(thing.name) for thing in cards[number].subjects) for text in explicit)
+    assert all(sum(thing.called in text for thing in cards[number].subjects) == 1 for text in explicit)
