@@ -56,6 +56,9 @@ def packed(which: int = 0) -> Packed:
 def test_a_branch_reads_what_it_would_read_alone(folder: Path) -> None:
     reader, row = reader_of(folder), packed()
     together = reader(reader.lower(row), row)
+    with torch.no_grad():
+        served = reader(reader.lower(row), row)
+    torch.testing.assert_close(served, together, atol=1e-5, rtol=1e-4, msg="attention as it trains and as it serves")
     for k, (begin, end) in enumerate(row.branches):
         ids = row.ids[: row.prefix] + row.ids[begin:end]
         alone = replace(row, ids=ids, branches=[(row.prefix, len(ids))])

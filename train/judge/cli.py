@@ -29,10 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers", type=int, default=os.cpu_count() or 1, help="processes for the encoder pass on a CPU"
     )
     group = parser.add_argument_group("with --engine small (and --model, the folder of a causal model)")
-    group.add_argument("--small-epochs", type=float, default=2.0, help="passes over the rubrics; default: 2")
-    group.add_argument("--small-rate", type=float, default=5e-4, help="the adapters' learning rate; default: 0.0005")
+    group.add_argument("--small-epochs", type=float, default=3.5, help="passes over the rubrics; default: 3.5")
+    group.add_argument("--small-rate", type=float, default=6e-4, help="the adapters' learning rate; default: 0.0006")
     group.add_argument("--small-rank", type=int, default=16, help="of the adapters; default: 16")
-    group.add_argument("--small-frozen", type=int, default=20, help="layers from below that are not tuned; default: 20")
+    group.add_argument("--small-frozen", type=int, default=6, help="layers from below that are not tuned; default: 6")
     group.add_argument(
         "--base", type=Path, help="a folder of weights: its reader is kept, what is fitted on top of it is fitted anew"
     )

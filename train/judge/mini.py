@@ -40,7 +40,7 @@ from train.judge.forest import Growth, even_weights, grow
 from train.judge.linear import fit_linear
 from train.judge.measure import agreement, by_kind, coverage, rank_agreement, satisfied
 from train.judge.prepare import chosen, data_digests, is_rubric, make_shards, make_tools, read_sources, without_leaks
-from train.judge.split import is_held
+from train.judge.split import check_split, is_held
 
 OLDER_TOKENS = {"older": 140, "rubrics": 210}
 """Tokens of a passage of an older source, in each stage."""
@@ -173,6 +173,7 @@ def run(
         else Tools(known.encoder, known.tokenizer, known.idf, known.mean, device)
     )
     shards = make_shards(chosen(train, limits, seed), out / "evidence", tools, workers)
+    check_split(item for name in rubrics or shards for item in shards[name].items)
 
     labels = {name: cases for name, cases in train.items() if name not in rubrics and cases}
     reader = start(tools.encoder, recipe) if known is None else known.reader

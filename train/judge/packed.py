@@ -16,6 +16,8 @@ __all__ = ["ATTENTION", "Packed", "Seen", "attend", "register"]
 
 ATTENTION = "judger_shared_prefix"
 _NOT_PLAIN = ("softcap", "sliding_window", "s_aux")
+_WRITTEN_OUT = 1 << 22
+"""Scores of a head, at most, that are kept for the backward pass: 8 MB in bfloat16."""
 
 
 @dataclass(slots=True)
@@ -87,11 +89,30 @@ def attend(
     groups = query.shape[1] // key.shape[1]
     key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
     p = seen.prefix
-    first = F.scaled_dot_product_attention(
-        query[:, :, :p], key[:, :, :p], value[:, :, :p], is_causal=True, scale=scaling
-    )
-    rest = F.scaled_dot_product_attention(query[:, :, p:], key, value, attn_mask=seen.mask, scale=scaling)
+    first = _one(query[:, :, :p], key[:, :, :p], value[:, :, :p], None, scaling)
+    rest = _one(query[:, :, p:], key, value, seen.mask, scaling)
     return torch.cat([first, rest], 2).transpose(1, 2), None
+
+
+def _one(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float | None) -> Tensor:
+    """mask: true where a query sees a key; without one, those up to itself."""
+    trains_here = query.device.type == "cpu" and query.requires_grad
+    short = query.shape[2] * key.shape[2] <= _WRITTEN_OUT
+    return (_written_out if trains_here and short else _fused)(query, key, value, mask, scale)
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float | None) -> Tensor:
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None, scale=scale)
+
+
+def _written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float | None) -> Tensor:
+    """What trains on a CPU: the fused kernel's backward pass takes three times as long there."""
+    if mask is None:
+        mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril()
+    bias = torch.zeros(mask.shape, dtype=query.dtype).masked_fill(~mask, torch.finfo(query.dtype).min)
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = torch.baddbmm(bias, query[0], key[0].transpose(-1, -2), alpha=scale)
+    return torch.bmm(scores.softmax(-1), value[0])[None]
 
 
 def register() -> None:

@@ -49,7 +49,6 @@ class SmallReader(nn.Module):
         config = LoraConfig(
             r=rank,
             lora_alpha=2 * rank,
-            lora_dropout=0.05,
             target_modules=list(TARGETS),
             layers_to_transform=list(range(frozen, count)),
             layers_pattern="layers",
