@@ -21,7 +21,7 @@ class Counts:
     citing: Citing
     manner: Manner
     numbers: frozenset[str]
-    """Its runs of digits, commas of thousands left out."""
+    """Its runs of digits, commas of thousands left out: 12.05.1892 holds the year, which is no amount (`facts`)."""
 
     @classmethod
     def of(cls, report: str, form: FormSignals | None = None) -> Counts:

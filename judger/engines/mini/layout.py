@@ -110,7 +110,7 @@ def read_layout(report: str) -> Layout:
                 layout.numbered += kind == "numbered"
                 layout.lists += text not in _LIST  # a list goes on over blank lines
                 if in_bibliography:
-                    listed.add(_entry(line))
+                    listed.add(entry_key(line))
             case "row":
                 layout.tables += last == "row" and before != "row"
             case "quote":
@@ -118,7 +118,7 @@ def read_layout(report: str) -> Layout:
             case "prose":
                 layout.paragraphs += last != "prose" and last not in _LIST
                 if in_bibliography and _SOURCE.search(line):
-                    listed.add(_entry(line))
+                    listed.add(entry_key(line))
             case "fence" | "diagram":
                 layout.code_blocks += 1
                 layout.diagrams += kind == "diagram"
@@ -128,8 +128,8 @@ def read_layout(report: str) -> Layout:
     return layout
 
 
-def _entry(line: str) -> str:
-    """An entry of a list of sources without its bullet or number, spaces and capitals."""
+def entry_key(line: str) -> str:
+    """What two entries share that are the same source: the text without bullet or number, spaces and capitals."""
     return " ".join(_ENTRY_LABEL.sub("", line, count=1).lower().split())
 
 

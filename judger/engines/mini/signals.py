@@ -10,7 +10,7 @@ import math
 import re
 from dataclasses import asdict, dataclass
 
-from judger.engines.mini.layout import BIBLIOGRAPHY, read_layout
+from judger.engines.mini.layout import BIBLIOGRAPHY, entry_key, read_layout
 
 WORD = re.compile(r"[^\W_]+(?:['’.\-][^\W_]+)*")
 SENTENCE_END = re.compile(r"(?<![.!?])[.!?]++[\"'”’)\]]*+(?=\s|$)")
@@ -172,7 +172,7 @@ def _listed_twice(report: str) -> dict[str, str]:
     first: dict[str, str] = {}
     found = {}
     for number, text in LISTED.findall(report):
-        before = first.setdefault(" ".join(text.lower().split()), number)
+        before = first.setdefault(entry_key(text), number)
         if before != number:
             found[number] = before
     return found

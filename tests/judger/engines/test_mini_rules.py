@@ -159,6 +159,7 @@ def test_what_is_there_is_read_all_the_same() -> None:
     assert capped(said, "Backs its estimates with published sources.", Counts.of(CITED)) is said
     assert capped(said, "Gives 2020 as the year of Lee's book.", Counts.of(CITED)) is said
     assert capped(said, "Says that it costs 1200 euros.", Counts.of("It costs 1,200 euros.")) is said
+    assert capped(said, "Gives 1892 as the year of opening.", Counts.of("Opened on 12.05.1892.")) is said
 
 
 UNITS = ("Propane and ammonia cool.", "R-32 is common.", "Does the text mention butane")
