@@ -23,7 +23,7 @@ from judger.engines.mini.passage import Reading
 from judger.verdict import Calibration
 from train.judge import mini, prepare
 from train.judge.calibrate import Held, fit_judgeable, fit_mix, fit_thresholds, hard_kinds
-from train.judge.data import FULLY, NOT, LabelledCase, LabelledCriterion
+from train.judge.data import FULLY, NOT, DataError, LabelledCase, LabelledCriterion
 from train.judge.draw import Lesson, Older, Rubrics, rows
 from train.judge.evidence import Limits, Shard, Tools, choose, pages_of, read_shard, write_shard
 from train.judge.fit import Recipe, fit, loss, rate, start
@@ -307,3 +307,16 @@ def test_the_whole_recipe_runs_and_goes_on_where_it_was(
     assert load(anew / "weights").forest.root.shape == load(weights).forest.root.shape
     assert (anew / "weights" / fitted).stat().st_size < (weights / kept).stat().st_size
     assert not (anew / "runs").exists()
+
+
+def test_too_few_tasks_to_hold_one_out_are_told_before_anything_is_trained(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data" / "train"
+    folder.mkdir(parents=True)
+    lines = [json.dumps(case.to_json()) for case in made_cases(2, "rubrics", "content")]
+    (folder / "rubrics.jsonl").write_text("\n".join(lines))
+    monkeypatch.setattr(mini, "make_tools", lambda *_: tools)
+    with pytest.raises(DataError, match="no task is held out"):
+        mini.run(tmp_path / "data", tmp_path / "out", workers=1)
+    assert not (tmp_path / "out" / "runs").exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from train.judge.generative import options as generative
+from train.judge.small.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,10 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers", type=int, default=os.cpu_count() or 1, help="processes for the encoder pass on a CPU"
     )
     group = parser.add_argument_group("with --engine small (and --model, the folder of a causal model)")
-    group.add_argument("--small-epochs", type=float, default=2.0, help="passes over the rubrics; default: 2")
-    group.add_argument("--small-rate", type=float, default=5e-4, help="the adapters' learning rate; default: 0.0005")
-    group.add_argument("--small-rank", type=int, default=16, help="of the adapters; default: 16")
-    group.add_argument("--small-frozen", type=int, default=20, help="layers from below that are not tuned; default: 20")
+    small = Settings()
+    for flag, default, what in (
+        ("--small-epochs", small.epochs, "passes over the rubrics"),
+        ("--small-rate", small.learning_rate, "the adapters' learning rate"),
+        ("--small-rank", small.rank, "of the adapters"),
+        ("--small-frozen", small.frozen, "layers from below that are not tuned"),
+    ):
+        group.add_argument(flag, type=type(default), default=default, help=f"{what}; default: {default:g}")
     group.add_argument(
         "--base", type=Path, help="a folder of weights: its reader is kept, what is fitted on top of it is fitted anew"
     )
@@ -80,7 +85,7 @@ def run_small(options: argparse.Namespace) -> int:
     import logging
 
     from train.judge.data import DataError
-    from train.judge.small import Settings, run
+    from train.judge.small.recipe import run
 
     if options.model is None:
         print("--engine small needs --model FOLDER", file=sys.stderr)

@@ -48,12 +48,8 @@ class Tasks:
             by = next(name for name, count in funnel.dropped.items() if count)
             raise Dropped(by, funnel.examples.get(by, ""))
         (sample,) = kept
-        criteria = [
-            {"id": c.id, "text": c.text, "weight": c.weight, "role": c.role.value, "axis": c.axis}
-            for c in sample.draft.criteria
-        ]
         return {
-            "task": {"id": brief.id, "query": sample.query, "criteria": criteria},
+            "task": {"id": brief.id, "query": sample.query, "criteria": sample.draft.rows()},
             "source": brief.source, "summary": sample.draft.summary, "agreement": round(sample.agreement, 4),
             "reasons": [assessment.reason for assessment in sample.assessments],
             "written": f"{sample.query}\n{sample.draft.summary}",

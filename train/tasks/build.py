@@ -123,9 +123,6 @@ async def build(
 def as_case(sample: Sample[Card], **provenance: Any) -> dict[str, Any]:
     """The line of a task file: a case without its report."""
     draft = sample.draft
-    criteria = [
-        {"id": c.id, "text": c.text, "weight": c.weight, "role": c.role.value, "axis": c.axis} for c in draft.criteria
-    ]
     meta = {
         "summary": draft.summary,
         "subjects": [subject.id for subject in sample.card.subjects],
@@ -135,7 +132,7 @@ def as_case(sample: Sample[Card], **provenance: Any) -> dict[str, Any]:
         "judge_id": sample.judge_id,
         **provenance,
     }
-    return {"id": sample.card.id, "query": sample.query, "criteria": criteria, "meta": meta}
+    return {"id": sample.card.id, "query": sample.query, "criteria": draft.rows(), "meta": meta}
 
 
 def _write_tasks(samples: list[Sample[Card]], path: Path, origin: dict[str, Any]) -> None:

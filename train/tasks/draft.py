@@ -58,6 +58,13 @@ class Draft:
     def criteria(self) -> tuple[Criterion, ...]:
         return tuple(item.criterion for item in self.items)
 
+    def rows(self) -> list[dict[str, object]]:
+        """The criteria as a task file has them."""
+        return [
+            {"id": c.id, "text": c.text, "weight": c.weight, "role": c.role.value, "axis": c.axis}
+            for c in self.criteria
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Assessment:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -63,9 +64,8 @@ class Pair:
     criterion: Criterion
     asked: Asked
     evidence: Evidence
-    reading: Reading
-    counted: tuple[float, bool] | None
-    """What counts tell of it (`known`): then it is not read."""
+    told: Reading | tuple[float, bool]
+    """What the reader is given; or what counts tell of it (`known`), and then it is not read."""
 
     @property
     def described(self) -> Floats:
@@ -152,16 +152,16 @@ class MiniEngine:
             if positions:
                 texts += [payload.report, *(payload.criteria[i] for i in positions)]
         states = iter(encode(self.model.encoder, texts, self.device))
-        of_plans = [
-            (plan.case.query, self._pairs(plan, positions, states))
+        pairs_of = [
+            self._pairs(plan, positions, states) if positions else []
             for plan, positions in zip(plans, open_, strict=True)
-            if positions
         ]
-        to_read = [(query, [pair for pair in pairs if pair.counted is None]) for query, pairs in of_plans]
-        unread = [pair for _, pairs in to_read for pair in pairs]
-        logs = read(self.model.reader, [pair.reading for pair in unread], self.device)
-        said = iter(self._mixed(unread, logs, self._deep(to_read)).tolist() if unread else ())
-        each = iter(pair for _, pairs in of_plans for pair in pairs)
+        to_read = [[pair for pair in pairs if isinstance(pair.told, Reading)] for pairs in pairs_of]
+        unread = list(chain.from_iterable(to_read))
+        logs = read(self.model.reader, [told for p in unread if isinstance(told := p.told, Reading)], self.device)
+        deep = self._deep([(plan.case.query, pairs) for plan, pairs in zip(plans, to_read, strict=True) if pairs])
+        said = iter(self._mixed(unread, logs, deep).tolist() if unread else ())
+        each = chain.from_iterable(pairs_of)
         outcomes = []
         for plan, positions in zip(plans, open_, strict=True):
             scored = {i: self._outcome(plan, i, next(each), said) for i in positions}
@@ -182,16 +182,13 @@ class MiniEngine:
         pages = Pages.of(text, unit_spans(payload.report), self.model.tokenizer, signals)
         quotable = Quotable.of(text, payload.report, pages.outline)
         found = examine_all(report, criteria, idf)
-        readings = [
-            reading(question.text, pages, evidence.score, negative=question.negative)
-            for question, evidence in zip(questions, found, strict=True)
-        ]
         stated = [plan.case.criteria[i] for i in positions]
-        counted = [
+        told = [
             known(criterion.text, criterion.is_negative, counts, facts, evidence.score)
-            for criterion, evidence in zip(stated, found, strict=True)
+            or reading(question.text, pages, evidence.score, negative=question.negative)
+            for criterion, question, evidence in zip(stated, questions, found, strict=True)
         ]
-        each = zip(criteria, questions, found, readings, counted, strict=True)
+        each = zip(criteria, questions, found, told, strict=True)
         return [Pair(report, pages, signals, facts, counts, quotable, *one) for one in each]
 
     def _deep(self, of_plans: Sequence[tuple[str, Sequence[Pair]]]) -> Floats | None:
@@ -221,22 +218,20 @@ class MiniEngine:
     def _outcome(self, plan: Plan, position: int, pair: Pair, said: Iterator[list[float]]) -> Outcome:
         """said: what the readers say of the pairs that are read, in order."""
         tokens = len(pair.report.tokens)
-        spans = pair.quotable.best(pair.evidence.score)
-        if pair.counted is not None:
-            sure, is_shown = pair.counted
+        if not isinstance(pair.told, Reading):
+            sure, is_shown = pair.told
             return Outcome(
                 result=Probabilities(1.0 - sure, 0.0, sure),
-                evidence=spans if is_shown else (),
+                evidence=pair.quotable.best(pair.evidence.score) if is_shown else (),
                 prompt_tokens=tokens,
                 shared_tokens=tokens,
             )
         read_as = Probabilities(*next(said))
         result: Probabilities | Unscored = read_as
+        spans = pair.quotable.best(pair.evidence.score)
         if not self.judge_all and self._is_open(pair, read_as, plan.case.criteria[position].is_negative):
             result, spans = Unscored(Reason.NOT_JUDGEABLE, NOT_JUDGED), ()
-        return Outcome(
-            result=result, evidence=spans, prompt_tokens=tokens + len(pair.reading.ids), shared_tokens=tokens
-        )
+        return Outcome(result=result, evidence=spans, prompt_tokens=tokens + len(pair.told.ids), shared_tokens=tokens)
 
     def _is_open(self, pair: Pair, p: Probabilities, negative: bool) -> bool:
         calibration = self.calibration

@@ -41,6 +41,7 @@ BIBLIOGRAPHY = re.compile(
 _SOURCE = re.compile(r"https?://|\b(?:1[5-9]|20)\d\d\b|\[\d{1,3}\]")
 _LIST = frozenset({"bullet", "numbered"})
 _MARKUP = re.compile(r"^[\s#*_>]++|(?<![\s#*_:])[\s#*_:]++$|\\\w++\*?\{|\}|</?h\d[^<>]*+>")
+_ENTRY_LABEL = re.compile(r"^\s*+(?:[-*+–•‣▪◦●○·]|\[\d{1,3}\]:?|\(?\d{1,3}[.)])\s")
 _LABEL = re.compile(r"^(?:\d{1,2}(?:\.\d{1,2})*\.?|[IVXivx]{1,4}\.|[A-Z]\.)\s+")
 
 
@@ -86,7 +87,7 @@ class Layout:
     quotes: int = 0
     paragraphs: int = 0
     entries: int = 0
-    """Lines under a heading such as "References"."""
+    """Different lines under a heading such as "References": a source that is listed twice is one."""
     has_title: bool = False
     """The first line is a heading."""
 
@@ -95,6 +96,7 @@ def read_layout(report: str) -> Layout:
     """The layout of any text."""
     layout = Layout()
     in_bibliography = False
+    listed: set[str] = set()
     # The kinds of the last two lines, and of the last one that is not blank.
     before, last, text = "blank", "blank", ""
     for line, kind in read_lines(report):
@@ -107,20 +109,28 @@ def read_layout(report: str) -> Layout:
                 layout.bullets += kind == "bullet"
                 layout.numbered += kind == "numbered"
                 layout.lists += text not in _LIST  # a list goes on over blank lines
-                layout.entries += in_bibliography
+                if in_bibliography:
+                    listed.add(entry_key(line))
             case "row":
                 layout.tables += last == "row" and before != "row"
             case "quote":
                 layout.quotes += last != "quote"
             case "prose":
                 layout.paragraphs += last != "prose" and last not in _LIST
-                layout.entries += in_bibliography and bool(_SOURCE.search(line))
+                if in_bibliography and _SOURCE.search(line):
+                    listed.add(entry_key(line))
             case "fence" | "diagram":
                 layout.code_blocks += 1
                 layout.diagrams += kind == "diagram"
         before, last = last, kind
         text = kind if kind != "blank" else text
+    layout.entries = len(listed)
     return layout
+
+
+def entry_key(line: str) -> str:
+    """What two entries share that are the same source: the text without bullet or number, spaces and capitals."""
+    return " ".join(_ENTRY_LABEL.sub("", line, count=1).lower().split())
 
 
 def plain_heading(line: str) -> str:

@@ -1,5 +1,8 @@
 """What a requirement needs that can be counted, and a report has none of: "Sums up the costs in a table".
 
+A year, or a number of three or four digits, that a requirement states is needed, too ("Gives 1892 as the year of
+opening"), unless it is a bound, an example, or a name ("the crisis of 1973").
+
 What is there may still be the wrong thing, and is read; what is not there needs no reading. A requirement that names
 an alternative ("in a table or a list") is left alone, for the alternative may not be counted.
 """
@@ -131,6 +134,14 @@ _NEEDS: tuple[tuple[str, re.Pattern[str], Callable[[Counts], int]], ...] = tuple
 ALTERNATIVES = frozenset({"a diagram"})
 """What is needed all the same: its alternatives are counted with it."""
 _IF = re.compile(r"\bif (?:used|any|available|present|included|applicable)\b", re.IGNORECASE)
+_STATED = re.compile(r"(?<!of )(?<!the )(?<![\w.,:/$€£-])\d{3,4}(?![\d.,:-]{0,40}\d)(?!\w)")
+_BOUND = re.compile(
+    r"\b(?:at (?:least|most)|(?:more|less|fewer|longer|shorter) than|or (?:more|less|fewer|later|earlier)|such as"
+    r"|for (?:example|instance)|approximate(?:ly)?|about|around|roughly|nearly|almost|between|since|until|before|after"
+    r"|from|by|over|under|above|below|within|up to|beyond|past|recent|circa|range|words?|tokens?|characters?)\b"
+    r"|\be\.g\b|[~≈<>≥≤]|\d[-–]\d",
+    re.IGNORECASE,
+)
 LONGEST = 220
 """A requirement with more characters asks for more than form."""
 _EITHER = re.compile(
@@ -144,7 +155,9 @@ def needs(text: str, counts: Counts) -> list[Need]:
     if len(plain) > LONGEST or _IF.search(text):
         return []
     either = _EITHER.search(plain) is not None
-    return [
+    stated = [] if either or _BOUND.search(text) else _STATED.findall(plain)
+    found = [Need("the number", len(counts.numbers.intersection(stated)), 1)] if stated else []
+    return found + [
         Need(name, count(counts), least(match.group()) or 1)
         for name, pattern, count in _NEEDS
         if not either or name in ALTERNATIVES

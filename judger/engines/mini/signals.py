@@ -10,7 +10,7 @@ import math
 import re
 from dataclasses import asdict, dataclass
 
-from judger.engines.mini.layout import BIBLIOGRAPHY, read_layout
+from judger.engines.mini.layout import BIBLIOGRAPHY, entry_key, read_layout
 
 WORD = re.compile(r"[^\W_]+(?:['’.\-][^\W_]+)*")
 SENTENCE_END = re.compile(r"(?<![.!?])[.!?]++[\"'”’)\]]*+(?=\s|$)")
@@ -20,6 +20,7 @@ READING_WORDS = 1_000
 
 URL = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]{}\"'|]+|\b10\.\d{4,9}/[^\s<>()\[\]{}\"']+")
 MARKDOWN_LINK = re.compile(r"(!?)\[[^\[\]\n]{0,300}\]\(([^()\s]{1,1000})[^()\n]{0,200}\)")
+LISTED = re.compile(r"^[ \t]{0,9}\[(\d{1,3})\]:?[ \t]{1,9}([^\s][^\n]*)$", re.MULTILINE)
 BRACKET = re.compile(
     r"(?<![\w\]])[\[【](\d{1,3}(?:\s?[-–,;]\s?\d{1,3}){0,20})[\]】](?!\()"
     r"|(?:(?<=\])|(?<=[a-z\d%][a-z\d%])(?=\[[1-9\d, –-]{1,30}\](?:[\s.,;:)\[]|$)))"
@@ -158,11 +159,23 @@ def form_signals(report: str) -> FormSignals:
 
 def _citations(report: str) -> tuple[list[str], ...]:
     """What is cited, by style: [n], author and year, footnotes, citation keys."""
-    brackets = [n for a, b in BRACKET.findall(report) for n in bracketed(a or b)]
+    same = _listed_twice(report)
+    brackets = [same.get(n, n) for a, b in BRACKET.findall(report) for n in bracketed(a or b)]
     authors = [f"{name} {year}" for name, year in AUTHOR_YEAR.findall(report) if not MONTH.match(name)]
     notes = [a or b or f"note {i}" for i, (a, b) in enumerate(FOOTNOTE.findall(report))]
     keys = [key.strip() for a, b in CITE.findall(report) for key in re.split(r"[,;]", a or b) if key.strip()]
     return brackets, authors, notes, keys
+
+
+def _listed_twice(report: str) -> dict[str, str]:
+    """The numbers of entries that a list has under another number already: of each, that number."""
+    first: dict[str, str] = {}
+    found = {}
+    for number, text in LISTED.findall(report):
+        before = first.setdefault(entry_key(text), number)
+        if before != number:
+            found[number] = before
+    return found
 
 
 def bracketed(text: str) -> list[str]:

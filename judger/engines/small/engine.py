@@ -64,8 +64,6 @@ class SmallEngine(MiniEngine):
     def _deep(self, of_plans: Sequence[tuple[str, Sequence[Pair]]]) -> Floats | None:
         logits = [torch.zeros(0, 3)]
         for query, pairs in of_plans:
-            if not pairs:
-                continue
             texts = [pair.asked.text for pair in pairs]
             signs = [pair.asked.negative for pair in pairs]
             scores = [pair.evidence.score for pair in pairs]

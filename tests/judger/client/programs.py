@@ -44,6 +44,12 @@ async def ask_async(client: Client) -> float:
 
 def in_forked_child(work: Callable[[], Any]) -> None:
     """Runs the work in a fork of this process as it is, and waits for it."""
+    status = forked(work)
+    assert status == 0, f"the child ended with {status}"
+
+
+def forked(work: Callable[[], Any]) -> int:
+    """The same; the exit code, negative for the signal that killed it."""
     child = os.fork()
     if child == 0:
         signal.alarm(CHILD_SECONDS)
@@ -53,8 +59,7 @@ def in_forked_child(work: Callable[[], Any]) -> None:
             code = 0
         finally:
             os._exit(code)
-    _, status = os.waitpid(child, 0)
-    assert status == 0, f"the child ended with {os.waitstatus_to_exitcode(status)}"
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def fork_after_use(address: str) -> None:
@@ -76,7 +81,11 @@ def fork_after_use(address: str) -> None:
 
 
 def fork_under_load(address: str) -> None:
-    """A fork while other threads have calls in flight: theirs come back, and the child's too."""
+    """Forks while other threads have calls in flight: theirs come back after each, and the child's too.
+
+    Where another thread is inside gRPC in that very moment, gRPC skips its fork handlers ("Other threads are currently
+    calling into gRPC") and may end the child by a check of its own. That is for whoever forks to see: no child hangs.
+    """
     client = connect_blocking(address)
     ask(client)
     stop, calls = threading.Event(), [0, 0, 0]
@@ -89,12 +98,20 @@ def fork_under_load(address: str) -> None:
     threads = [threading.Thread(target=load, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
-    for _ in range(3):
-        in_forked_child(lambda: ask(client))
-        before = list(calls)
-        while any(now == then for now, then in zip(calls, before, strict=True)):
-            ask(client)
-    stop.set()
+    try:
+        good = 0
+        for _ in range(8):
+            status = forked(lambda: ask(client))
+            assert status in (0, -signal.SIGABRT), f"the child ended with {status}"
+            good += status == 0
+            before = list(calls)
+            while any(now == then for now, then in zip(calls, before, strict=True)):
+                ask(client)
+            if good == 3:
+                break
+        assert good == 3, "gRPC ended most children"
+    finally:  # else a failure is only seen as a program that doesn't end
+        stop.set()
     for thread in threads:
         thread.join()
 

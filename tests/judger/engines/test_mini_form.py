@@ -70,6 +70,18 @@ def test_the_styles_of_citing_are_not_added_up() -> None:
     assert form_signals("So [1], [2] and [1-3]. Also \\cite{lee, moore} and Lee (2019).").sources == 3
 
 
+def test_a_source_that_is_listed_twice_is_one() -> None:
+    """A policy that gives its list again must not cite more for it."""
+    said = "It was opened in 1790 \\cite{registry-5}.\n\n"
+    for entry in ("- {text}", "{n}. {text}", "[{n}] {text}"):
+        for heading in ("## Sources", "Sources:"):
+            texts = ["registry-5: The bridge, 1790", "blog-7: Bridges, 1990"]
+            once = [heading, *(entry.format(n=n, text=text) for n, text in enumerate(texts, 1))]
+            again = [heading, *(entry.format(n=n, text=text.upper()) for n, text in enumerate(texts, 3))]
+            counted = form_signals(said + "\n".join(once)).sources
+            assert form_signals(said + "\n".join([*once, "", *again])).sources == counted, (entry, heading)
+
+
 def test_code_is_neither_heading_nor_list() -> None:
     signals = form_signals("Text.\n\n```python\n# comment\n- x\n```\n\n```mermaid\ngraph TD\n```\n")
     assert (signals.headings, signals.bullets, signals.code_blocks, signals.diagrams) == (0, 0, 2, 1)

@@ -48,14 +48,14 @@ def judged(folder: Path, *rows: dict) -> list[str]:
 def test_what_is_pasted_is_judged_and_two_reports_are_compared(page: Any) -> None:
     with ui() as url:
         page.goto(url)
-        assert page.locator("#top nav button").all_inner_texts() == ["Judge"]
+        expect(page.locator("#top nav button")).to_have_text(["Judge"])
         page.get_by_label("Report", exact=True).fill(REPORT)
         page.get_by_label("Rubric").fill("+3 sky\n-2 [[not]] nonsense\nGrass")
         page.get_by_role("button", name="Judge").last.click()
         expect(page.locator(".case .row")).to_have_count(3)
         expect(page.locator(".reward strong")).to_have_text("1.00")
         page.locator(".row", has_text="sky").locator(".row-main").click()
-        assert page.locator("mark.on").count() >= 1
+        expect(page.locator("mark.on").first).to_be_visible()
         page.get_by_label("Compare two reports").check()
         page.get_by_label("Report B").fill("Nothing of it.")
         page.get_by_role("button", name="Judge").last.click()
@@ -94,7 +94,7 @@ def test_a_run_is_shown_while_it_grows_and_verdicts_come_back(page: Any, tmp_pat
         expect(page.locator(".star")).to_have_count(1)
         page.get_by_role("button", name="Agreement").click()
         expect(page.locator(".confusion tbody tr").nth(2).locator("td")).to_have_text(["0", "1", "1"])
-        assert "It is <b>there</b>." in page.locator(".offs").inner_text()
+        expect(page.locator(".offs")).to_contain_text("It is <b>there</b>.")
         with page.expect_download() as found:
             page.get_by_role("button", name="Export labelled cases").click()
         (exported,) = Path(found.value.path()).read_text(encoding="utf-8").splitlines()

@@ -33,7 +33,6 @@ class TrainedReader(SmallReader):
         config = LoraConfig(
             r=rank,
             lora_alpha=ALPHA * rank,
-            lora_dropout=0.05,
             target_modules=list(TARGETS),
             layers_to_transform=list(range(frozen, len(self.base.layers))),
             layers_pattern="layers",

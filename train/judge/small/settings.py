@@ -9,15 +9,15 @@ from dataclasses import dataclass
 class Settings:
     """How a small causal model is tuned. A step is `rows_per_step` reports with all their criteria."""
 
-    epochs: float = 2.0
+    epochs: float = 3.5
     rows_per_step: int = 2
-    learning_rate: float = 5e-4
+    learning_rate: float = 6e-4
     head_rate: float = 2.0
     """The head's rate, as a multiple."""
     warmup: int = 15
     weight_decay: float = 0.01
     rank: int = 16
-    frozen: int = 20
+    frozen: int = 6
     """Layers from below that stay as they are."""
     save_every: int = 30
     measure_every: int = 120
