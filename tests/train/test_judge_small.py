@@ -25,7 +25,7 @@ from train.judge.small.fit import States, fit, read
 from train.judge.small.model import TrainedReader, label_loss
 from train.judge.small.rows import lessons
 from train.judge.small.settings import Settings
-from train.judge.small.weigh import adapters
+from train.judge.small.weigh import adapters, narrowed
 
 SETTINGS = Settings(
     epochs=8, rows_per_step=1, learning_rate=2e-2, warmup=1, rank=4, frozen=1, save_every=5, measure_every=5
@@ -98,13 +98,17 @@ def test_the_adapters_alone_are_kept_and_bring_the_same_reader_back(folder: Path
         for value in reader.trained.values():
             value.copy_(torch.randn_like(value).bfloat16().float() * 0.1)
             value.copy_(value.bfloat16().float())
-    adapter.save(tmp_path / "a.safetensors", adapters(reader), reader.trained)
+    adapter.save(tmp_path / "a.safetensors", adapters(reader, 4), reader.trained)
     served = SmallReader(folder).eval()
     plain = served(row)
     adapter.add(tmp_path / "a.safetensors", served)
     told = reader.upper(reader.lower(row), row)
     assert (served(row) - told).abs().max() < 0.05 * (plain - told).abs().max(), "int8 loses next to nothing"
     assert not any("embed" in name for name in reader.trained)
+    down, up = torch.randn(4, 9), torch.randn(7, 4)
+    u, sizes, v = torch.linalg.svd(up @ down)
+    down2, up2 = narrowed(down, up, 2)
+    torch.testing.assert_close(up2 @ down2, u[:, :2] * sizes[:2] @ v[:2], msg="the nearest product of that rank")
     other = SmallReader(tiny.save(tmp_path / "other", num_hidden_layers=1))
     with pytest.raises(ValueError, match="another model"):
         adapter.add(tmp_path / "a.safetensors", other)

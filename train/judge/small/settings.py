@@ -17,6 +17,8 @@ class Settings:
     warmup: int = 15
     weight_decay: float = 0.01
     rank: int = 16
+    kept_rank: int = 12
+    """Of the adapters as they ship: cut down at the end."""
     frozen: int = 6
     """Layers from below that stay as they are."""
     save_every: int = 30
