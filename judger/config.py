@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -23,6 +23,8 @@ Way = Literal["logprobs", "choice", "structured"]
 Reading = Literal["auto", "logprobs", "choice", "structured"]
 BUILT_IN: tuple[EngineName, ...] = ("mini", "small")
 """The engines whose weights ship: `small` needs a base model beside them."""
+BASED: tuple[EngineName, ...] = ("small", "cascade")
+"""The engines that may need the small judge's base."""
 WRITING: tuple[EngineName, ...] = ("torch", "vllm", "openai")
 """The engines that write reasons."""
 PROMPTED: tuple[EngineName, ...] = (*WRITING, "decisions")
@@ -38,6 +40,9 @@ LOAD = "load and failures"
 TOLD = "what it tells"
 
 
+C = TypeVar("C", bound="EngineConfig")
+
+
 class EngineConfig(BaseModel):
     """Which engine judges, and how."""
 
@@ -46,6 +51,9 @@ class EngineConfig(BaseModel):
     engine: EngineName = Field("mini", description="which engine judges")
     model: Annotated[str | None, Flag("NAME_OR_PATH", only=(*BUILT_IN, *PROMPTED))] = Field(
         None, description="a folder of weights, or the model's name at the endpoint"
+    )
+    base: Annotated[Path | None, Flag("FOLDER", only=BASED)] = Field(
+        None, description="the small judge's base model; default: where `judger get small` puts it"
     )
     device: Annotated[str, Flag("D", only=(*BUILT_IN, "torch"))] = Field(
         "auto", description="cpu, cuda, cuda:1 ...; auto takes CUDA where there is one"
@@ -222,6 +230,13 @@ def user_key_file(environment: Mapping[str, str]) -> Path | None:
 def user_base(environment: Mapping[str, str]) -> Path | None:
     """Where the small judge's base lies: in $XDG_CACHE_HOME, else ~/.cache; None without a home."""
     return _of_user(environment, "XDG_CACHE_HOME", (".cache",), "small")
+
+
+def with_user_base(config: C, environment: Mapping[str, str]) -> C:
+    """The same with the user's own base of the small judge, where the engine may need one and none was named."""
+    if config.engine not in BASED or config.base is not None:
+        return config
+    return config.model_copy(update={"base": user_base(environment)})
 
 
 def _of_user(environment: Mapping[str, str], variable: str, below_home: tuple[str, ...], name: str) -> Path | None:

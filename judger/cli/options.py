@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from judger.config import ENGINE_SETTINGS, FENCED, EngineConfig, ServeConfig, user_base, user_key_file
+from judger.config import ENGINE_SETTINGS, FENCED, EngineConfig, ServeConfig, user_key_file, with_user_base
 from judger.errors import InvalidRequest
 from judger.flags import add_flags, flag_name, given
 from judger.prompt.fence import make_user_key
@@ -225,8 +225,7 @@ def with_user_files(config: ServeConfig) -> ServeConfig:
 
     Raises InvalidRequest where the user's file holds no key.
     """
-    if config.engine == "small" and config.model is None and (base := user_base(os.environ)) is not None:
-        return config.model_copy(update={"model": str(base)})
+    config = with_user_base(config, os.environ)
     if config.engine not in FENCED or config.fence_key_file is not None:
         return config
     return config.model_copy(update={"fence_key_file": make_user_key(user_key_file(os.environ))})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -16,6 +17,7 @@ from judger.cluster.calls import Call
 from judger.cluster.config import ClusterConfig
 from judger.cluster.export import exporting
 from judger.cluster.scaling import QUEUED_TOKENS
+from judger.config import with_user_base
 from judger.errors import JudgerError
 from judger.judge import Judge
 from judger.observe.metrics import Metrics
@@ -43,7 +45,7 @@ class Replica:
     """
 
     async def __init__(self, settings: dict[str, Any], fence_key: bytes | None) -> None:  # type: ignore[misc]
-        config = ClusterConfig(**settings)
+        config = with_user_base(ClusterConfig(**settings), os.environ)  # each node has its own
         self._folder = tempfile.TemporaryDirectory(prefix="judger-")  # only its owner looks into it
         if fence_key is not None:
             config = with_key(config, fence_key, Path(self._folder.name, "fence.key"))

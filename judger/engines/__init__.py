@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from judger.config import PROMPTED, EngineConfig
+from judger.config import BASED, PROMPTED, EngineConfig
 from judger.engines.base import Engine, SelfBatching
 from judger.errors import InvalidRequest
 from judger.prompt.fence import open_fence_key
@@ -35,7 +35,11 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
             from judger.engines.small.engine import SmallEngine
 
             return SmallEngine.load(
-                config.model, device=config.device, threads=config.threads, judge_all=config.judge_all
+                config.model,
+                base=config.base,
+                device=config.device,
+                threads=config.threads,
+                judge_all=config.judge_all,
             )
         case "torch":
             from judger.engines.torch import TorchEngine
@@ -115,6 +119,8 @@ def build_cascade(config: EngineConfig) -> Engine | SelfBatching:
             for one in configs:
                 if one.fence_key_file is None and one.engine in PROMPTED:
                     one = one.model_copy(update={"fence_key_file": config.fence_key_file})
+                if one.base is None and one.engine in BASED:
+                    one = one.model_copy(update={"base": config.base})
                 engine = build_engine(one.model_copy(update={"bars": config.bars}))
                 loaded.callback(engine.close)
                 calibration = engine.calibration if one.calibration is None else load_calibration(one.calibration)

@@ -75,7 +75,7 @@ def _placed(config: EngineConfig, folder: Path) -> EngineConfig:
     """The paths as the file means them."""
     update: dict[str, Any] = {
         name: folder / value
-        for name in ("calibration", "api_key_file", "fence_key_file")
+        for name in ("calibration", "api_key_file", "fence_key_file", "base")
         if (value := getattr(config, name)) is not None
     }
     if config.model is not None and (folder / config.model).is_dir():

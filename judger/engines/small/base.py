@@ -71,12 +71,27 @@ def is_base(folder: Path) -> bool:
     return isinstance(found, dict) and found.get("wheel") == WHEEL_DIGEST
 
 
-def check_base(folder: str | None) -> Path:
-    """The folder. Raises InvalidRequest where there is no base in it."""
-    if folder is None or not is_base(Path(folder)):
+def base_id(folder: Path) -> str:
+    """The wheel's digest for what was made here; for any other model the digest of its weights."""
+    if is_base(folder):
+        return WHEEL_DIGEST
+    hasher = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as opened:
+            hasher.update(hashlib.file_digest(opened, "sha256").digest())
+    return hasher.hexdigest()
+
+
+def check_base(folder: Path | None, wanted: str) -> Path:
+    """The folder. Raises InvalidRequest where the base in it is not the one that is wanted (`base_id`)."""
+    is_known = wanted == WHEEL_DIGEST
+    if folder is None or not (is_base(folder) if is_known else (folder / "config.json").is_file()):
         where = "" if folder is None else f"{folder} holds no base of the small judge: "
-        raise InvalidRequest("model", f"{where}fetch it once with `judger get small`")
-    return Path(folder)
+        how = "fetch it once with `judger get small`" if is_known else "name the model that it was trained on"
+        raise InvalidRequest("base", f"{where}{how}")
+    if base_id(folder) != wanted:
+        raise InvalidRequest("base", f"{folder} is another model than the weights were trained on")
+    return folder
 
 
 def _fetched(folder: Path) -> Path:

@@ -18,7 +18,7 @@ from judger.engines.small.base import check_base
 from judger.engines.small.fitted import WEIGHTS, Fitted
 from judger.engines.small.model import SmallReader
 from judger.engines.small.rows import pack
-from judger.errors import EngineError
+from judger.errors import EngineError, InvalidRequest
 
 
 class SmallEngine(MiniEngine):
@@ -40,20 +40,27 @@ class SmallEngine(MiniEngine):
 
     @classmethod
     def load(
-        cls, model: str | None = None, *, device: str = "auto", threads: int | None = None, judge_all: bool = False
+        cls,
+        model: str | None = None,
+        *,
+        base: Path | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+        judge_all: bool = False,
     ) -> SmallEngine:
-        """`model`: the base's folder, as `judger get small` makes it.
+        """The shipped weights, or those of a folder that `judger-train judge` wrote, on their base: a folder that
+        `judger get small` made, or the model that they were trained on.
 
         Raises:
             InvalidRequest: no base there, or no such device.
             EngineError: the files can't be read.
         """
-        return cls.opened(check_base(model), WEIGHTS, device=cls.prepared(device, threads), judge_all=judge_all)
-
-    @classmethod
-    def opened(cls, base: Path, weights: Path, *, device: str = "cpu", judge_all: bool = False) -> SmallEngine:
-        """With the files of two folders: of the base, and what was trained on it. Raises EngineError."""
+        device = cls.prepared(device, threads)
+        weights = WEIGHTS if model is None else Path(model)
+        if not (weights / "config.json").is_file():
+            raise InvalidRequest("model", f"{weights} holds no weights of the small judge (no config.json)")
         fitted = Fitted.read(weights)
+        base = check_base(base, fitted.base)
         try:
             reader = SmallReader(base)
             adapter.add(weights / "adapter.safetensors", reader)

@@ -45,7 +45,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     mini = load()
     save_file({"judgeable": torch.from_numpy(mini.judgeable.weights)}, str(weights / "judgeable.safetensors"))
     mix = {name: [*w[:3], 0.5, w[3]] for name, w in (("requirement", mini.mix.requirement), ("flaw", mini.mix.flaw))}
-    config = {"format": FORMAT, "base": "tiny", "mix": mix, "judgeable": mini.judgeable.config()}
+    config = {"format": FORMAT, "base": base.base_id(model), "mix": mix, "judgeable": mini.judgeable.config()}
     config["calibration"] = mini.config["calibration"]
     (weights / "config.json").write_text(json.dumps(config))
     return model, weights
@@ -53,7 +53,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def engine(folders: tuple[Path, Path]) -> SmallEngine:
-    return SmallEngine.opened(*folders, judge_all=True)
+    return opened(*folders, judge_all=True)
 
 
 def test_both_readers_have_their_say_and_a_batch_changes_nothing(engine: SmallEngine) -> None:
@@ -69,6 +69,10 @@ def test_both_readers_have_their_say_and_a_batch_changes_nothing(engine: SmallEn
     finally:
         engine.model.mix = kept
     assert full(alone[0]) != pytest.approx(full(one[0]), abs=1e-3)
+
+
+def opened(base: Path, weights: Path, *, judge_all: bool = False) -> SmallEngine:
+    return SmallEngine.load(str(weights), base=base, device="cpu", judge_all=judge_all)
 
 
 def full(outcomes: list[Outcome]) -> list[float]:
@@ -106,7 +110,7 @@ async def test_what_is_kept_of_a_criterion_holds_in_its_own_company_only(engine:
 
 
 async def test_a_case_that_is_known_in_part_is_judged_whole(folders: tuple[Path, Path]) -> None:
-    engine = SmallEngine.opened(*folders)
+    engine = opened(*folders)
     judge = Judge(engine, cache=VerdictCache)
     criteria = (
         Criterion(id="a", text="The report mentions that the river flows through ten countries.", weight=1.0),
@@ -128,22 +132,36 @@ def test_it_is_another_judge_than_mini_and_than_the_same_on_other_weights(
     for file in folders[1].iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "config.json").write_text((folders[1] / "config.json").read_text() + "\n")
-    assert SmallEngine.opened(folders[0], tmp_path).identity.weights != engine.identity.weights
+    assert opened(folders[0], tmp_path).identity.weights != engine.identity.weights
 
 
 def test_files_that_do_not_fit_are_told(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="can't be read"):
-        SmallEngine.opened(folders[0], tmp_path)
+    with pytest.raises(InvalidRequest, match="holds no weights of the small judge"):
+        opened(folders[0], tmp_path)
     other = Path(tiny.save(tmp_path / "base", num_hidden_layers=1))
-    with pytest.raises(EngineError, match="another model"):
-        SmallEngine.opened(other, folders[1])
+    with pytest.raises(InvalidRequest, match="another model than the weights were trained on"):
+        opened(other, folders[1])
+    config = json.loads((folders[1] / "config.json").read_text())
+    for name, change in (("other", {"base": base.base_id(other)}), ("old", {"format": FORMAT + 1}), ("torn", None)):
+        (tmp_path / name).mkdir()
+        for file in folders[1].iterdir():
+            (tmp_path / name / file.name).write_bytes(file.read_bytes())
+        text = "{" if change is None else json.dumps(config | change)
+        (tmp_path / name / "config.json").write_text(text)
+    with pytest.raises(EngineError, match="adapters of another model"):
+        opened(other, tmp_path / "other")
+    for name in ("old", "torn"):
+        with pytest.raises(EngineError, match="can't be read"):
+            opened(folders[0], tmp_path / name)
+    with pytest.raises(InvalidRequest, match="name the model that it was trained on"):
+        opened(tmp_path, folders[1])
 
 
 def test_without_a_base_the_command_that_fetches_it_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="judger get small"):
-        SmallEngine.load(None)
+        SmallEngine.load()
     with pytest.raises(InvalidRequest, match=r"holds no base.*judger get small"):
-        SmallEngine.load(str(tmp_path))
+        SmallEngine.load(base=tmp_path)
 
 
 def test_another_wheel_than_the_one_that_is_known_is_refused(

@@ -93,7 +93,7 @@ def run(data: Path, out: Path, *, model: str | Path, settings: Settings, device:
         for says in [read(reader, kept, len(shard))[where]]
     )
     about = {"settings": asdict(settings), "data": data_digests(data), "figures_measured": figures}
-    save(out / "weights", reader, settings.kept_rank, weighed(held, mini.judgeable), about)
+    save(out / "weights", reader, Path(model), settings.kept_rank, weighed(held, mini.judgeable), about)
     return figures
 
 

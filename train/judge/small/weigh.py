@@ -15,7 +15,7 @@ from torch import Tensor
 from judger.engines.mini.judgeable import Judgeable
 from judger.engines.mini.mix import Mix
 from judger.engines.small import adapter
-from judger.engines.small.base import WHEEL_DIGEST
+from judger.engines.small.base import base_id
 from judger.engines.small.fitted import FORMAT
 from judger.verdict import Calibration
 from train.judge.calibrate import Held, fit_mix, fit_thresholds, with_margin
@@ -32,8 +32,11 @@ def weighed(held: Held, judgeable: Judgeable) -> Weighed:
     return mix, calibration, with_margin(judgeable, held.mixed(mix, calibration), stated, calibration)
 
 
-def save(folder: Path, reader: TrainedReader, rank: int, fitted: Weighed, about: Mapping[str, Any]) -> None:
-    """Writes the files that `judger.engines.small.fitted` reads, and the adapters cut down to `rank`."""
+def save(folder: Path, reader: TrainedReader, base: Path, rank: int, fitted: Weighed, about: Mapping[str, Any]) -> None:
+    """Writes the files that `judger.engines.small.fitted` reads, and the adapters cut down to `rank`.
+
+    base: the folder of the model that they were trained on.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     mix, calibration, judgeable = fitted
     adapter.save(folder / "adapter.safetensors", adapters(reader, rank), reader.trained)
@@ -41,7 +44,7 @@ def save(folder: Path, reader: TrainedReader, rank: int, fitted: Weighed, about:
     (folder / "judgeable.safetensors").chmod(0o644)
     config = {
         "format": FORMAT,
-        "base": WHEEL_DIGEST,
+        "base": base_id(base),
         "mix": asdict(mix),
         "judgeable": judgeable.config(),
         "calibration": asdict(calibration),
