@@ -87,7 +87,11 @@ def check_base(folder: Path | None, wanted: str) -> Path:
     is_known = wanted == WHEEL_DIGEST
     if folder is None or not (is_base(folder) if is_known else (folder / "config.json").is_file()):
         where = "" if folder is None else f"{folder} holds no base of the small judge: "
-        how = "fetch it once with `judger get small`" if is_known else "name the model that it was trained on"
+        how = (
+            "fetch it once with `judger get small`, or name its folder"
+            if is_known
+            else "name the model that it was trained on"
+        )
         raise InvalidRequest("base", f"{where}{how}")
     if base_id(folder) != wanted:
         raise InvalidRequest("base", f"{folder} is another model than the weights were trained on")

@@ -14,6 +14,8 @@ from safetensors.torch import save_file
 
 from judger.cache.verdicts import VerdictCache
 from judger.cli import main
+from judger.config import EngineConfig, with_user_base
+from judger.engines import build_engine
 from judger.engines.base import Outcome
 from judger.engines.mini.checkpoint import load
 from judger.engines.small import adapter, base
@@ -155,6 +157,19 @@ def test_files_that_do_not_fit_are_told(folders: tuple[Path, Path], tmp_path: Pa
             opened(folders[0], tmp_path / name)
     with pytest.raises(InvalidRequest, match="name the model that it was trained on"):
         opened(tmp_path, folders[1])
+
+
+def test_in_a_cascade_it_is_on_the_base_that_the_command_found(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    text = f"margin = 0.5\n[[first]]\nengine = 'mini'\n[[second]]\nengine = 'small'\nmodel = '{folders[1]}'\n"
+    (tmp_path / "cascade.toml").write_text(text, encoding="utf-8")
+    config = EngineConfig(engine="cascade", cascade=tmp_path / "cascade.toml")
+    found = with_user_base(config, {"XDG_CACHE_HOME": str(tmp_path)})
+    assert found.base == tmp_path / "checklist-judger" / "small"
+    with pytest.raises(InvalidRequest, match="name the model that it was trained on"):
+        build_engine(found)
+    engine = build_engine(config.model_copy(update={"base": folders[0]}))
+    assert engine.identity.model.startswith("mini -> small")
+    engine.close()
 
 
 def test_without_a_base_the_command_that_fetches_it_is_named(tmp_path: Path) -> None:
