@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import sys
 from collections import Counter, defaultdict
@@ -258,16 +259,15 @@ async def open_judging(args: argparse.Namespace, stack: AsyncExitStack) -> tuple
 
         client = await stack.enter_async_context(connect(args.addr))
         return client, (await client.get_judge()).judge_id
-    from judger.config import EngineConfig
+    from judger.config import EngineConfig, with_user_base
     from judger.engines import build_engine
     from judger.engines.mini.engine import MiniEngine
     from judger.judge import Judge
 
-    engine = build_engine(
-        EngineConfig.model_validate(
-            {"engine": args.engine, "model": args.model, "threads": args.threads, "judge_all": True}
-        )
+    config = EngineConfig.model_validate(
+        {"engine": args.engine, "model": args.model, "threads": args.threads, "judge_all": True}
     )
+    engine = build_engine(with_user_base(config, os.environ))
     if isinstance(engine, MiniEngine):
         engine.model = replace(engine.model, encoder=Remembering(engine.model.encoder))  # type: ignore[arg-type]
     judge = Judge(engine)
