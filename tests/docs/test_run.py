@@ -90,6 +90,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with the files, which is the current one."""
     write_workspace(tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # what is fetched is not the user's
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # two on a busy machine wait for one another
     yield tmp_path
