@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from judger.client import connect
+from judger.client import connect, retry
 from judger.client.retry import Attempts
 from judger.client.settings import Settings
 from judger.config import ServeConfig
@@ -153,8 +153,9 @@ async def test_an_engine_that_is_loaded_anew_is_waited_for() -> None:
 
 
 async def test_patience_waits_for_a_judge_that_is_away_and_each_attempt_has_the_whole_timeout(
-    moody: Any, caplog: pytest.LogCaptureFixture
+    moody: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(retry, "_said", {})  # an earlier test's judge may have had this address
     servicer, address = moody
     servicer.moods.extend(["break"] * 6 + ["slow", None])
     async with connect(address, patience=60.0, timeout=2.0, max_attempts=1, backoff=0.02) as client:
