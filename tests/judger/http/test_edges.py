@@ -287,7 +287,7 @@ async def test_without_a_server_a_gateway_is_alive_and_says_that_it_is_not_ready
     async with gateway(None) as client:
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).status_code == 503
-        answer = await client.post("/v1/judge", json=QUICK, headers={"connect-timeout-ms": "2000"})
+        answer = await client.post("/v1/judge", json=QUICK, headers={"connect-timeout-ms": "20000"})
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
 
