@@ -204,7 +204,7 @@ def test_what_a_killed_agent_left_is_ended_and_what_others_run_is_not(tmp_path, 
     mine, foreign = tmp_path / leftovers.prefix(), tmp_path / f"judger-shell-1.{gone.pid}-x"
     for folder in (dead, mine, foreign):
         folder.mkdir()
-        subprocess.run(["tmux", "-S", str(folder / "socket"), "new-session", "-d", "sleep 60"], check=True)
+        subprocess.run(["tmux", "-S", str(folder / "socket"), "new-session", "-d", "sleep 600"], check=True)
     leftovers.sweep()
     assert not dead.exists()
     for folder in (mine, foreign):
