@@ -13,6 +13,15 @@ from judger.engines.scripted import ScriptedEngine
 from judger.server.process import Running, running
 from tests.ports import free_port
 
+try:
+    from hypothesis import HealthCheck, settings
+except ModuleNotFoundError:  # in the virtual environments of other frameworks, which need none
+    pass
+else:
+    # On a crowded machine an example may take any time: a deadline would fail a test for its neighbours.
+    settings.register_profile("crowded", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("crowded")
+
 SERVE = ServeConfig(engine="scripted", port=0, grace=5.0)
 
 # A shell starts its background jobs with Ctrl-C ignored, and every process below them inherits that: a command under

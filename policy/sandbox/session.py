@@ -54,7 +54,7 @@ readonly PROMPT_COMMAND
 """
 _START_SECONDS = 15.0
 _LAG_SECONDS = 5.0
-"""How long tmux may need for what was written before a prompt."""
+"""How long tmux may need for what was written before a prompt, and the shell's end to be told."""
 
 
 class Session:
@@ -205,7 +205,7 @@ class Session:
 
     def ending(self) -> str:
         """How the shell ended."""
-        deadline = time.monotonic() + 1
+        deadline = time.monotonic() + _LAG_SECONDS
         while self._end is None and time.monotonic() < deadline:  # the terminal is closed before the status is told
             time.sleep(0.01)
             self.hear()

@@ -38,11 +38,12 @@ async def test_the_proxy_breaks_what_it_says_and_is_back_after_its_restart() -> 
             except ValueError:
                 seen["malformed"] += 1
     await doors.stop(1.0)
-    assert seen["cut"] >= 1
+    # Whether the connection that was cut saw uvicorn's own 500 or none is chance.
+    refused = seen["500"] - proxy.counts["500"]
+    assert 0 <= refused <= 1
+    assert seen["cut"] + refused >= 1
     assert proxy.counts["restart"] == 1
     assert seen["malformed"] == proxy.counts["malformed"] > 0
-    # Whether the cut connection saw uvicorn's own 500 or none is chance.
-    assert 0 <= seen["500"] - proxy.counts["500"] <= 1
     assert proxy.counts["stall"] > 0
     assert seen["sound"] > 20
 

@@ -106,7 +106,7 @@ async def test_a_full_queue_says_when_to_come_back_and_a_stream_is_held_back(clu
     await cluster.deploy(max_queued_tokens=1, max_batch_tokens=1, cache_memory_mb=0)
     async with connect(cluster.address) as judge:
         slow = [("q", f"r {number}", [f"[[slow=0.3]] {number}"]) for number in range(4)]
-        busy = asyncio.create_task(judge.judge("q", "r", ["[[slow=2]]"]))
+        busy = asyncio.create_task(judge.judge("q", "r", ["[[slow=5]]"]))
         await held(judge)
         for method, request in (
             ("Judge", pb.JudgeRequest(report="r", criteria=SLOW)),
@@ -128,7 +128,7 @@ async def held(judge: Client) -> None:
 
 async def until(judge: Client, holds: Callable[[Any], bool]) -> None:
     """Returns when that is true of the load."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not holds((await judge.get_judge()).load):  # noqa: ASYNC110 - in another process
             await asyncio.sleep(0.02)
 
@@ -188,7 +188,7 @@ async def test_tokens_are_asked_for(cluster: Cluster, tmp_path: Path) -> None:
     async with connect(cluster.address, token=token) as judge:
         assert (await judge.judge(*case)).reward.value == 1.0
     async with connect(cluster.address) as judge:
-        await judge.wait_ready(10)
+        await judge.wait_ready(60)
         for call in (judge.judge(*case), judge.judge_group_all("q", ["a"], ["b"]), judge.get_judge()):
             with pytest.raises(Unauthenticated):
                 await call

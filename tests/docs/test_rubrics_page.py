@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -22,9 +23,11 @@ OF_MEANING = ("overlap", "unrelated")
 
 
 @pytest.fixture(scope="module")
-def reader() -> Preview:
+def reader() -> Iterator[Preview]:
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
-    return Preview()
+    yield Preview()
+    torch.set_num_threads(before)
 
 
 def test_every_code_is_in_the_table_with_its_severity() -> None:

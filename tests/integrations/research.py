@@ -81,7 +81,10 @@ def endpoint(replies: Sequence[dict[str, Any] | int]) -> Iterator[tuple[str, lis
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 1024  # with the library's five, a burst waits for seconds while this process is busy
+
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

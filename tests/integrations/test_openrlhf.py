@@ -62,9 +62,13 @@ async def test_a_report_without_a_reward_is_none_to_it_and_a_line_of_its_log_at_
     function: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     part("openrlhf.utils.logging_utils", "openrlhf", "openrlhf.utils")
-    logging.getLogger("openrlhf").addHandler(caplog.handler)
+    logger = logging.getLogger("openrlhf")
+    logger.addHandler(caplog.handler)
     caplog.set_level(logging.INFO)
-    found = await rolled_out(function, "an apple", LOST)
+    try:
+        found = await rolled_out(function, "an apple", LOST)
+    finally:
+        logger.removeHandler(caplog.handler)
     assert (found["reward"], found["scores"]) == (None, None)
     assert "Failed to fetch reward" in caplog.text
     assert "too_long" in caplog.text

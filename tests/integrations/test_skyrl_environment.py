@@ -30,7 +30,7 @@ def make(address: str, tmp_path: Path) -> Iterator[Any]:
     made: list[Any] = []
 
     def build(criteria: Any = CRITERIA, *, max_turns: int = 10, **more: Any) -> Any:
-        kwargs = {"address": address, "settings": str(settings), "patience": 1} | more
+        kwargs = {"address": address, "settings": str(settings), "patience": 60} | more
         name = f"research-{uuid.uuid4()}"
         skyrl_gym.register(id=name, entry_point="train.environments.skyrl:ResearchEnv", kwargs=kwargs)
         spec = {} if criteria is None else {"ground_truth": json.dumps(criteria)}

@@ -13,6 +13,7 @@ import pytest
 
 from policy.errors import ConfigError
 from tests.integrations.research import PAGE, REPORT, block, calls, endpoint, says, write_world
+from tests.ports import free_port
 
 
 def environment(folder: Path, address: str, **more: Any) -> Any:
@@ -22,7 +23,7 @@ def environment(folder: Path, address: str, **more: Any) -> Any:
     config = {
         "taskset": {
             "id": "checklist-research", "tasks": str(folder / "tasks.jsonl"),
-            "task": {"judge": {"address": address, "patience": 1}},
+            "task": {"judge": {"address": address, "patience": 60}},
         },
         "agent": {"harness": {"id": "checklist-research", "settings": str(folder / "agent.toml")}} | {
             "runtime": {"type": "subprocess"}
@@ -129,8 +130,4 @@ def test_the_pages_examples_run(
 @pytest.fixture
 def unused() -> str:
     """Where nobody listens."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"

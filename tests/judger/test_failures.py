@@ -19,11 +19,14 @@ from judger.engines.scripted import OutOfMemoryError, ScriptedEngine
 from judger.errors import Unavailable
 from judger.judge import Judge
 from judger.schedule.isolation import is_out_of_memory, within
+from judger.server import process
 from judger.server.process import running
 from judger.types import Case, Criterion, Judgement, Probabilities, Reason, Score, Unscored
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 from judger.verdict import IDENTITY
+from tests.judger.schedule.engines import Gated
+from tests.waiting import until
 
 
 def case(name: str, *texts: str, report: str = "words " * 100) -> Case:
@@ -47,9 +50,7 @@ async def judging(
 
 
 async def until_up(judge: Judge) -> None:
-    async with asyncio.timeout(30):
-        while not judge.work.keeper.is_up:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: judge.work.keeper.is_up)
 
 
 async def keep_judging(judge: Judge) -> None:
@@ -65,8 +66,13 @@ async def test_a_case_that_fails_alone_costs_its_own_verdicts_and_no_restart() -
 
 
 async def test_a_dead_engine_is_built_anew_and_whoever_waits_meanwhile_is_told_when_to_come_back() -> None:
-    first = ScriptedEngine()
-    async with judging(first, ScriptedEngine) as judge:
+    first, is_there = ScriptedEngine(), threading.Event()
+
+    def rebuild() -> Engine:
+        assert is_there.wait(60)  # it stays away until somebody has been told so
+        return ScriptedEngine()
+
+    async with judging(first, rebuild) as judge:
         changes: list[bool] = []
         judge.work.keeper.on_change = changes.append
         assert reasons(await judge.judge(case("bad", "[[die]]"))) == [Reason.ENGINE_ERROR]
@@ -74,6 +80,7 @@ async def test_a_dead_engine_is_built_anew_and_whoever_waits_meanwhile_is_told_w
             await keep_judging(judge)
         assert caught.value.retry_after is not None
         assert caught.value.retry_after > 0
+        is_there.set()
         await until_up(judge)
         assert reasons(await judge.judge(case("after"))) == [None]
         assert judge.engine is not first
@@ -92,10 +99,7 @@ async def test_an_engine_that_can_not_be_built_is_tried_again_with_growing_pause
 
     async with judging(ScriptedEngine(), rebuild) as judge:
         await judge.judge(case("bad", "[[die]]"))
-        await asyncio.sleep(0)
-        async with asyncio.timeout(30):
-            while attempts < 3 or not judge.work.keeper.is_up:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(lambda: attempts >= 3 and judge.work.keeper.is_up)
         assert reasons(await judge.judge(case("after"))) == [None]
     assert attempts == 3
 
@@ -112,16 +116,18 @@ async def test_an_engine_that_comes_back_as_another_judge_is_not_taken() -> None
 
     async with judging(ScriptedEngine(), rebuild) as judge:
         await judge.judge(case("bad", "[[die]]"))
-        async with asyncio.timeout(30):
-            while len(built) < 3 or not judge.work.keeper.is_up:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(lambda: len(built) >= 3 and judge.work.keeper.is_up)
         assert judge.engine is built[2]
 
 
 async def test_memory_that_runs_out_halves_the_budget_and_every_case_is_judged_all_the_same() -> None:
-    engine = ScriptedEngine(delay=0.02, memory=700)
+    engine = Gated()
+    engine.memory = 700
     async with judging(engine, max_batch_tokens=1000) as judge:
-        results = await asyncio.gather(*[judge.judge(case(f"{i}")) for i in range(30)])
+        asking = [asyncio.ensure_future(judge.judge(case(f"{i}"))) for i in range(30)]
+        await until(lambda: engine.ran and judge.work.queued[0] + len(engine.ran[0]) == 30)
+        engine.gate.set()
+        results = await asyncio.gather(*asking)
         assert {reason for result in results for reason in reasons(result)} == {None}
         assert judge.work.max_batch_tokens <= 500  # type: ignore[union-attr]
         assert judge.work.keeper.num_restarts == 0
@@ -160,9 +166,8 @@ async def test_a_run_that_does_not_end_is_given_up_and_the_engine_built_anew() -
     stuck = Stuck()
     async with judging(stuck, ScriptedEngine, engine_timeout=0.3) as judge:
         assert reasons(await judge.judge(case("stuck"))) == [Reason.ENGINE_ERROR]
-        async with asyncio.timeout(30):
-            while judge.engine is stuck or not judge.work.keeper.is_up:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        judge.work.engine_timeout = 60.0  # the new one's own, on a crowded machine
+        await until(lambda: judge.engine is not stuck and judge.work.keeper.is_up)
         assert reasons(await judge.judge(case("after"))) == [None]
     stuck.gate.set()
 
@@ -201,13 +206,24 @@ async def test_a_remote_engine_that_is_cut_off_is_down_until_it_answers_again() 
     await judge.close()
 
 
-async def test_health_tells_the_truth_while_the_engine_is_down_and_clients_are_told_when_to_retry() -> None:
+async def test_health_tells_the_truth_while_the_engine_is_down_and_clients_are_told_when_to_retry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     answer = health_pb2.HealthCheckResponse
-    config = ServeConfig(engine="scripted", port=0, grace=1, restart_backoff=0.3)
+    config = ServeConfig(engine="scripted", port=0, grace=1, restart_backoff=0.05)
+    is_there = threading.Event()
+    is_there.set()
+
+    def build(config: ServeConfig) -> Engine:
+        assert is_there.wait(60)
+        return ScriptedEngine()
+
+    monkeypatch.setattr(process, "build_engine", build)
     async with running(config) as server, grpc.aio.insecure_channel(server.address) as channel:
         stub = judger_pb2_grpc.JudgerStub(channel)
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="judger.v1.Judger"))
         assert (await watch.read()).status == answer.SERVING
+        is_there.clear()  # once it has died it stays away until a caller has been told so
         dying = await stub.Judge(pb.JudgeRequest(report="r", criteria=[pb.Criterion(text="[[die]]")]))
         assert dying.verdicts[0].unscored.reason == pb.Unscored.ENGINE_ERROR
         assert (await watch.read()).status == answer.NOT_SERVING
@@ -215,6 +231,7 @@ async def test_health_tells_the_truth_while_the_engine_is_down_and_clients_are_t
             await stub.Judge(pb.JudgeRequest(report="r", criteria=[pb.Criterion(text="[[fully]]")]))
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         assert retry_delay(caught.value) > 0
+        is_there.set()
         assert (await watch.read()).status == answer.SERVING
         after = await stub.Judge(pb.JudgeRequest(report="r", criteria=[pb.Criterion(text="[[fully]]")]))
         assert after.reward.value == 1.0

@@ -9,7 +9,7 @@ from tests.soak.run import Plan, faults, soak
 
 @pytest.mark.timeout(300)
 def test_under_faults_no_answer_is_wrong_lost_or_twice_and_no_call_hangs() -> None:
-    plan = Plan(seconds=12.0, clients=2, restarts=1, crash_every=2.0, kill_every=4.0)
+    plan = Plan(seconds=8.0, clients=2, restarts=1, crash_every=2.0, kill_every=4.0)
     figures = soak(plan)
     assert faults(figures, plan) == []
     assert figures["engine_deaths"] >= 2

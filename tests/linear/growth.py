@@ -24,22 +24,22 @@ def fault(call: Callable[[str], Any], make: Callable[[int], str], sizes: tuple[i
     """What is wrong with the growth of `call(make(n))`, None where it is linear as far as it can be told."""
     for smaller, size in zip((sizes[0] / 8, *sizes), sizes, strict=False):
         text = make(size)
-        took = _seconds(call, text)
+        took = seconds(call, text)
         if took < LEAST:
-            if size >= 1_024 and min(took, _seconds(call, text)) < QUICK * size:
+            if size >= 1_024 and min(took, seconds(call, text)) < QUICK * size:
                 return None
             continue
         # The least of several: what a first call, a cold cache or a neighbour cost is no growth.
-        growth, before = (size / smaller) ** EXPONENT, _seconds(call, make(int(smaller)), 3)
+        growth, before = (size / smaller) ** EXPONENT, seconds(call, make(int(smaller)), 3)
         if took > growth * max(before, 1e-5):
-            before = min(before, _seconds(call, make(int(smaller)), 4))
-            took = min(took, _seconds(call, text, 6))
+            before = min(before, seconds(call, make(int(smaller)), 4))
+            took = min(took, seconds(call, text, 6))
             if took > growth * max(before, 1e-5):
                 return f"{smaller:.0f} characters took {before * 1e3:.2f} ms, {size} took {took * 1e3:.0f} ms"
     return None
 
 
-def _seconds(call: Callable[[str], Any], text: str, times: int = 1) -> float:
+def seconds(call: Callable[[str], Any], text: str, times: int = 1) -> float:
     """The least of so many calls."""
     least = float("inf")
     for _ in range(times):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
 from judger.engines.mini.signals import SECTIONS
 from judger.steering.address import REACH, lexicons
-from tests.linear.growth import fault
+from tests.linear.growth import fault, seconds
 from tests.linear.patterns import Found, compiled, written
 from tests.linear.texts import attacks
 
@@ -49,25 +48,25 @@ def use(found: Found, text: str) -> None:
 @pytest.mark.parametrize("found", FOUND, ids=lambda found: found.name)
 def test_a_pattern_is_linear(found: Found) -> None:
     if most := BOUNDED.get(found.name):
-        assert slowest(found, most) < 0.2
+        assert slowest(found, most, 0.2) < 0.2
         return
     faults = ((name, fault(lambda text: use(found, text), make)) for name, make in attacks(found.pattern))
     assert next((f"{name}: {reason}" for name, reason in faults if reason), None) is None
 
 
 def test_the_lexicons_patterns_are_quick_on_what_is_within_reach() -> None:
-    assert {one.name: seconds for one in LEXICON if (seconds := slowest(one, 2 * REACH + 40)) > 0.02} == {}
+    assert {one.name: took for one in LEXICON if (took := slowest(one, 2 * REACH + 40, 0.02)) > 0.02} == {}
 
 
-def slowest(found: Found, most: int) -> float:
-    """Seconds for the worst text of so many characters."""
-    return max(seconds(found, make(most)[:most]) for _, make in attacks(found.pattern))
+def slowest(found: Found, most: int, limit: float) -> float:
+    """Seconds for the worst text of so many characters; over the limit the least of more tries, as garbage is collected
+    in some."""
 
+    def took(text: str, times: int = 1) -> float:
+        return seconds(lambda text: use(found, text), text, times)
 
-def seconds(found: Found, text: str) -> float:
-    start = time.thread_time()
-    use(found, text)
-    return time.thread_time() - start
+    texts = (make(most)[:most] for _, make in attacks(found.pattern))
+    return max(once if (once := took(text)) < limit else min(once, took(text, 3)) for text in texts)
 
 
 def test_every_pattern_that_is_made_at_run_time_has_been_looked_at() -> None:

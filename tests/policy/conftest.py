@@ -110,8 +110,11 @@ class Loopback:
             def log_message(self, *_: Any) -> None:
                 return None
 
-        self._server = ThreadingHTTPServer((host, 0), Handler)
-        self._server.daemon_threads = False  # closing waits for them, and so for their sockets
+        class Server(ThreadingHTTPServer):
+            daemon_threads = False  # closing waits for them, and so for their sockets
+            request_queue_size = 1024  # with the library's five, a burst waits for seconds while this process is busy
+
+        self._server = Server((host, 0), Handler)
         self.host, self.port = self._server.server_address[:2]
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()

@@ -247,7 +247,8 @@ async def test_a_report_cut_at_its_limit_on_the_last_turn_is_marked(bench):
 
 
 async def test_calls_that_only_read_are_made_at_once_and_seen_in_order(bench):
-    running = most = 0
+    begun = 0
+    ended = {n: asyncio.Event() for n in (1, 2, 3, 4)}
 
     async def look(n: int) -> str:
         """Look.
@@ -255,18 +256,20 @@ async def test_calls_that_only_read_are_made_at_once_and_seen_in_order(bench):
         Args:
             n: Which.
         """
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await asyncio.sleep(0.3 / n)
-        running -= 1
+        nonlocal begun
+        begun += 1
+        if begun == 3:
+            await asyncio.sleep(0.1)  # the seconds that must not be counted three times
+            ended[4].set()
+        async with asyncio.timeout(60):
+            await ended[n + 1].wait()  # the last one first, and that only when all have begun
+        ended[n].set()
         return f"seen {n}"
 
     b = bench([calls(*(("look", {"n": n}) for n in (1, 2, 3)), ("todo", {"items": ["x"]})), says("r")])
     b.tools = Toolbox([tool(look, only_reads=True), tool(b.todo.todo)])
     start = time.perf_counter()
     episode = await b.run()
-    assert most == 3
     shown = [m["content"].split("\n")[0] for m in episode.messages if m["role"] == "tool"]
     assert shown[:3] == ["seen 1", "seen 2", "seen 3"]
     assert episode.seconds <= time.perf_counter() - start

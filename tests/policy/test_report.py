@@ -130,9 +130,9 @@ def test_a_formula_that_does_not_end_costs_its_paragraph(sources):
 
 def test_brackets_full_of_what_keys_have_take_no_seconds(sources):
     text = ("[a" + "#" * 800) * 500
-    start = time.process_time()
+    start = time.thread_time()
     assert resolve(text, sources).text == text
-    assert time.process_time() - start < 0.5
+    assert time.thread_time() - start < 0.5
     many = "; ".join(["mill#1"] * 90)
     assert "[" not in resolve(f"[{many}]", sources).text
 

@@ -46,6 +46,7 @@ def _records(tmp_path):
 
 async def test_every_task_is_run_g_times_within_the_bound(tmp_path, index):
     running = most = 0
+    full = asyncio.Event()
 
     class Counting(ScriptedModel):
         async def complete(self, *args, **keywords):
@@ -53,6 +54,10 @@ async def test_every_task_is_run_g_times_within_the_bound(tmp_path, index):
             running += 1
             most = max(most, running)
             try:
+                if running == 4:
+                    full.set()
+                async with asyncio.timeout(60):
+                    await full.wait()  # the first ones, for as many as may be at once
                 return await super().complete(*args, **keywords)
             finally:
                 running -= 1
@@ -63,7 +68,7 @@ async def test_every_task_is_run_g_times_within_the_bound(tmp_path, index):
     records = _records(tmp_path)
     assert set(records) == {f"t{n}/{g}" for n in range(6) for g in range(3)}
     assert all(record["status"] == "done" and record["task"] in record["id"] for record in records.values())
-    assert 2 <= most <= 4
+    assert most == 4
     assert not (tmp_path / "out.jsonl.work").exists()
 
 
@@ -149,7 +154,7 @@ async def test_a_judge_that_is_away_is_an_error_in_the_record_and_no_number(tmp_
     tasks = [Task("t", "When?", ())]
     (tmp_path / "tasks.jsonl").write_text(json.dumps({"id": "t", "query": "When?", "criteria": ["a"]}))
     tasks = read_tasks(tmp_path / "tasks.jsonl")
-    async with connect("127.0.0.1:1", max_attempts=1, timeout=5) as judge:
+    async with connect("127.0.0.1:1", max_attempts=1, timeout=60) as judge:
         await _rollouts(tmp_path, index, judge=judge).run(tasks)
     (record,) = _records(tmp_path).values()
     assert record["status"] == "done"
@@ -229,7 +234,7 @@ async def test_reports_without_a_judgement_are_judged_later_without_their_episod
 
     (tmp_path / "tasks.jsonl").write_text(json.dumps({"id": "t", "query": "When?", "criteria": list(CRITERIA)}))
     tasks = read_tasks(tmp_path / "tasks.jsonl")
-    async with connect("127.0.0.1:1", max_attempts=1, timeout=5) as away:
+    async with connect("127.0.0.1:1", max_attempts=1, timeout=60) as away:
         await _rollouts(tmp_path, index, make, group=2, judge=away).run(tasks)
     assert all(record["judge_error"] for record in _records(tmp_path).values())
     async with connect(scripted_server.address) as judge:
@@ -239,7 +244,7 @@ async def test_reports_without_a_judgement_are_judged_later_without_their_episod
     for record in records.values():
         assert isinstance(record["reward"], float)
         assert (record["judge_error"], record["report"]) == ("", "The year is 1825 \\cite{a#1}.")
-    async with connect("127.0.0.1:1", max_attempts=1, timeout=5) as away:
+    async with connect("127.0.0.1:1", max_attempts=1, timeout=60) as away:
         await _rollouts(tmp_path, index, make, group=2, judge=away).run(tasks)
     assert _records(tmp_path) == records
 

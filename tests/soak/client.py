@@ -107,7 +107,10 @@ class Client:
         return self._next
 
     def _whole(self, kind: str, indices: list[int]) -> None:
-        self.counts[f"{kind} {'whole' if sorted(indices) == list(range(GROUP)) else 'LOST OR TWICE'}"] += 1
+        if sorted(indices) == list(range(GROUP)):
+            self._lines.write(f"whole {kind}\n")  # at once, for the director waits for it
+        else:
+            self.counts[f"{kind} LOST OR TWICE"] += 1
 
     def _acknowledge(self, pairs: Iterable[tuple[pb.JudgeRequest, pb.JudgeResponse]]) -> None:
         for asked, response in pairs:

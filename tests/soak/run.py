@@ -27,6 +27,8 @@ LOAD = 2.0
 MEMORY_FROM = 300.0
 """Seconds that the server's last life has to last for its growth to say something."""
 MAX_GROWTH = 0.05
+LONGEST = 120.0
+"""Seconds beyond the plan, for a crowded machine to judge a group and a stream in."""
 SAMPLE = 2000
 """Acknowledged answers that the stopped server's cache is asked for."""
 
@@ -67,7 +69,7 @@ def soak(plan: Plan) -> dict[str, Any]:
                 one.kill()
             raise
         seconds = time.monotonic() - started
-        left = sum(course.server.metric(name) for name in ("judger_cases_in_flight", "judger_held_tokens"))
+        left = left_behind(course.server)
         course.server.stop()
         answers, counts, worst, surprises = read(course.outs)
         course.server.start()
@@ -123,20 +125,44 @@ def faults(figures: dict[str, Any], plan: Plan) -> list[str]:
     return found
 
 
+def left_behind(server: Server) -> float:
+    """What is still held and counted once nobody asks any more, and the batch under way has ended.
+
+    The engine can't be called back from that one: whoever left during it holds tokens until its end. (Or from the next,
+    which may have begun before the server was told.)
+    """
+    ends, before = time.monotonic() + PATIENCE, server.metric("judger_batch_tokens_count")
+    while left := sum(map(server.metric, ("judger_cases_in_flight", "judger_held_tokens"))):
+        if server.metric("judger_batch_tokens_count") > before + 2 or time.monotonic() > ends:
+            break
+        time.sleep(0.05)
+    return left
+
+
 def _direct(course: _Course, plan: Plan, folder: Path) -> None:
-    """Load and harm until the time is up. The restarts come in the first third: memory needs a long life to show."""
-    begun = time.monotonic()
-    ends = begun + plan.seconds
-    restart_at = [begun + plan.seconds * (i + 1) / (3 * plan.restarts) for i in range(plan.restarts)]
-    crash_at, kill_at = begun + min(plan.crash_every, plan.seconds / 4) / 2, begun + plan.kill_every / 2
+    """Load and harm until the time is up. The restarts come in the first third: memory needs a long life to show.
+
+    The plan's clock stands while harm is done, or on a crowded machine the first harm would take all of its time. And
+    it goes on, for a while, until all of the harm is done and a group and a stream have come whole through it.
+    """
+    begun, stood, ends = time.monotonic(), 0.0, plan.seconds
+    restart_at = [plan.seconds * (i + 1) / (3 * plan.restarts) for i in range(plan.restarts)]
+    crash_at, kill_at = min(plan.crash_every, plan.seconds / 4) / 2, plan.kill_every / 2
     rate = LOAD / SECONDS_A_CASE / CASES_A_CALL / plan.clients
-    while (now := time.monotonic()) < ends:
+    while True:
+        now = time.monotonic() - begun - stood
+        if now >= ends:
+            is_done = not restart_at and min(crash_at, kill_at) >= plan.seconds and _has_whole(course.outs)
+            if is_done or now > plan.seconds + LONGEST:
+                break
+            ends = now + 5.0
         course.clients = [one for one in course.clients if one.poll() is None]
         while len(course.clients) < plan.clients and ends - now > 1:
             course.outs.append(folder / f"client-{len(course.outs)}")
             flags = ("--seconds", str(ends - now), "--rate", str(rate), "--seed", str(len(course.outs)))
             command = [sys.executable, "-m", "tests.soak", "--client", course.server.address, str(course.outs[-1])]
             course.clients.append(subprocess.Popen([*command, *flags]))
+        harmed_at = time.monotonic()
         if restart_at and now > restart_at[0]:
             restart_at.pop(0)
             course.server.stop()
@@ -146,11 +172,12 @@ def _direct(course: _Course, plan: Plan, folder: Path) -> None:
             crash_at += plan.crash_every
             course.recoveries.append(course.server.kill_engine(len(course.recoveries)))
             print(f"{time.monotonic() - begun:.0f} s: engine death {len(course.recoveries)}", file=sys.stderr)
-        elif now > kill_at:
+        elif now > kill_at and course.clients:
             kill_at += plan.kill_every
             course.clients[0].kill()
             course.clients[0].wait()
             course.killed += 1
+        stood += time.monotonic() - harmed_at
         course.memory.append((time.monotonic() - course.server.started, course.server.megabytes))
         time.sleep(0.2)
     for one in course.clients:
@@ -170,7 +197,9 @@ def read(outs: list[Path]) -> tuple[dict[str, list[str]], Counter[str], float, l
             kind, _, rest = line.partition(" ")
             if not line.endswith("\n"):
                 continue
-            if kind == "counts":
+            if kind == "whole":
+                counts[f"{rest.strip()} whole"] += 1
+            elif kind == "counts":
                 seen = json.loads(rest)
                 counts.update(seen["counts"])
                 worst = max(worst, seen["worst_overrun"])
@@ -178,6 +207,12 @@ def read(outs: list[Path]) -> tuple[dict[str, list[str]], Counter[str], float, l
             else:
                 answers.setdefault(kind, []).append(rest.strip())
     return answers, counts, worst, surprises
+
+
+def _has_whole(outs: list[Path]) -> bool:
+    """Whether clients have had a group and a stream whole so far."""
+    counts = read(outs)[1]
+    return counts["group whole"] > 0 and counts["stream whole"] > 0
 
 
 async def ask_again(address: str, answers: dict[str, list[str]], *, quiet: bool) -> tuple[int, int]:

@@ -31,7 +31,7 @@ _FSDP = {
 }  # as fsdp2.yaml says it
 
 
-def together(function: Callable[..., Any], *args: Any, sharded: bool = False, seconds: float = 100.0) -> list[Any]:
+def together(function: Callable[..., Any], *args: Any, sharded: bool = False, seconds: float = 600.0) -> list[Any]:
     """What `function(*args)` returns in each of two processes. It must be a module's own, as must be what it returns.
 
     Fails, and leaves no process behind, where one raises or they do not end in time, as in a deadlock.

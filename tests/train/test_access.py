@@ -97,11 +97,13 @@ def test_a_run_goes_on_with_its_own_judge_and_tasks_alone(tmp_path: Path):
     tasks.write_text('{"id": "1"}\n')
     inputs = Inputs("model", make_tokenizer(), [], Settings())
 
-    def check(judge_id: str) -> None:
-        check_same_run(tmp_path / "run", inputs, tasks, RLSettings(), "ppo", judge_id=judge_id)
+    def check(judge_id: str, **changed: float) -> None:
+        settings = RLSettings.model_validate(changed)
+        check_same_run(tmp_path / "run", inputs, tasks, settings, "ppo", judge_id=judge_id)
 
     check("j1")
     check("j1")
+    check("j1", steps=9, linger=60)
     with pytest.raises(ConfigError, match=r"other settings \(judge_id\)"):
         check("j2")
     tasks.write_text('{"id": "2"}\n')

@@ -80,7 +80,6 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
 
 
-@pytest.mark.timeout(600)  # half a minute of CPU time, which a busy machine stretches
 def test_it_trains_a_judge_that_can_be_served(
     data: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

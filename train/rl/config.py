@@ -148,6 +148,9 @@ class RLSettings(_Frozen):
     """Of the sampling."""
     turn_tokens: int | None = Field(default=None, ge=1)
     """The most tokens of a reply, under the agent's own limit."""
+    linger: float = Field(default=0.2, ge=0)
+    """Seconds for which a batch of replies waits for the episodes whose tools are at work. Where that is more than any
+    tool takes, batches, and with them the last digits of a run's figures, do not depend on how busy the machine is."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients of policy and critic are each clipped to this norm."""
     micro_tokens: int = Field(default=8192, ge=1)

@@ -164,7 +164,7 @@ def sampler_of(
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(out / "reference")
-    common: dict[str, Any] = {"temperature": settings.temperature, "turn_tokens": settings.turn_tokens}
+    common: dict[str, Any] = {name: getattr(settings, name) for name in ("temperature", "turn_tokens", "linger")}
     if settings.vllm is None and settings.colocated is None:
         actor = Actor(learned, accelerator, settings, config, cpu=cpu)
         return Sampler(actor.model, inputs.tokenizer, writer=actor, **common), actor

@@ -21,7 +21,7 @@ from train.agent import check_agent
 from train.rl.config import RLSettings
 from train.templates import check_template, take_up
 
-_FREE = frozenset({"steps", "watch"})
+_FREE = frozenset({"steps", "watch", "linger"})
 """Settings that may change from one start of a run to the next."""
 
 __all__ = ["Inputs", "check_same_run", "load_inputs", "load_model", "write_reference"]
@@ -134,8 +134,8 @@ def write_reference(inputs: Inputs, folder: Path) -> None:
 def check_same_run(
     out: Path, inputs: Inputs, tasks: Path, settings: RLSettings, algo: str, *, judge_id: str = ""
 ) -> None:
-    """Note what a run is started with; refuse to go on with another. More steps and other bounds of
-    the watch are no other run.
+    """Note what a run is started with; refuse to go on with another. More steps, other bounds of
+    the watch and another patience with slow tools are no other run.
 
     The tasks are what the file holds, whatever it is called, and the judge is who it says it is, wherever it runs.
     """

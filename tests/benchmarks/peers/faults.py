@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from judger.http.process import listen
+from tests.ports import free_port
 
 __all__ = ["Faults", "Plan", "breaking"]
 
@@ -91,7 +92,7 @@ async def breaking(url: str, plan: Plan) -> AsyncIterator[Faults]:
         doors = listen(app, "127.0.0.1", int(found.url.removesuffix("/v1").rpartition(":")[2]))
 
     async with httpx.AsyncClient(timeout=600) as client:
-        doors = listen(app, "127.0.0.1", 0)
+        doors = listen(app, "127.0.0.1", free_port())  # nobody else is given it while it is away
         found.url = f"http://{doors.address}/v1"
         task = asyncio.create_task(restart())
         try:

@@ -25,6 +25,7 @@ from judger.errors import InvalidRequest
 from judger.judge import Judge
 from judger.types import Case, Criterion, Explain, Probabilities, Reason, Span, Unscored
 from judger.verdict import Calibration
+from tests.waiting import PATIENCE
 
 MEGABYTE = 2**20
 STRANGE = [
@@ -411,8 +412,9 @@ async def test_a_corrupt_file_is_set_aside_and_reported_and_never_gives_a_wrong_
 
 
 async def until_read(file: CacheFile, address: bytes) -> list[bytes]:
-    while not (bodies := await file.read(address)):  # noqa: ASYNC110 - no event tells of a flush
-        await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE):
+        while not (bodies := await file.read(address)):  # noqa: ASYNC110 - no event tells of a flush
+            await asyncio.sleep(0)
     return bodies
 
 

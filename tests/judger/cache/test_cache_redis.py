@@ -32,6 +32,7 @@ from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
 from tests.judger.cache.test_cache import STRANGE
 from tests.ports import free_port
+from tests.waiting import PATIENCE, until_here
 
 redis = pytest.importorskip("redis", reason="needs the [redis] extra")
 needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server (a Debian package)")
@@ -53,16 +54,16 @@ def redis_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        ends = time.monotonic() + 20
-        while time.monotonic() < ends:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.02)
+        until_here(lambda: is_answered(port))
         yield process
     finally:
         process.kill()
         process.wait()
+
+
+def is_answered(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def request(*texts: str) -> pb.JudgeRequest:
@@ -84,7 +85,7 @@ async def test_what_one_server_judged_the_other_knows_bit_by_bit(tmp_path: Path)
         async with running(config, ScriptedEngine()) as first, running(config, engine := ScriptedEngine()) as second:
             told = await judge(first, request("[[p=0.1,0.2,0.7]]", "[[fully]]", "[[unscored=too_long]]"))
             engine.batches.clear()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 asked = request("[[p=0.1,0.2,0.7]]", "[[fully]]")
                 while (again := await judge(second, asked)).usage.cached_criteria < 2:
                     await asyncio.sleep(0.02)  # it is written behind the answer's back
@@ -116,7 +117,7 @@ async def test_a_redis_that_dies_costs_no_verdict_is_logged_once_and_is_used_aga
     async with running(config, ScriptedEngine()) as server:
         await judge(server, request("[[fully]] away"))
         with redis_server(tmp_path, port):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 number = 0
                 while not server.judge.cache.shared.is_up:
                     number += 1
@@ -128,11 +129,11 @@ async def test_a_redis_that_dies_costs_no_verdict_is_logged_once_and_is_used_aga
 
 
 async def test_a_redis_that_hangs_delays_a_case_once_and_then_nobody() -> None:
-    port, faults = free_port(), list[str]()
+    faults = list[str]()
     with socket.socket() as silent:  # takes connections and never says a word
-        silent.bind(("127.0.0.1", port))
+        silent.bind(("127.0.0.1", 0))
         silent.listen()
-        shared = CacheRedis(f"redis://127.0.0.1:{port}", faults.append)
+        shared = CacheRedis(f"redis://127.0.0.1:{silent.getsockname()[1]}", faults.append)
         started = time.monotonic()
         assert await shared.read(b"a", [b"b"]) == {}
         assert time.monotonic() - started < 40 * cache_redis.TIMEOUT

@@ -34,9 +34,9 @@ def gateway(addr, *flags):
 
 def test_it_judges_and_ends_with_0_at_a_signal(addr):
     with gateway(addr, "--unscored", "-1") as (url, process):
-        assert httpx.post(f"{url}/v1/judge", json=CASE).json()["reward"]["value"] == 1.0
+        assert httpx.post(f"{url}/v1/judge", json=CASE, timeout=60).json()["reward"]["value"] == 1.0
         asked = {"response": "The sky is blue.", "label": ["[[unscored=too_long]]"]}
-        assert httpx.post(f"{url}/reward", json=asked).json() == -1.0
+        assert httpx.post(f"{url}/reward", json=asked, timeout=60).json() == -1.0
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 0
@@ -48,7 +48,7 @@ def test_a_server_with_doors_says_where_they_are():
     with serving("--http-port", "0") as (_, process):
         line = process.stderr.readline()
         assert line.startswith("judger: http on 127.0.0.1:")
-        answer = httpx.post(f"http://{line.split()[-1]}/v1/judge", json=CASE)
+        answer = httpx.post(f"http://{line.split()[-1]}/v1/judge", json=CASE, timeout=60)
     assert answer.json()["reward"]["value"] == 1.0
 
 

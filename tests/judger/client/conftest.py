@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
@@ -26,7 +27,11 @@ class MoodyServicer(judger_pb2_grpc.JudgerServicer):  # type: ignore[misc]
         self.moods: deque[Mood] = deque()
         self.seen: list[tuple[float, Any]] = []
         """(when, request) of every call; of a stream every request."""
+        self.moods_of: dict[str, Mood] = {}
+        """Of a stream's request of that id, the first time."""
         self.metadata: list[dict[str, str]] = []
+        self.remaining: list[float] = []
+        """Seconds to the deadline of every call, as it came."""
         self.arrived = asyncio.Event()
         self.cancelled = asyncio.Event()
 
@@ -53,7 +58,7 @@ class MoodyServicer(judger_pb2_grpc.JudgerServicer):  # type: ignore[misc]
             self._note(request, context)
             response = pb.JudgeResponse(request_id=request.request_id, index=index, reward=pb.Reward(mapping="STRICT"))
             index += 1
-            mood = self.moods.popleft() if self.moods else None
+            mood = self.moods_of.pop(request.request_id, None) or (self.moods.popleft() if self.moods else None)
             if isinstance(mood, JudgerError):
                 response.error.CopyFrom(wire.error_status(mood))
             elif mood is not None:
@@ -65,6 +70,7 @@ class MoodyServicer(judger_pb2_grpc.JudgerServicer):  # type: ignore[misc]
         self.seen.append((asyncio.get_running_loop().time(), request))
         self.arrived.set()
         self.metadata.append(dict(context.invocation_metadata()))
+        self.remaining.append(context.time_remaining() or math.inf)
 
     async def _mood(self, context: Any) -> None:
         match self.moods.popleft() if self.moods else None:

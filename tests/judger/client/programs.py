@@ -100,7 +100,7 @@ def fork_under_load(address: str) -> None:
         thread.start()
     try:
         good = 0
-        for _ in range(8):
+        for _ in range(24):
             status = forked(lambda: ask(client))
             assert status in (0, -signal.SIGABRT), f"the child ended with {status}"
             good += status == 0

@@ -18,6 +18,7 @@ from judger.errors import InvalidRequest, Unavailable
 from judger.server.process import Running
 from judger.types import Case, Criterion, Judgement
 from judger.v1 import judger_pb2 as pb
+from tests.waiting import until_here
 
 T = TypeVar("T")
 
@@ -100,10 +101,7 @@ async def test_an_iterator_that_is_left_early_ends_its_call(client: BlockingClie
         group = client.judge_group("", ["a"] * 50, ["x"])
         next(group)
         group.close()
-        ends = time.monotonic() + 10.0
-        while READERS.num_busy and time.monotonic() < ends:
-            time.sleep(0.001)
-        assert not READERS.num_busy
+        until_here(lambda: not READERS.num_busy)
         assert client.judge_case(cases(1)[0]).reward.value == 1.0
 
     await apart(program)

@@ -10,32 +10,30 @@ import pytest
 
 from judger.client import readers
 from judger.client.readers import Readers
+from tests.waiting import PATIENCE, until_here
 
 
 def ran_in(pool: Readers) -> int:
     """The thread that a piece of work ran in, once it waits for more."""
     found: queue.SimpleQueue[int] = queue.SimpleQueue()
     pool.run(lambda: found.put(threading.get_ident()))
-    ident = found.get(timeout=10.0)
+    ident = found.get(timeout=PATIENCE)
     settle(pool)
     return ident
 
 
 def settle(pool: Readers) -> None:
-    ends = time.monotonic() + 10.0
-    while pool.num_busy and time.monotonic() < ends:
-        time.sleep(0.001)
-    assert not pool.num_busy
+    until_here(lambda: not pool.num_busy)
 
 
 def test_work_that_follows_work_runs_in_its_thread_and_work_beside_it_in_another() -> None:
     pool, go = Readers(), threading.Event()
     first = ran_in(pool)
     assert ran_in(pool) == first
-    pool.run(lambda: bool(go.wait(10.0)))
+    pool.run(lambda: bool(go.wait(2 * PATIENCE)))
     found: queue.SimpleQueue[int] = queue.SimpleQueue()
     pool.run(lambda: found.put(threading.get_ident()))
-    assert found.get(timeout=10.0) != first
+    assert found.get(timeout=PATIENCE) != first
     go.set()
     settle(pool)
 
@@ -44,10 +42,7 @@ def test_an_idle_thread_ends_and_the_next_work_begins_another(monkeypatch: pytes
     monkeypatch.setattr(readers, "IDLE_SECONDS", 0.02)
     pool = Readers()
     ran_in(pool)
-    ends = time.monotonic() + 10.0
-    while pool._idle and time.monotonic() < ends:
-        time.sleep(0.001)
-    assert not pool._idle
+    until_here(lambda: not pool._idle)
     ran_in(pool)
 
 
@@ -57,4 +52,4 @@ def test_work_that_comes_as_a_thread_is_about_to_end_is_done(monkeypatch: pytest
     for number in range(300):
         pool.run(lambda number=number: done.put(number))  # type: ignore[misc]
         time.sleep(0.0005)
-    assert sorted(done.get(timeout=10.0) for _ in range(300)) == list(range(300))
+    assert sorted(done.get(timeout=PATIENCE) for _ in range(300)) == list(range(300))

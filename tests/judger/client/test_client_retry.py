@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from judger.client import connect
+from judger.client import connect, retry
 from judger.client.retry import Attempts
 from judger.client.settings import Settings
 from judger.config import ServeConfig
@@ -114,9 +114,15 @@ async def test_a_server_that_says_when_to_come_back_is_asked_until_the_deadline(
         servicer.moods.extend([Unavailable("the engine is being restarted", 0.02)] * 12)
         [(_, answer)] = [pair async for pair in client.judge_stream(cases(1))]
         assert isinstance(answer, Judgement)
+        before = len(servicer.seen)
+        servicer.moods.extend([Unavailable("the engine is being restarted", 0.02)] * 12)
+        servicer.moods.append(Unavailable("the engine is being restarted", 600.0))
+        with pytest.raises(Unavailable, match="restarted"):
+            await client.judge("", "A report.", ["x"])
+        assert len(servicer.seen) == before + 13
         servicer.moods.extend([Unavailable("the engine is being restarted", 0.05)] * 10_000)
         began = time.monotonic()
-        with pytest.raises(Unavailable, match="restarted"):
+        with pytest.raises((Unavailable, DeadlineExceeded)):  # which of them, if the deadline ends the last attempt
             await client.judge("", "A report.", ["x"], timeout=1.0)
     assert 0.5 < time.monotonic() - began < 10.0
 
@@ -147,11 +153,12 @@ async def test_an_engine_that_is_loaded_anew_is_waited_for() -> None:
 
 
 async def test_patience_waits_for_a_judge_that_is_away_and_each_attempt_has_the_whole_timeout(
-    moody: Any, caplog: pytest.LogCaptureFixture
+    moody: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(retry, "_said", {})  # an earlier test's judge may have had this address
     servicer, address = moody
     servicer.moods.extend(["break"] * 6 + ["slow", None])
-    async with connect(address, patience=60.0, timeout=0.7, max_attempts=1, backoff=0.02) as client:
+    async with connect(address, patience=60.0, timeout=2.0, max_attempts=1, backoff=0.02) as client:
         await asyncio.gather(client.judge("", "A report.", ["x"]), client.judge("", "A report.", ["x"]))
         assert len(servicer.seen) == 9
         servicer.moods.extend(["break"] * 5)
@@ -196,9 +203,10 @@ async def test_all_attempts_share_one_deadline(moody: Any) -> None:
     began = time.monotonic()
     async with connect(address) as client:
         with pytest.raises(DeadlineExceeded, match=f"no answer from {address}"):
-            await client.judge("", "A report.", ["x"], timeout=1.0)
-    assert 0.9 <= time.monotonic() - began < 2.0
-    assert len(servicer.seen) == 2
+            await client.judge("", "A report.", ["x"], timeout=2.0)
+    assert time.monotonic() - began >= 1.9
+    _, second = servicer.remaining
+    assert second < 1.8  # 0.3 s less than all of it, but for how gRPC rounds it
 
 
 async def test_cancelling_a_call_cancels_it_at_the_server(moody: Any) -> None:
@@ -210,7 +218,8 @@ async def test_cancelling_a_call_cancels_it_at_the_server(moody: Any) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(servicer.cancelled.wait(), 10.0)
+        async with asyncio.timeout(60.0):
+            await servicer.cancelled.wait()
 
 
 async def test_closing_ends_what_is_in_flight(moody: Any) -> None:
@@ -269,14 +278,16 @@ async def test_a_stream_is_given_up_after_max_attempts_without_an_answer(moody: 
 
 async def test_in_a_stream_a_case_put_off_is_sent_again_and_a_refused_one_is_an_answer(moody: Any) -> None:
     servicer, address = moody
-    servicer.moods.extend([Overloaded("full", 0.1), InvalidRequest("report", "is odd"), Overloaded("full", 99.0)])
-    async with connect(address, timeout=10.0) as client:
+    servicer.moods_of = {"0": Overloaded("full", 0.1), "1": InvalidRequest("report", "is odd")}
+    servicer.moods_of["2"] = Overloaded("full", 99.0)
+    async with connect(address, timeout=30.0) as client:
         answers = dict([pair async for pair in client.judge_stream(cases(4), in_flight=4)])
     assert isinstance(answers[0], Judgement)
     assert isinstance(answers[1], InvalidRequest)
     assert isinstance(answers[2], Overloaded)
     assert isinstance(answers[3], Judgement)
-    assert [request.request_id for request in servicer.requests()] == ["0", "1", "2", "3", "0"]
+    # On a crowded machine the first may be sent again before the last one is sent at all.
+    assert sorted(request.request_id for request in servicer.requests()) == ["0", "0", "1", "2", "3"]
 
 
 async def test_a_server_that_falls_silent_ends_the_stream_with_an_error(moody: Any) -> None:
@@ -284,20 +295,23 @@ async def test_a_server_that_falls_silent_ends_the_stream_with_an_error(moody: A
     servicer.moods.extend([None, "slow"])
     async with connect(address) as client:
         with pytest.raises(DeadlineExceeded, match=rf"2 cases wait, and {address} has answered none"):
-            async for _ in client.judge_stream(cases(3), timeout=0.4):
+            async for _ in client.judge_stream(cases(3), timeout=2.0):
                 pass
 
 
 async def test_a_source_that_is_slower_than_the_timeout_is_no_silence_of_the_server(moody: Any) -> None:
     _, address = moody
 
-    async def source() -> Any:
-        for case in cases(3):
-            await asyncio.sleep(0.25)
+    async def source(silent: int) -> Any:
+        for number, case in enumerate(cases(2)):
+            await asyncio.sleep(2.3 if number == silent else 0.0)
             yield case
 
+    async def answered(silent: int) -> int:
+        return len([pair async for pair in client.judge_stream(source(silent), timeout=2.0)])
+
     async with connect(address) as client:
-        assert len([pair async for pair in client.judge_stream(source(), timeout=0.2)]) == 3
+        assert await asyncio.gather(answered(0), answered(1)) == [2, 2]
 
 
 async def test_a_server_that_restarts_is_found_again(unused_address: str) -> None:
@@ -359,7 +373,7 @@ def test_an_overload_that_no_return_can_help_is_not_tried_again() -> None:
 
 
 def test_no_attempt_begins_behind_the_deadline() -> None:
-    attempts = Attempts(Settings(address="localhost:1"), 1.0)
-    assert 0.9 < attempts.remaining <= 1.0
+    attempts = Attempts(Settings(address="localhost:1"), 100.0)
+    assert 50.0 < attempts.remaining <= 100.0
     with pytest.raises(Overloaded):
-        attempts.pause(Overloaded("x", 1.0))
+        attempts.pause(Overloaded("x", 100.0))

@@ -56,7 +56,7 @@ def test_replicas_are_wanted_by_their_queued_tokens(told: dict[str, float], want
 
 
 @pytest.mark.parametrize(
-    ("sent", "least", "most"), [("5.0", 4.5, 5.0), ("soon", 0.0, 0.0), ("inf", 0.0, 0.0), ("-1", 0, 0)]
+    ("sent", "least", "most"), [("90.0", 60.0, 90.0), ("soon", 0.0, 0.0), ("inf", 0.0, 0.0), ("-1", 0, 0)]
 )
 def test_a_deadline_travels_as_metadata(sent: str, least: float, most: float) -> None:
     def call(*metadata: tuple[str, str]) -> Call:

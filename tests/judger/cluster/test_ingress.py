@@ -15,6 +15,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import judger.client
+from judger.cluster import hop
 from judger.cluster.calls import Call
 from judger.cluster.ingress import ROUTED, Ingress
 from judger.engines.scripted import ScriptedEngine
@@ -174,10 +175,13 @@ async def test_a_refusal_keeps_its_details_and_a_group_has_no_answer_beside_it()
         (grpc.StatusCode.RESOURCE_EXHAUSTED, Overloaded),
     ],
 )
-async def test_what_serve_itself_says_is_worth_another_try(code: Any, kind: type[JudgerError]) -> None:
+async def test_what_serve_itself_says_is_worth_another_try(
+    code: Any, kind: type[JudgerError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hop, "RETRY_AFTER", 60.0)
     async with proxy() as (address, serve):
         serve.refusal = code
-        async with judger.client.connect(address, timeout=0.9, max_attempts=1) as judge:
+        async with judger.client.connect(address, timeout=20.0, max_attempts=1) as judge:
             for call in (judge.judge("q", "r", ["a"]), judge.judge_group_all("q", ["r"], ["a"])):
                 with pytest.raises(kind) as raised:
                     await call

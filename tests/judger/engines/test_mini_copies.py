@@ -34,10 +34,10 @@ def test_a_piece_of_a_long_criterion_is_a_copy_too() -> None:
 
 
 def test_a_long_report_takes_no_time() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()  # of the processor: the machine may have other work
     copies("Explains why tides rise " * 40, [words("explains why tides " * 20)] * 2_000)
     copies("The " * 5_000, [words("the response the answer " * 20)] * 200)
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
 
 
 def test_a_rubric_may_begin_with_where_or_with_any_of_its_verbs() -> None:

@@ -198,9 +198,9 @@ def test_a_long_report_is_judged_in_time_that_grows_with_its_length_only(engine:
     words = [" ".join(rng.choices(REPORT.split(), k=12)) + "." for _ in range(500)]
     long = case("\n\n".join([*words, REPORT]))
     assert engine.plan(long, VERDICT_TIER).tokens > 6000
-    began = time.monotonic()
+    began = time.process_time()  # of the processor: the machine may have other work
     (outcomes,) = judged(engine, long)
-    assert time.monotonic() - began < 60
+    assert time.process_time() - began < 60
     assert p(outcomes[0]).p_full > p(outcomes[2]).p_full
 
 

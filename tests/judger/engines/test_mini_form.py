@@ -196,9 +196,9 @@ def test_the_signals_decide(text: str, met: bool) -> None:
 
 
 def test_a_long_report_takes_a_moment_and_no_torch() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()  # of the processor: the machine may have other work
     for text in ("A-" * 2**16, "[" * 2**17, "# a\n" * 2**15, MARKDOWN * 200):
         form_signals(text)
-    assert time.perf_counter() - started < 30
+    assert time.thread_time() - started < 30
     code = "import sys, judger.engines.mini.form; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

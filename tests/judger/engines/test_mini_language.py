@@ -101,10 +101,10 @@ def test_without_a_declared_language_the_text_decides(declared: str) -> None:
 def test_two_mebibytes_take_no_longer_than_a_moment() -> None:
     reports = ["1. word https://a.b c\n" * 95_000, "$" * 2**21, "```" * 700_000, "\\a{" * 700_000, "<" * 2**21]
     unsupported_language(FOREIGN[0][1])  # the model is loaded once
-    started = time.perf_counter()
+    started = time.thread_time()  # of the processor: the machine may have other work
     for report in reports:
         unsupported_language(report)
-    assert time.perf_counter() - started < 10
+    assert time.thread_time() - started < 10
 
 
 def test_neither_torch_nor_the_character_model_is_loaded_for_english() -> None:

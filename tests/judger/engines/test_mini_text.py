@@ -93,10 +93,10 @@ def test_a_text_without_words_has_no_tokens() -> None:
     ],
 )
 def test_hostile_text_takes_linear_time(text: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()  # of the processor: the machine may have other work
     plain(text)
     sentences(text)
-    assert time.monotonic() - began < 10
+    assert time.thread_time() - began < 10
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,10 @@ def test_a_requirement_is_never_turned() -> None:
 
 
 def test_hostile_criteria_take_no_time() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()  # of the processor: the machine may have other work
     for text in ("no " + "a " * 290, "leaves " * 85, ", with " * 80, "the " * 150, "never " * 100, "x" * 100_000):
         turned(text)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize("p_full", [0.05, 0.4, 0.59, 0.61, 0.9])

@@ -24,8 +24,9 @@ from judger.server.callers import CALLER, Caller, Grant, TokenFile, caller_key, 
 from judger.server.process import running
 from judger.v1 import judger_pb2 as pb
 from judger.wire.metadata import BEHIND
-from tests.judger.http.test_edges import PATIENCE, POST, QUICK, until
+from tests.judger.http.test_edges import PATIENCE, POST, QUICK
 from tests.judger.schedule.test_inhand import gated, request
+from tests.waiting import until
 
 
 def tokens_of(path: Path, **tables: str) -> dict[str, dict[str, str]]:

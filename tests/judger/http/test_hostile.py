@@ -23,8 +23,9 @@ from judger.http.edges import MOST_TOKENS, read_values
 from judger.http.process import TlsFiles, listen
 from judger.pages import Growing, PeopleFile
 from tests.judger.http.conftest import front
-from tests.judger.http.test_edges import PATIENCE, POST, Endless, until
+from tests.judger.http.test_edges import PATIENCE, POST, Endless
 from tests.judger.server.test_security import certificates
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

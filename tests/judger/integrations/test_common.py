@@ -25,10 +25,10 @@ async def test_texts_and_chats_get_the_same_reward_and_thoughts_earn_none(addres
 
 
 async def test_a_missing_reward_says_why(address: str) -> None:
-    grader = Grader(address=address, timeout=0.3, patience=0.0)
+    grader = Grader(address=address, patience=0.0)
     lost = await grader.grade("", "report", ["[[unscored=too_long]]"])
     assert (lost.value, lost.why, lost.passing) == (None, "c1 is unscored (too_long: scripted)", False)
-    late = await grader.grade("", "report", ["[[slow=1]]"])
+    late = await Grader(address=address, timeout=0.3, patience=0.0).grade("", "report", ["[[slow=1]]"])
     assert (late.value, late.passing) == (None, True)
     long = await grader.grade("", "x" * (2**21 + 1), ["a"])
     assert (long.value, long.passing) == (None, False)
@@ -55,7 +55,7 @@ async def test_bad_data_and_a_server_that_stays_away_raise(address: str) -> None
     with pytest.raises(InvalidRequest, match="rubric"):
         await Grader(address=address).grade_all(["q"], ["report"], [None])
     with pytest.raises(Unavailable):
-        await Grader(address=NOWHERE, patience=0.3, timeout=0.5).grade("q", "report", ["a"])
+        await Grader(address=NOWHERE, patience=0.3, timeout=10.0).grade("q", "report", ["a"])
 
 
 async def test_a_server_that_comes_late_is_waited_for() -> None:

@@ -116,6 +116,13 @@ def lines_until(read: int, last: str) -> list[str]:
     return said.decode().splitlines()
 
 
+def ended(handler: BackgroundHandler) -> None:
+    """It has written what it had, however long that takes: `stop` waits for two seconds."""
+    handler.stop()
+    handler._thread.join(60)
+    assert not handler._thread.is_alive()
+
+
 def test_a_pipe_that_somebody_made_non_blocking_loses_no_line_and_does_not_end_the_log() -> None:
     read, write = os.pipe()
     os.set_blocking(write, False)
@@ -124,9 +131,8 @@ def test_a_pipe_that_somebody_made_non_blocking_loses_no_line_and_does_not_end_t
         handler.handle(record(f"{number} {'x' * 50}"))
     handler.handle(record("last"))
     lines = lines_until(read, "last")
-    handler.stop()
+    ended(handler)
     assert len(lines) == 3001
-    assert not handler._thread.is_alive()
     os.close(read)
     os.close(write)
 
@@ -147,7 +153,7 @@ def test_a_bad_record_costs_its_own_line_and_names_where_it_came_from(formatter:
         handler.handle(bad)
         handler.handle(record("next"))
     lines = [os.read(read, 65536)]
-    handler.stop()
+    ended(handler)
     os.set_blocking(read, False)
     with suppress(BlockingIOError):
         lines.append(os.read(read, 65536))

@@ -26,6 +26,7 @@ from judger.server.rpcs import JudgerService
 from judger.types import LIMITS
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
+from tests.waiting import until
 
 KILOBYTE = 2**10
 
@@ -124,8 +125,7 @@ async def test_other_calls_beyond_it_are_refused_at_once_with_when_to_come_back(
         in_hand.most = 2 * size
         in_hand.gate = threading.Event()  # not by itself, here
         held = [asyncio.ensure_future(stub.Judge(request(size, str(i)))) for i in range(3)]
-        while in_hand.held("ipv4:127.0.0.1") < 2 * size:  # noqa: ASYNC110 - no event tells of a call's arrival
-            await asyncio.sleep(0)
+        await until(lambda: in_hand.held("ipv4:127.0.0.1") >= 2 * size)
         compare = pb.CompareRequest(report_a="a", report_b="b", criteria=group.criteria)
         for call in (stub.Judge(request(1)), anext(aiter(stub.JudgeGroup(group))), stub.Compare(compare)):
             with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -6,7 +6,6 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -22,6 +21,7 @@ from judger.schedule.pending import Pending
 from judger.schedule.turns import Turns
 from judger.types import Case, Criterion, Lane, Options, Reason, Score, Unscored
 from tests.judger.schedule.engines import Gated, Held
+from tests.waiting import until
 
 BULK, TRAINING = Options(lane=Lane.BULK), Options(lane=Lane.TRAINING)
 
@@ -29,12 +29,6 @@ BULK, TRAINING = Options(lane=Lane.BULK), Options(lane=Lane.TRAINING)
 def case(name: str, *texts: str, report: str = "words " * 40) -> Case:
     criteria = tuple(Criterion(id=f"c{i}", text=text) for i, text in enumerate(texts or ("words",)))
     return Case(id=name, query="", report=report + name, criteria=criteria)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 def test_a_place_is_left_once_from_anywhere_in_a_line_and_those_that_were_left_are_cleared_away() -> None:
@@ -105,7 +99,7 @@ async def test_who_waits_for_a_turn_is_told_when_all_ends() -> None:
 
 
 class Planning(ScriptedEngine):
-    """Plans one case for each leave that the test gives, and notes whose."""
+    """Plans one case for each leave that the test gives, and notes whose: when it begins, and when it has leave."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,18 +114,22 @@ class Planning(ScriptedEngine):
         return super().plan(case, tier)
 
 
-async def test_a_training_case_is_planned_before_the_bulk_that_waits_for_it() -> None:
+async def test_a_training_case_is_planned_before_the_bulk_that_waits_for_it_and_so_is_what_training_joins() -> None:
     engine = Planning()
     batcher = Batcher(engine)
-    tasks = [asyncio.create_task(batcher.run(case(f"b{i}"), VERDICT_TIER, Ticket(Lane.BULK))) for i in range(50)]
-    await asyncio.sleep(0)
+    tickets = [Ticket(Lane.BULK) for _ in range(50)]
+    tasks = [asyncio.create_task(batcher.run(case(f"b{i}"), VERDICT_TIER, ticket)) for i, ticket in enumerate(tickets)]
+    await until(lambda: len(engine.begun) == 2)  # both threads have a case, and neither ends before it has leave
     tasks.append(asyncio.create_task(batcher.run(case("urgent"), VERDICT_TIER, Ticket(Lane.TRAINING))))
     await asyncio.sleep(0)
-    for _ in range(len(tasks)):
+    tickets[-1].move(Lane.TRAINING)
+    for number in (3, 4):
         engine.leave.release()
+        await until(lambda number=number: len(engine.begun) == number)  # type: ignore[misc]
+    assert engine.begun[2:] == ["urgent", "b49"]
+    engine.leave.release(len(tasks) - 2)
     async with asyncio.timeout(60):
         await asyncio.gather(*tasks)
-    assert engine.planned.index("urgent") <= 4
     await batcher.close()
 
 
@@ -170,6 +168,8 @@ async def test_work_that_training_joins_is_in_its_lane_from_then_on(stage: str) 
         await engine.entered()
     joined = asyncio.create_task(judge.judge(case("shared"), TRAINING))
     await until(lambda: judge.admission.held[Lane.TRAINING] > (0 if stage == "engine" else 80))
+    # A planning thread that is held up would let any number of batches pass: all that waits has come to the queue.
+    await until(lambda: judge.work.queued[0] + len(engine.ran[0]) == 41 + (stage != "engine"))
     engine.gate.set()
     async with asyncio.timeout(60):
         assert (await joined).usage.joined_criteria == 1

@@ -21,10 +21,13 @@ from judger.config import ServeConfig
 from judger.engines.base import Outcome, Plan
 from judger.engines.scripted import ScriptedEngine
 from judger.errors import EngineError, InvalidRequest
-from judger.server.process import Running, is_loopback, running
+from judger.server.process import is_loopback, running
 from judger.types import Reason, Unscored
 from judger.v1 import judger_pb2 as pb
 from judger.v1 import judger_pb2_grpc
+from tests.judger.schedule.engines import Gated
+from tests.ports import free_port
+from tests.waiting import until, until_here
 
 SERVE = [sys.executable, "-m", "judger", "serve", "--engine", "scripted", "--port", "0"]
 
@@ -54,8 +57,7 @@ def test_a_terminated_server_finishes_running_work_and_exits_with_0() -> None:
         assert stub.Judge(request("[[fully]]"), timeout=30).reward.value == 1.0
         running_call = stub.Judge.future(request("[[slow=1]] [[fully]]"), timeout=30)
         # The call is in the engine when the server says that it has a request in flight.
-        while not stub.GetJudge(pb.GetJudgeRequest(), timeout=30).load.requests_in_flight:
-            pass
+        until_here(lambda: load(stub) or running_call.done())
         process.send_signal(signal.SIGTERM)
         assert running_call.result().reward.value == 1.0
         assert process.wait(30) == 0
@@ -66,8 +68,7 @@ def test_what_is_not_done_within_the_grace_is_unavailable_with_when_to_come_back
         stub = judger_pb2_grpc.JudgerStub(channel)
         calls = [stub.Judge.future(request(f"[[slow=2.5]] [[fully]] {i}"), timeout=60) for i in range(3)]
         stream = stub.JudgeStream(iter(lambda: request("[[slow=2.5]] stream"), None), timeout=60)
-        while stub.GetJudge(pb.GetJudgeRequest(), timeout=30).load.requests_in_flight < 4:
-            pass
+        until_here(lambda: load(stub) >= 4)
         process.send_signal(signal.SIGTERM)
         refused = []
         for call in calls:
@@ -83,9 +84,8 @@ def test_what_is_not_done_within_the_grace_is_unavailable_with_when_to_come_back
         assert process.wait(30) == 0
 
 
-def keep_judging(stub: judger_pb2_grpc.JudgerStub) -> None:
-    while True:
-        stub.Judge(request("[[fully]]"), timeout=30)
+def load(stub: judger_pb2_grpc.JudgerStub) -> int:
+    return int(stub.GetJudge(pb.GetJudgeRequest(), timeout=30).load.requests_in_flight)
 
 
 def retry_delay(error: grpc.RpcError) -> float:
@@ -96,24 +96,34 @@ def retry_delay(error: grpc.RpcError) -> float:
     return info.retry_delay.ToNanoseconds() / 1e9
 
 
-def test_a_server_that_leaves_takes_nothing_new_and_says_when_to_come_back() -> None:
-    with served() as (process, address), grpc.insecure_channel(address) as channel:
+async def test_a_server_that_leaves_takes_nothing_new_and_says_when_to_come_back() -> None:
+    engine = Gated()
+    engine.gate.set()  # for the warm-up
+    manager = running(ServeConfig(engine="scripted", port=0, grace=60), engine)
+    server = await manager.__aenter__()
+    engine.gate.clear()
+    async with grpc.aio.insecure_channel(server.address) as channel:
         stub = judger_pb2_grpc.JudgerStub(channel)
-        slow = stub.Judge.future(request("[[slow=2]] [[fully]]"), timeout=60)
-        while not stub.GetJudge(pb.GetJudgeRequest(), timeout=30).load.requests_in_flight:
-            pass
-        process.send_signal(signal.SIGTERM)
-        with pytest.raises(grpc.RpcError) as caught:
-            keep_judging(stub)
-        assert retry_delay(caught.value) > 0
-        assert slow.result().reward.value == 1.0
-        assert process.wait(30) == 0
+        slow = asyncio.ensure_future(stub.Judge(request("[[fully]]")))
+        await until(lambda: server.judge.num_in_flight)
+        ending = asyncio.ensure_future(manager.__aexit__(None, None, None))
+        asked: list[asyncio.Future[pb.JudgeResponse]] = []
+        async with asyncio.timeout(30):
+            while not any(one.done() for one in asked):  # those that came before its end wait with the first one
+                asked.append(asyncio.ensure_future(stub.Judge(request(f"[[fully]] {len(asked)}"))))
+                await asyncio.wait(asked, timeout=0.05)
+        refused = [one.exception() for one in asked if one.done()]
+        assert min(map(retry_delay, refused)) > 0
+        engine.gate.set()
+        for one in (slow, *(one for one in asked if not one.done())):
+            assert (await one).reward.value == 1.0
+        await ending
 
 
 def test_an_idle_server_ends_at_once_on_ctrl_c() -> None:
     with served() as (process, _):
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(20) == 0  # and not after its grace, which is half a minute
 
 
 def test_a_taken_port_is_one_line_and_exit_code_2() -> None:
@@ -125,10 +135,11 @@ def test_a_taken_port_is_one_line_and_exit_code_2() -> None:
     assert "Traceback" not in second.stderr
 
 
-def test_metrics_are_served_where_a_port_is_set(unused_tcp_port: int) -> None:
-    with served("--metrics-port", str(unused_tcp_port)) as (_, address), grpc.insecure_channel(address) as channel:
+def test_metrics_are_served_where_a_port_is_set() -> None:
+    port = free_port()
+    with served("--metrics-port", str(port)) as (_, address), grpc.insecure_channel(address) as channel:
         judger_pb2_grpc.JudgerStub(channel).Judge(request("[[fully]]", "[[unscored=too_long]]"), timeout=30)
-        with urllib.request.urlopen(f"http://127.0.0.1:{unused_tcp_port}/metrics", timeout=30) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as response:
             text = response.read().decode()
     assert 'judger_unscored_total{reason="too_long"} 1.0' in text
     assert 'judger_requests_total{code="OK",method="Judge"} 1.0' in text
@@ -165,18 +176,12 @@ async def test_health_is_serving_after_the_warm_up_and_not_serving_while_the_las
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="judger.v1.Judger"))
         assert (await watch.read()).status == answer.SERVING
         slow = asyncio.ensure_future(judger_pb2_grpc.JudgerStub(channel).Judge(request("[[slow=0.3]] [[fully]]")))
-        await in_flight(server)
+        await until(lambda: server.judge.num_in_flight)
         ending = asyncio.ensure_future(manager.__aexit__(None, None, None))
         assert (await watch.read()).status == answer.NOT_SERVING
         assert (await slow).reward.value == 1.0
         watch.cancel()
         await ending
-
-
-async def in_flight(server: Running) -> None:
-    async with asyncio.timeout(30):
-        while not server.judge.num_in_flight:  # noqa: ASYNC110 - no event tells: the loop turns until it is so
-            await asyncio.sleep(0)
 
 
 def test_a_server_with_a_cache_file_answers_after_its_restart_without_judging_again(tmp_path: Path) -> None:

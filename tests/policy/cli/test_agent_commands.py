@@ -195,7 +195,7 @@ def test_ctrl_c_prints_a_command_that_goes_on(tmp_path):
     while process.poll() is None and not (journal.exists() and journal.read_text()):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=200)[1]
     assert process.returncode == 130
     words = shlex.split(said.rpartition("go on with: ")[2])
     assert main([*words[1:], "--pace", "0", "--quiet"]) == 0

@@ -55,7 +55,11 @@ def _attack(target: Target, inputs: int, seed: int, found: Found) -> None:
         try:
             target.bear(given)
             took = time.process_time() - start
-            assert target.seconds is None or took <= target.seconds, f"took {took:.1f} s"
+            if target.seconds is not None and took > target.seconds:
+                start = time.process_time()  # again: a first call or collected garbage is no fault
+                target.bear(given)
+                took = min(took, time.process_time() - start)
+                assert took <= target.seconds, f"took {took:.1f} s"
         except Exception:  # noqa: BLE001 - each is a finding, kept with its trace
             took = time.process_time() - start
             found.failures.append((given, traceback.format_exc()))

@@ -18,7 +18,7 @@ from policy.tools.shell import ShellTool
 
 __all__ = ["Command", "Shells", "commands", "missing"]
 
-_CONFIG = ShellConfig(enabled=True, processes=48, memory_bytes=256 * 2**20, file_bytes=2**20, wait_seconds=30)
+_CONFIG = ShellConfig(enabled=True, processes=48, memory_bytes=256 * 2**20, file_bytes=2**20, wait_seconds=60)
 _STALL = 1.0
 """Seconds for which the event loop may stand still, of the processor: the machine may have other work."""
 
@@ -137,7 +137,7 @@ class Shells:
         worst = [0.0]
         ticking = asyncio.ensure_future(_tick(worst))
         try:
-            wait = 0.3 if command.status is None else 30.0
+            wait = 0.3 if command.status is None else 60.0
             answer = await self._tool.shell(command.text, wait=wait)
             answer.encode()
             if command.status is not None:
@@ -146,7 +146,7 @@ class Shells:
                 answer = await self._tool.shell(keys=["C-c"], wait=0.5)
             again = "[still running]" in answer[-20:] or command.status is None
             # What is still running after C-c, or has spoilt the shell for good, is for a restart.
-            answer = await self._tool.shell("(exit 37)", wait=30, restart=again)
+            answer = await self._tool.shell("(exit 37)", wait=60, restart=again)
             assert "exit status 37" in answer[-60:], answer[-300:]
         finally:
             ticking.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import threading
 import time
 
 import pytest
@@ -228,19 +229,23 @@ async def test_an_error_behind_a_200_is_what_it_says_it_is(loopback, is_stream):
 
 
 async def test_a_stream_that_stands_still_is_given_up_and_a_slow_beginning_is_not(loopback):
-    def slow():
-        yield b": \n\n"[:0]
-        time.sleep(0.6)
-        yield b"".join(map(_data, OPENAI))
+    async def slow():
+        await asyncio.sleep(0.3)
+        yield b"".join(map(_data, OPENAI))  # and its end without a wait
+
+    reply = await stream.read(slow(), None, stall=0.1, id_prefix="c")
+    assert reply.content == "Hello"
+    given_up = threading.Event()
 
     def stands():
         yield _data(OPENAI[1])
-        time.sleep(0.6)
+        given_up.wait(60)
 
-    reply, _, _ = await _ask(loopback, (200, SSE, slow()), stall=0.3)
-    assert reply.content == "Hello"
-    with pytest.raises(ModelAway, match=r"stood still for 0\.3 s"):
-        await _ask(loopback, (200, SSE, stands()), stall=0.3)
+    try:
+        with pytest.raises(ModelAway, match=r"stood still for 0\.3 s"):
+            await _ask(loopback, (200, SSE, stands()), stall=0.3)
+    finally:
+        given_up.set()
 
 
 async def test_a_reply_that_does_not_begin_or_never_ends_is_given_up_and_a_long_one_is_not(loopback):
@@ -251,13 +256,13 @@ async def test_a_reply_that_does_not_begin_or_never_ends_is_given_up_and_a_long_
             time.sleep(0.02)
         yield from end
 
-    pings = drips(b": ping\n\n", 1.0)
+    pings = drips(b": ping\n\n", 60)  # or until the client leaves
     with pytest.raises(ModelAway, match=r"no whole reply in the time for one, 0\.3 s"):
         await _ask(loopback, (200, SSE, pings), timeout=0.3)
-    reply, _, _ = await _ask(loopback, (200, SSE, drips(_data(OPENAI[1]), 1.4, _data(_chunk("stop")))), timeout=1)
+    reply, _, _ = await _ask(loopback, (200, SSE, drips(_data(OPENAI[1]), 3.3, _data(_chunk("stop")))), timeout=3)
     assert reply.content.startswith("HelHel")
     with pytest.raises(ModelAway, match=r"no whole reply in the time for one, 0\.1 s"):
-        await _ask(loopback, (200, SSE, drips(_data(OPENAI[1]), 3.0)), timeout=0.1)
+        await _ask(loopback, (200, SSE, drips(_data(OPENAI[1]), 60)), timeout=0.1)
 
 
 @pytest.mark.parametrize("refuses", ["stream_options", "stream"])

@@ -16,7 +16,10 @@ from policy.tools.base import Toolbox
 from policy.tools.mcp import open_mcp
 
 pytest.importorskip("mcp")
-SERVER = MCPServer(name="sea", command=(sys.executable, str(Path(__file__).with_name("mcp_server.py"))))
+# Seconds for the start of a process and for its answers, on a machine that may have other work.
+PATIENCE = 120
+COMMAND = (sys.executable, str(Path(__file__).with_name("mcp_server.py")))
+SERVER = MCPServer(name="sea", command=COMMAND, seconds=PATIENCE)
 
 
 async def test_its_tools_are_offered_called_and_their_failures_are_observations():
@@ -44,14 +47,14 @@ async def test_a_server_without_command_and_address_is_refused():
             pass
 
 
-def _odd(mode, tmp_path, seconds=20):
+def _odd(mode, tmp_path, seconds=PATIENCE):
     script = str(Path(__file__).with_name("odd_server.py"))
     return MCPServer(name="odd", command=(sys.executable, script, mode, str(tmp_path / "state")), seconds=seconds)
 
 
 @pytest.mark.parametrize(
     ("mode", "seconds", "says"),
-    [("exits", 20, ""), ("silent", 1, "does not answer within 1 s"), ("endless", 20, "has no end")],
+    [("exits", PATIENCE, ""), ("silent", 1, "does not answer within 1 s"), ("endless", PATIENCE, "has no end")],
 )
 async def test_a_server_that_does_not_come_up_is_named_in_a_line(tmp_path, mode, seconds, says):
     with pytest.raises(ConfigError, match=rf"^mcp\.odd: .*{says}") as caught:
@@ -89,7 +92,7 @@ async def test_a_server_that_dies_is_started_again_once(tmp_path):
     ("mode", "says"), [("half", "answer that is no message of the protocol"), ("wrong", "no result of a tool")]
 )
 async def test_an_answer_that_cannot_be_read_ends_its_call_at_once_and_the_server_goes_on(tmp_path, mode, says):
-    async with asyncio.timeout(60), open_mcp(_odd(mode, tmp_path)) as tools:
+    async with asyncio.timeout(PATIENCE), open_mcp(_odd(mode, tmp_path)) as tools:
         box = Toolbox(tools)
         for _ in range(2):
             answer = await box.call(ToolCall("c", "odd_go", "{}"))

@@ -104,10 +104,10 @@ async def test_a_model_that_never_answers_costs_half_of_the_calls_time(index, tm
     settings = {
         **index,
         "reader": {"name": "reads", "base_url": server.url, "patience": 600},
-        "agent": {"budget": {"tool_seconds": 2}},
+        "agent": {"budget": {"tool_seconds": 6}},  # the other half is for what is done in its place
     }
     answer, _ = await _call(settings, tmp_path, "open", targets=["ledger"], goal="barrels of 17")
-    assert "it did not answer within 1 s" in answer.text
+    assert "it did not answer within 3 s" in answer.text
     assert "ledger#17" in [source.key for source in answer.sources]
 
 

@@ -14,7 +14,7 @@ from policy.errors import ToolError
 from policy.sandbox import leftovers, walls
 from policy.tools.shell import ShellTool
 
-CONFIG = ShellConfig(enabled=True, processes=24, memory_bytes=128 * 2**20, file_bytes=2**20, wait_seconds=20)
+CONFIG = ShellConfig(enabled=True, processes=24, memory_bytes=128 * 2**20, file_bytes=2**20, wait_seconds=120)
 REASON = walls.missing(CONFIG)
 pytestmark = pytest.mark.skipif(bool(REASON), reason=f"no shell here: {REASON}")
 
@@ -25,6 +25,15 @@ async def shell(tmp_path):
     tool = ShellTool(tmp_path / "w", CONFIG)
     yield tool
     await tool.aclose()
+
+
+async def _ended(shell, **call):
+    """What a call shows once nothing runs any more: a screen stands still on a busy machine, too."""
+    said = await shell.shell(**call)
+    async with asyncio.timeout(120):
+        while said.endswith("[still running]"):
+            said = await shell.shell()
+    return said
 
 
 async def test_commands_share_a_session_and_report_output_and_status(shell):
@@ -38,7 +47,7 @@ async def test_an_interactive_program_is_talked_to_by_keys(shell):
     assert "[still running]" in await shell.shell("read -p 'name? ' name && echo hello $name", wait=0.5)
     with pytest.raises(ToolError, match="still running"):
         await shell.shell("echo no")
-    assert "hello Arne" in await shell.shell(keys=["Arne", "Enter"])
+    assert "hello Arne" in await _ended(shell, keys=["Arne", "Enter"])
     assert await shell.shell("echo yes") == "yes\n[exit status 0]"
 
 
@@ -111,7 +120,7 @@ async def test_what_breaks_off_a_command_is_shown_and_the_session_goes_on(shell)
     assert "[exit status" in await shell.shell("head -c 20000 /dev/urandom")
     assert "[exit status" in await shell.shell("unset PROMPT_COMMAND; PROMPT_COMMAND=")
     assert "[still running]" in await shell.shell("sleep 100", wait=0.2)
-    assert "[exit status 130]" in await shell.shell(keys=["C-c"])
+    assert "[exit status 130]" in await _ended(shell, keys=["C-c"])
     assert await shell.shell("echo next") == "next\n[exit status 0]"
 
 
@@ -134,8 +143,8 @@ async def test_a_command_that_ends_the_session_says_so_with_its_status(shell, co
     assert (await shell.shell("echo back")).endswith("back\n[exit status 0]")
 
 
-async def test_a_hundred_megabytes_are_cut_and_said_to_be(shell):
-    said = await shell.shell("yes 0123456789012345678901234567890123456789 | head -c 100000000; echo end", wait=60)
+async def test_twenty_megabytes_are_cut_and_said_to_be(shell):
+    said = await shell.shell("yes 0123456789012345678901234567890123456789 | head -c 20000000; echo end", wait=60)
     assert "what was before them is not kept" in said.partition("\n")[0]
     assert said.endswith("end\n[exit status 0]")
     assert len(said) < 2_000_000
@@ -167,7 +176,7 @@ async def test_endless_output_is_cut_and_can_be_interrupted(shell):
     said = await shell.shell("yes", wait=0.5)
     assert said.endswith("[still running]")
     assert len(said) < 500_000
-    assert "^C" in await shell.shell(keys=["C-c"])
+    assert "^C" in await _ended(shell, keys=["C-c"])
 
 
 async def test_nothing_is_left_behind(shell):
@@ -195,7 +204,7 @@ def test_what_a_killed_agent_left_is_ended_and_what_others_run_is_not(tmp_path, 
     mine, foreign = tmp_path / leftovers.prefix(), tmp_path / f"judger-shell-1.{gone.pid}-x"
     for folder in (dead, mine, foreign):
         folder.mkdir()
-        subprocess.run(["tmux", "-S", str(folder / "socket"), "new-session", "-d", "sleep 60"], check=True)
+        subprocess.run(["tmux", "-S", str(folder / "socket"), "new-session", "-d", "sleep 600"], check=True)
     leftovers.sweep()
     assert not dead.exists()
     for folder in (mine, foreign):

@@ -50,6 +50,7 @@ group = 2
 lr = 1e-3
 kl = 0.01
 turn_tokens = 40
+linger = 600
 temperature = 1.5
 save_every = 2
 seed = 3

@@ -137,11 +137,12 @@ def test_grpo_in_two_processes_has_the_rewards_of_one_and_writes_a_whole_model(
 
 def lose_a_judge(folder: str, model: str, judge: str) -> str:
     """The second process asks where nobody is."""
-    files, here = Path(folder), judge if os.environ["RANK"] == "0" else "127.0.0.1:1"
+    files = Path(folder)
+    here, wait = (judge, 60.0) if os.environ["RANK"] == "0" else ("127.0.0.1:1", 0.5)
     inputs = load_inputs(model, files / "tasks.jsonl", files / "settings.json")
     settings = load_rl_settings(files / "rl.toml")
     try:
-        train_ppo(inputs, settings, files / "run", Rewards(connect(here, max_attempts=1), wait=0.5), cpu=True)
+        train_ppo(inputs, settings, files / "run", Rewards(connect(here, max_attempts=1), wait=wait), cpu=True)
     except JudgeLost as error:
         return str(error)
     return ""

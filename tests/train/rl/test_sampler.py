@@ -89,7 +89,7 @@ async def test_samples_follow_the_distribution(tiny):
 
 async def test_batches_are_full_although_tools_run_between_turns(tiny, settings, shared, monkeypatch):
     sizes = []
-    sampler = Sampler(tiny.model, tiny.tokenizer, turn_tokens=60)
+    sampler = Sampler(tiny.model, tiny.tokenizer, turn_tokens=60, linger=600)  # however long a busy machine takes
     inner = sampler._generate
     monkeypatch.setattr(sampler, "_generate", lambda rows: (sizes.append(len(rows)), inner(rows))[1])
     await Episodes(settings, shared, sampler).run(orders(16))
@@ -130,7 +130,8 @@ async def test_generation_that_fails_is_the_systems_fault(tiny, settings, shared
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(sampler, "_generate", broken)
-    rollouts = await asyncio.wait_for(Episodes(settings, shared, sampler).run(orders(3)), 20)
+    async with asyncio.timeout(120):
+        rollouts = await Episodes(settings, shared, sampler).run(orders(3))
     sampler.close()
     assert {rollout.blame for rollout in rollouts} == {"system"}
     assert "out of memory" in rollouts[0].reason

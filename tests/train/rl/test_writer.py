@@ -41,6 +41,8 @@ def test_vllm_beside_the_learner_is_refused_where_it_can_not_stand():
 class StandIn(ThreadingHTTPServer):
     """What vLLM's server answers to the three requests that are made of it, by a model of transformers."""
 
+    request_queue_size = 1024  # with the library's five, a burst waits for seconds while this process is busy
+
     def __init__(self, model: Any) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.model, self.lock = model, threading.Lock()

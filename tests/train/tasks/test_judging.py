@@ -21,7 +21,7 @@ asyncio.run(main())
 async def test_a_judge_of_ours_ends_with_a_process_that_is_killed():
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", USER, stdout=asyncio.subprocess.PIPE)
     try:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(250):
             assert b":" in await process.stdout.readline()
             process.kill()
             # The judge has inherited this pipe: it ends when both are gone.

@@ -14,7 +14,6 @@ from train.tasks.judging import JudgeDown, open_judge
 KEY = re.compile(r"\\cite\{([^}]*)\}")
 
 
-@pytest.mark.timeout(300)  # loads the judge in a process of its own
 async def test_the_built_in_judge_rewards_who_answers_and_not_who_copies_or_stuffs():
     tasks = await make_tasks(2, seed=7)
     draw = random.Random(7)

@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -140,15 +141,17 @@ async def test_a_refused_key_fails_the_engine(endpoint: Endpoint, engine: OpenAI
 
 
 async def test_no_more_requests_than_allowed_are_in_flight(endpoint: Endpoint, engine: OpenAIEngine) -> None:
-    pause = threading.Event()
+    full = threading.Barrier(3, timeout=60)
 
     def slow(request: dict[str, Any]) -> Reply:
-        pause.wait(0.05)
+        full.wait()  # none is answered before three are there
+        time.sleep(0.02)  # and a fourth, where there was one, has time to come
         return completion("fully", [("fully", {"fully": 1.0})])
 
     endpoint.answer = slow
-    assert len(await engine.judge(case(12), VERDICT_TIER)) == 12
-    assert 1 < endpoint.most_in_flight <= 3
+    outcomes = await engine.judge(case(12), VERDICT_TIER)
+    assert [outcome.result for outcome in outcomes] == [Probabilities(0.0, 0.0, 1.0)] * 12
+    assert endpoint.most_in_flight == 3
 
 
 async def test_an_explained_verdict_carries_reason_and_checked_quote(endpoint: Endpoint, engine: OpenAIEngine) -> None:
