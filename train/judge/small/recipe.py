@@ -26,6 +26,7 @@ from judger.engines.mini.checkpoint import WEIGHTS, Model
 from judger.engines.mini.checkpoint import load as load_mini
 from judger.engines.mini.compute import read as read_mini
 from judger.engines.mini.passage import reading
+from judger.engines.small.rows import PREFIX_TOKENS
 from train.judge.data import DataError, LabelledCase
 from train.judge.draw import rows as labelled_rows
 from train.judge.evidence import Shard, Tools, pages_of
@@ -62,8 +63,9 @@ def run(data: Path, out: Path, *, model: str | Path, settings: Settings, device:
     for name, shard in shards.items():
         held = [i for i, item in enumerate(shard.items) if is_held(item)]
         rest = [i for i, item in enumerate(shard.items) if not is_held(item)]
-        for part, where in ((f"train/{name}", rest), (f"held/{name}", held)):
-            parts[part] = shard, where, packed(shard, where, train[name], mini, reader)
+        rows = packed(shard, rest, train[name], mini, reader, settings.prefix_tokens)
+        parts[f"train/{name}"] = shard, rest, rows
+        parts[f"held/{name}"] = shard, held, packed(shard, held, train[name], mini, reader)
     for name, shard in make_shards(tested, out / "eval", tools, workers).items():
         where = list(range(len(shard)))
         parts[f"eval/{name}"] = shard, where, packed(shard, where, tested[name], mini, reader)
@@ -98,9 +100,14 @@ def run(data: Path, out: Path, *, model: str | Path, settings: Settings, device:
 
 
 def packed(
-    shard: Shard, where: list[int], cases: list[LabelledCase], mini: Model, reader: TrainedReader
+    shard: Shard,
+    where: list[int],
+    cases: list[LabelledCase],
+    mini: Model,
+    reader: TrainedReader,
+    room: int = PREFIX_TOKENS,
 ) -> list[Lesson]:
-    """A row for each report of a part of a shard."""
+    """A row for each report of a part of a shard; room: tokens of their prefix."""
     queries = {case.report: case.query for case in cases}
     pages = pages_of(shard, mini.tokenizer)
     by_report: dict[int, list[tuple[int, Any]]] = defaultdict(list)
@@ -115,6 +122,7 @@ def packed(
             [row for _, row in found],
             [i for i, _ in found],
             reader.tokenizer,
+            room,
         )
     ]
 

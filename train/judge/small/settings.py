@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Settings:
     """How a small causal model is tuned. A step is `rows_per_step` reports with all their criteria."""
 
-    epochs: float = 3.5
+    epochs: float = 6.0
     rows_per_step: int = 2
     learning_rate: float = 6e-4
     head_rate: float = 2.0
@@ -21,6 +21,8 @@ class Settings:
     """Of the adapters as they ship: cut down at the end."""
     frozen: int = 6
     """Layers from below that stay as they are."""
+    prefix_tokens: int = 600
+    """Of a row that is trained on; what is served sees more (`judger.engines.small.rows.PREFIX_TOKENS`)."""
     save_every: int = 30
     measure_every: int = 120
     """Steps between measurements, at checkpoints; the last one is always measured."""
