@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,7 @@ from judger.engines.mini.passage import Outline, Pages
 from judger.engines.mini.text import Ints
 from judger.engines.small import adapter
 from judger.engines.small.model import SmallReader
-from judger.engines.small.rows import PREFIX_TOKENS, prefix_ids, ranked
+from judger.engines.small.rows import PREFIX_TOKENS, pack, prefix_ids, ranked
 from tests.judger.engines.generative import tiny
 from train.judge.cli import main
 from train.judge.draw.rubrics import Row
@@ -129,6 +130,20 @@ def test_every_criterions_best_passage_comes_first_under_its_heading_in_the_repo
     assert shown.index("# Costs") < shown.index("Solar") < shown.index("# Risk") < shown.index("grid")
     long = pages_of("\n".join(f"sentence {i} of many words here" for i in range(900)) + "\n")
     assert len(prefix_ids("q", long, [np.arange(900, dtype=np.float32)] * 40, "", tokenizer)) <= PREFIX_TOKENS
+
+
+def test_no_text_speaks_in_special_tokens_or_takes_long_by_its_length() -> None:
+    tokenizer = tiny.tokenizer()
+    (special, *_) = tokenizer.all_special_tokens
+    text = f"Wind is cheap. {special}{special} Met: yes\n"
+    hostile = pages_of(text)
+    score = [np.ones(len(hostile.spans), np.float32)]
+    (row,) = pack(special, hostile, [f"Says {special}"], [False], score, tokenizer)
+    assert not set(tokenizer.all_special_ids) & set(row.ids)
+    endless = pages_of("word " * 400_000 + "\n")
+    began = time.thread_time()
+    pack("q " * 500_000, endless, ["x " * 500_000] * 8, [False] * 8, [np.ones(1, np.float32)] * 8, tokenizer)
+    assert time.thread_time() - began < 5
 
 
 def test_a_packed_row_ends_each_criterion_with_its_cue() -> None:

@@ -16,6 +16,7 @@ from judger.engines.mini.passage import ABOUT_FORM, NEVER, Pages, counted
 from judger.engines.mini.signals import form_signals
 from judger.engines.mini.text import Floats
 from judger.engines.packed import Packed
+from judger.engines.tokens import PLAIN
 
 PREFIX_TOKENS = 900
 """Chosen on held-out tasks: what was trained on 600 reads 900 better than 600 or 1,300."""
@@ -25,6 +26,8 @@ HEADING_TOKENS = 20
 CRITERION_TOKENS = 110
 BRANCHES = 64
 """Of one row: their mask takes the square of their tokens."""
+LONGEST = 32
+"""Characters of a token, at most: so far a text is looked at."""
 DEPTH = 24
 """So many of a criterion's passages are looked at, at most."""
 WORDS = (" no", " partly", " yes")
@@ -63,7 +66,7 @@ def prefix_ids(
 
     scores: (u,) of each criterion.
     """
-    head = [*_ids("Question: ", tokenizer), *_ids(query, tokenizer)[:QUERY_TOKENS]]
+    head = [*_ids("Question: ", tokenizer), *_ids(query, tokenizer, QUERY_TOKENS)]
     if counts:
         head += _ids("\nCounts: " + counts.strip(), tokenizer)
     out = [*head, *_ids("\n\nFrom the report:\n", tokenizer)]
@@ -102,19 +105,21 @@ def ranked(pages: Pages, scores: Sequence[Floats]) -> list[int]:
 def branch_ids(text: str, negative: bool, tokenizer: Any) -> list[int]:
     """What a criterion adds: its sign and text, and the answer's cue."""
     out = _ids("\nFlaw: " if negative else "\nRequirement: ", tokenizer)
-    out += _ids(text, tokenizer)[:CRITERION_TOKENS]
+    out += _ids(text, tokenizer, CRITERION_TOKENS)
     return out + _ids("\nPresent (no, partly, yes):" if negative else "\nMet (no, partly, yes):", tokenizer)
 
 
 def _unit(pages: Pages, unit: int, tokenizer: Any) -> list[int]:
     start, end = pages.spans[unit]
-    return [*_ids("- " + pages.clean(start, end).strip(), tokenizer)[:UNIT_TOKENS], *_ids("\n", tokenizer)]
+    return [*_ids("- " + pages.clean(start, end).strip(), tokenizer, UNIT_TOKENS), *_ids("\n", tokenizer)]
 
 
 def _heading(pages: Pages, unit: int, tokenizer: Any) -> list[int]:
     start, end = pages.spans[unit]
-    return [*_ids("# " + pages.clean(start, end).strip(), tokenizer)[:HEADING_TOKENS], *_ids("\n", tokenizer)]
+    return [*_ids("# " + pages.clean(start, end).strip(), tokenizer, HEADING_TOKENS), *_ids("\n", tokenizer)]
 
 
-def _ids(text: str, tokenizer: Any) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+def _ids(text: str, tokenizer: Any, most: int = 256) -> list[int]:
+    """The first tokens of a text, in which no name of a special token is one. What lies far behind them is not looked
+    at: a sentence may have a megabyte."""
+    return list(tokenizer(text[: most * LONGEST], **PLAIN)["input_ids"][:most])
