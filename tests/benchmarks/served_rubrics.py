@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = EngineConfig(engine=args.engine, model=args.model, threads=args.threads, judge_all=True)
     engine = build_engine(with_user_base(config, os.environ))
     assert isinstance(engine, MiniEngine)
-    cases = read_cases(args.data)
+    cases = list(read_cases(args.data))
     found = measure(engine, cases)
     if args.alone:
         found["alone"] = company(engine, cases, args.alone)

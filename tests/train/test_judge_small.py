@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from judger.engines.mini.passage import Outline, Pages
+from judger.engines.mini.passage import NEVER, Outline, Pages
 from judger.engines.mini.text import Ints
 from judger.engines.small import adapter
 from judger.engines.small.model import SmallReader
@@ -126,6 +126,10 @@ def test_every_criterions_best_passage_comes_first_under_its_heading_in_the_repo
     pages, tokenizer = pages_of(text), tiny.tokenizer()
     scores = [np.array(s, np.float32) for s in ([0.9, 0.1, 0.8, 0.0, 0.2], [0.0, 0.2, 0.1, 0.9, 0.8])]
     assert ranked(pages, scores)[:2] == [2, 4], "no heading by itself"
+    copy = [np.array([0.9, 0.1, NEVER, 0.0, 0.2], np.float32), scores[1]]
+    assert 2 not in ranked(pages, copy), "what repeats one criterion is shown to none"
+    heads = [np.array([0.9, NEVER, NEVER, 0.8, NEVER], np.float32)]
+    assert ranked(pages, heads) == [0, 3], "an outline is read all the same"
     shown = tokenizer.decode(prefix_ids("q", pages, scores, "", tokenizer))
     assert shown.index("# Costs") < shown.index("Solar") < shown.index("# Risk") < shown.index("grid")
     long = pages_of("\n".join(f"sentence {i} of many words here" for i in range(900)) + "\n")

@@ -59,6 +59,7 @@ class _Cascade:
             languages=tuple(sorted(set.intersection(*known))) if known else (),
             can_explain=all(member.engine.capabilities.can_explain for member in members),
             prompt_tokens=min(limits, default=0),
+            reads_together=any(member.engine.capabilities.reads_together for member in members),
         )
 
     def close(self) -> None:

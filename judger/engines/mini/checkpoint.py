@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -102,7 +103,7 @@ def load_from(folder: str | Path | None, device: str = "cpu") -> Model:
         raise InvalidRequest("model", f"{folder} holds no weights of the built-in judge (no config.json)")
     try:
         return load(folder, device)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise EngineError(f"the weights in {folder} can't be read: {error}") from error
 
 

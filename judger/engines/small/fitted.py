@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from judger.engines.mini.checkpoint import Model
@@ -48,7 +49,7 @@ class Fitted:
                 config["base"],
                 _digest(folder),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise EngineError(f"the weights in {folder} can't be read: {error}") from error
 
     def over(self, model: Model) -> Model:

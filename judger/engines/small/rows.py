@@ -24,8 +24,10 @@ QUERY_TOKENS = 60
 UNIT_TOKENS = 90
 HEADING_TOKENS = 20
 CRITERION_TOKENS = 110
-BRANCHES = 64
+BRANCHES, BRANCH_TOKENS = 64, 2_048
 """Of one row: their mask takes the square of their tokens."""
+LEAST = 3
+"""No unit has fewer tokens."""
 LONGEST = 32
 """Characters of a token, at most: so far a text is looked at."""
 DEPTH = 24
@@ -48,15 +50,19 @@ def pack(
     """
     counts = counted(form_signals(pages.text)) if any(map(ABOUT_FORM.search, criteria)) else ""
     prefix = prefix_ids(query, pages, scores, counts, tokenizer, room)
-    rows = []
-    for first in range(0, len(criteria), BRANCHES):
-        row = Packed(list(prefix), len(prefix), [])
-        for text, sign in zip(criteria[first : first + BRANCHES], negative[first : first + BRANCHES], strict=True):
-            begin = len(row.ids)
-            row.ids += branch_ids(text, sign, tokenizer)
-            row.branches.append((begin, len(row.ids)))
-        rows.append(row)
+    rows: list[Packed] = []
+    for text, sign in zip(criteria, negative, strict=True):
+        branch = branch_ids(text, sign, tokenizer)
+        if not rows or not _has_room(rows[-1], len(branch)):
+            rows.append(Packed(list(prefix), len(prefix), []))
+        begin = len(rows[-1].ids)
+        rows[-1].ids += branch
+        rows[-1].branches.append((begin, begin + len(branch)))
     return rows
+
+
+def _has_room(row: Packed, tokens: int) -> bool:
+    return len(row.branches) < BRANCHES and len(row.ids) + tokens - row.prefix <= BRANCH_TOKENS
 
 
 def prefix_ids(
@@ -70,36 +76,44 @@ def prefix_ids(
     if counts:
         head += _ids("\nCounts: " + counts.strip(), tokenizer)
     out = [*head, *_ids("\n\nFrom the report:\n", tokenizer)]
-    texts = {unit: _unit(pages, unit, tokenizer) for unit in ranked(pages, scores)}
-    kept, headings = set[int](), set[int]()
+    kept: dict[int, list[int]] = {}
+    headings: dict[int, list[int]] = {}
     room -= len(out)
-    for unit, tokens in texts.items():
-        heading = int(pages.outline.heading[unit])
-        extra = len(_heading(pages, heading, tokenizer)) if heading >= 0 and heading not in headings else 0
-        if len(tokens) + extra > room:
+    for unit in ranked(pages, scores):
+        if room < LEAST:
+            break
+        tokens, heading = _unit(pages, unit, tokenizer), int(pages.outline.heading[unit])
+        above = _heading(pages, heading, tokenizer) if heading >= 0 and heading not in headings else []
+        if len(tokens) + len(above) > room:
             continue
-        kept.add(unit)
-        headings.add(heading)
-        room -= len(tokens) + extra
+        kept[unit] = tokens
+        headings.setdefault(heading, above)
+        room -= len(tokens) + len(above)
     last = None
     for unit in sorted(kept):
         heading = int(pages.outline.heading[unit])
         if heading >= 0 and heading != last:
-            out += _heading(pages, heading, tokenizer)
+            out += headings[heading]
             last = heading
-        out += texts[unit]
+        out += kept[unit]
     return out
 
 
 def ranked(pages: Pages, scores: Sequence[Floats]) -> list[int]:
-    """Units, each criterion's best before any criterion's second best; no heading, which comes with what it heads."""
+    """Units, each criterion's best before any criterion's second best.
+
+    Nothing that repeats one of the criteria, which the others would show it; and no heading, which comes with what it
+    heads, unless there is nothing else.
+    """
     orders = [np.argsort(-score, kind="stable")[:DEPTH] for score in scores]
-    found: dict[int, None] = {}
+    shut = np.any([score <= NEVER for score in scores], axis=0) if scores else np.zeros(0, np.bool_)
+    is_heading = pages.outline.is_heading
+    found: dict[int, bool] = {}
     for rank in range(max(map(len, orders), default=0)):
-        for order, score in zip(orders, scores, strict=True):
-            if rank < len(order) and score[order[rank]] > NEVER and not pages.outline.is_heading[order[rank]]:
-                found[int(order[rank])] = None
-    return list(found)
+        for order in orders:
+            if rank < len(order) and not shut[order[rank]]:
+                found[int(order[rank])] = bool(is_heading[order[rank]])
+    return [unit for unit, heads in found.items() if not heads] or list(found)
 
 
 def branch_ids(text: str, negative: bool, tokenizer: Any) -> list[int]:

@@ -18,7 +18,7 @@ from judger.config import EngineConfig, with_user_base
 from judger.engines import build_engine
 from judger.engines.base import Outcome
 from judger.engines.mini.checkpoint import load
-from judger.engines.small import adapter, base
+from judger.engines.small import adapter, base, rows
 from judger.engines.small.engine import SmallEngine
 from judger.engines.small.fitted import FORMAT
 from judger.engines.small.model import SmallReader
@@ -92,7 +92,11 @@ def _without(weights: tuple[float, ...]) -> tuple[float, ...]:
 
 def test_more_criteria_than_a_row_takes(engine: SmallEngine) -> None:
     many = case(texts=tuple(f"Names river number {i} of the world" for i in range(2 * BRANCHES + 3)))
-    assert len(full(judged(engine, many)[0])) == 2 * BRANCHES + 3
+    found = full(judged(engine, many)[0])
+    assert len(found) == 2 * BRANCHES + 3
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "BRANCHES", 7)
+        assert full(judged(engine, many)[0]) == pytest.approx(found, abs=1e-4), "a branch reads itself and the prefix"
 
 
 async def test_what_is_kept_of_a_criterion_holds_in_its_own_company_only(engine: SmallEngine) -> None:
@@ -152,8 +156,13 @@ def test_files_that_do_not_fit_are_told(folders: tuple[Path, Path], tmp_path: Pa
         (tmp_path / name / "config.json").write_text(text)
     with pytest.raises(EngineError, match="adapters of another model"):
         opened(other, tmp_path / "other")
-    for name in ("old", "torn"):
-        with pytest.raises(EngineError, match="can't be read"):
+    for name in ("adapter", "judgeable"):
+        (tmp_path / name).mkdir()
+        for file in folders[1].iterdir():
+            torn = file.read_bytes()[:100] if file.name.startswith(name) else file.read_bytes()
+            (tmp_path / name / file.name).write_bytes(torn)
+    for name in ("old", "torn", "adapter", "judgeable"):
+        with pytest.raises(EngineError, match=f"weights in .*{name} can't be read"):
             opened(folders[0], tmp_path / name)
     with pytest.raises(InvalidRequest, match="name the model that it was trained on"):
         opened(tmp_path, folders[1])
@@ -169,6 +178,7 @@ def test_in_a_cascade_it_is_on_the_base_that_the_command_found(folders: tuple[Pa
         build_engine(found)
     engine = build_engine(config.model_copy(update={"base": folders[0]}))
     assert engine.identity.model.startswith("mini -> small")
+    assert engine.capabilities.reads_together, "what is kept of a verdict is kept for its company"
     engine.close()
 
 
