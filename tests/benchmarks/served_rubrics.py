@@ -14,6 +14,7 @@ import json
 import os
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     assert isinstance(engine, MiniEngine)
     cases = list(read_cases(args.data))
     found = measure(engine, cases)
+    show(found, args.engine)
     if args.alone:
         found["alone"] = company(engine, cases, args.alone)
-    show(found, args.engine)
+        Console().print("alone", found["alone"])
     if args.json:
         args.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
@@ -95,16 +97,21 @@ def measure(engine: MiniEngine, cases: Sequence[LabelledCase]) -> dict[str, Any]
 
 def company(engine: MiniEngine, cases: Sequence[LabelledCase], number: int) -> dict[str, Any]:
     """Criteria that are judged with their rubric and by themselves: how many strict bits differ."""
-    places = [(case, i) for case in map(as_case, cases) for i in range(len(case.criteria))]
-    flips, moved = 0, []
+    places = [(number, i) for number, case in enumerate(cases) for i in range(len(case.criteria))]
+    wanted: dict[int, list[int]] = {}
     for case, i in random.Random(0).sample(places, min(number, len(places))):
-        criterion = case.criteria[i]
-        alone = Case(id=case.id, query=case.query, report=case.report, criteria=(criterion,))
-        both = [p_of(engine, one, criterion) for one in (judged(engine, case)[i], judged(engine, alone)[0])]
-        calibration = engine.calibration
-        threshold = calibration.negative_threshold if criterion.is_negative else calibration.positive_threshold
-        flips += (both[0] >= threshold) != (both[1] >= threshold)
-        moved.append(abs(both[0] - both[1]))
+        wanted.setdefault(case, []).append(i)
+    flips, moved = 0, []
+    for case, of_it in wanted.items():
+        whole = as_case(cases[case])
+        together = judged(engine, whole)
+        for i in of_it:
+            criterion, calibration = whole.criteria[i], engine.calibration
+            (alone,) = judged(engine, replace(whole, criteria=(criterion,)))
+            both = [p_of(engine, one, criterion) for one in (together[i], alone)]
+            threshold = calibration.negative_threshold if criterion.is_negative else calibration.positive_threshold
+            flips += (both[0] >= threshold) != (both[1] >= threshold)
+            moved.append(abs(both[0] - both[1]))
     return {"of": len(moved), "flips": flips, "moved": float(np.mean(moved))}
 
 
@@ -134,7 +141,7 @@ def show(found: dict[str, Any], engine: str) -> None:
     console = Console()
     console.print(table)
     console.print(f"left open {found['left_open']:.1%}, the rest at {found['rest']['balanced_accuracy']:.3f}")
-    console.print("ranking", found["ranking"], "evidence", found["evidence"], "alone", found.get("alone", "not asked"))
+    console.print("ranking", found["ranking"], "evidence", found["evidence"])
 
 
 if __name__ == "__main__":
