@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from safetensors.torch import save_file
 
 from judger.cache.verdicts import VerdictCache
 from judger.cli import main
+from judger.cli.exits import TERMINATED
+from judger.cli.get import tidily
 from judger.config import EngineConfig, with_user_base
 from judger.engines import build_engine
 from judger.engines.base import Outcome
@@ -204,3 +207,15 @@ def test_another_wheel_than_the_one_that_is_known_is_refused(
     (tmp_path / "base" / "mine").write_text("")
     assert main(told) == 2
     assert "not an empty folder" in capsys.readouterr().err
+
+
+def test_a_fetch_that_is_ended_from_outside_unwinds_and_leaves_the_signal_as_it_was() -> None:
+    before, swept = signal.getsignal(signal.SIGTERM), []
+    with pytest.raises(SystemExit) as ended, tidily():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            swept.append("what was fetched so far")
+    assert ended.value.code == TERMINATED
+    assert swept
+    assert signal.getsignal(signal.SIGTERM) == before
