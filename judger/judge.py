@@ -267,7 +267,7 @@ def company(case: Case) -> str:
     """A digest of a case's criteria in their order: what verdicts hold for that depend on one another."""
     hasher = hashlib.blake2b(digest_size=16)
     for criterion in case.criteria:
-        text = f"{criterion.weight < 0} {len(criterion.text)} {criterion.text}"
+        text = f"{criterion.is_negative} {len(criterion.text)} {criterion.text}"
         hasher.update(text.encode("utf-8", "surrogatepass"))
     return hasher.hexdigest()
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from judger.cli.console import loading
-from judger.cli.exits import OK
+from judger.cli.exits import OK, tidily
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     from judger.engines.gguf import convert
 
-    with loading("converting", quiet=args.quiet):
+    with loading("converting", quiet=args.quiet), tidily():
         convert(args.file, args.out, dtype=args.dtype)
     if not args.quiet:
         print(f"judger: a model for --model {args.out}", file=sys.stderr)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+from collections.abc import Iterator
 
 from judger.config import ServeConfig
 from judger.errors import InvalidFile, InvalidRequest, JudgeMismatch, JudgerError, Unsupported
@@ -21,6 +23,16 @@ INTERRUPTED = 130
 TERMINATED = 143
 BROKEN_PIPE = 141
 """Whoever read the output has left. All three as a shell counts signals: 128 and the signal's number."""
+
+
+@contextlib.contextmanager
+def tidily() -> Iterator[None]:
+    """Ended by SIGTERM, too, the command leaves no half of a folder and no process behind."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def report(error: BaseException) -> int:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from judger.cli.console import loading
-from judger.cli.exits import OK, TERMINATED
+from judger.cli.exits import OK, tidily
 from judger.config import user_base
 from judger.errors import InvalidRequest
 
@@ -44,13 +41,3 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet:
         print(f"judger: {folder} {'made' if is_new else 'was there already'}", file=sys.stderr)
     return OK
-
-
-@contextmanager
-def tidily() -> Iterator[None]:
-    """Ended by SIGTERM, too, the command leaves no half of a folder and no pip behind."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

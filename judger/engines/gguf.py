@@ -18,7 +18,7 @@ from judger.engines.find import show_bars
 from judger.engines.tokens import end_of_turn
 from judger.errors import EngineError, InvalidRequest, Unsupported
 
-__all__ = ["convert"]
+__all__ = ["check_package", "check_place", "convert"]
 
 
 def convert(source: Path, out: Path, *, dtype: str = "float32", bars: bool = False) -> None:
@@ -27,11 +27,9 @@ def convert(source: Path, out: Path, *, dtype: str = "float32", bars: bool = Fal
     Raises InvalidRequest for a file that is no GGUF or a folder that is taken, Unsupported without the `gguf` package,
     and EngineError for a model that transformers can't read out of it.
     """
-    if importlib.util.find_spec("gguf") is None:
-        raise Unsupported("reading GGUF needs the gguf package: pip install 'checklist-judger[gguf]'")
+    check_package()
     check_source(source)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InvalidRequest("OUT", f"{out} is there already, and is not an empty folder")
+    check_place(out, "OUT")
     out.parent.mkdir(parents=True, exist_ok=True)
     show_bars(bars)
     draft = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
@@ -45,6 +43,19 @@ def convert(source: Path, out: Path, *, dtype: str = "float32", bars: bool = Fal
         draft.rename(out)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def check_package() -> None:
+    """Raises Unsupported without the package that reads GGUF."""
+    if importlib.util.find_spec("gguf") is None:
+        raise Unsupported("reading GGUF needs the gguf package: pip install 'checklist-judger[gguf]'")
+
+
+def check_place(out: Path, flag: str) -> None:
+    """Raises InvalidRequest where something is already."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        why = f"{out} is there already, and is not an empty folder: remove it, or name another place"
+        raise InvalidRequest(flag, why)
 
 
 def check_source(source: Path) -> None:

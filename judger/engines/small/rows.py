@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from judger.engines.mini.passage import ABOUT_FORM, NEVER, Pages, counted
-from judger.engines.mini.signals import form_signals
+from judger.engines.mini.signals import FormSignals, form_signals
 from judger.engines.mini.text import Floats
 from judger.engines.packed import Packed
 from judger.engines.tokens import PLAIN
@@ -44,11 +44,12 @@ def pack(
     scores: Sequence[Floats],
     tokenizer: Any,
     room: int = PREFIX_TOKENS,
+    form: FormSignals | None = None,
 ) -> list[Packed]:
     """Criteria of one report with their signs; scores: (u,) of each. All see one prefix, of `room` tokens at most; a
-    row takes `BRANCHES`.
+    row takes `BRANCHES`. form: the report's signals, where they are known already.
     """
-    counts = counted(form_signals(pages.text)) if any(map(ABOUT_FORM.search, criteria)) else ""
+    counts = counted(form or form_signals(pages.text)) if any(map(ABOUT_FORM.search, criteria)) else ""
     prefix = prefix_ids(query, pages, scores, counts, tokenizer, room)
     rows: list[Packed] = []
     for text, sign in zip(criteria, negative, strict=True):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from judger.engines.find import check_model, show_bars
 from judger.engines.torch import attention
@@ -61,7 +62,7 @@ def load_model(name: str, *, device: str = "auto", dtype: str = "auto", bars: bo
         model = AutoModelForCausalLM.from_pretrained(
             name, dtype=DTYPES[dtype], use_safetensors=True, trust_remote_code=False, attn_implementation="eager"
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise EngineError(f"{name}: can't be loaded: {error}") from error
     return prepare(model.to(device), tokenizer, name=name)
 

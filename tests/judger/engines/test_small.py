@@ -15,8 +15,7 @@ from safetensors.torch import save_file
 
 from judger.cache.verdicts import VerdictCache
 from judger.cli import main
-from judger.cli.exits import TERMINATED
-from judger.cli.get import tidily
+from judger.cli.exits import TERMINATED, tidily
 from judger.config import EngineConfig, with_user_base
 from judger.engines import build_engine
 from judger.engines.base import Outcome

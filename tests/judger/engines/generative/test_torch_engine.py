@@ -120,6 +120,14 @@ def test_rope_types_are_found_by_layer_type_too() -> None:
     assert rope_types(None) == set()
 
 
+def test_torn_weights_are_told_and_no_traceback(tmp_path: Path) -> None:
+    folder = Path(tiny.save(tmp_path / "torn"))
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(EngineError, match="can't be loaded"):
+        load_model(str(folder), device="cpu")
+
+
 def test_a_missing_model_and_an_unknown_dtype_say_so(tmp_path: Path, checkpoint: str) -> None:
     with pytest.raises(InvalidRequest, match="can't be loaded"):
         load_model(str(tmp_path / "nowhere"), device="cpu")
