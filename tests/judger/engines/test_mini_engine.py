@@ -232,3 +232,12 @@ def test_a_folder_without_weights_and_weights_of_another_format_are_refused(tmp_
 def test_the_shipped_files_are_small_enough() -> None:
     assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) <= 60e6
     assert {file.suffix for file in WEIGHTS.iterdir()} == {".safetensors", ".json"}
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "trees.safetensors"])
+def test_torn_weights_are_told_and_no_traceback(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(WEIGHTS, folder)
+    (folder / name).write_bytes((WEIGHTS / name).read_bytes()[:100])
+    with pytest.raises(EngineError, match="can't be read"):
+        MiniEngine.load(str(folder), device="cpu")
